@@ -1,0 +1,36 @@
+using UPool.Cluster.Workers;
+
+namespace UPool.Grains;
+
+/// <summary>The users of <c>tb1</c>. A stateless worker: call it through <see cref="WorkerClient{TGrain}"/>.</summary>
+[Alias("UPool.IUserGrain")]
+public interface IUserGrain : IGrainWithIntegerKey
+{
+    /// <summary>Users in id order.</summary>
+    /// <param name="limit">The most users to answer with, 1 or more.</param>
+    /// <param name="after">Only ids above this one.</param>
+    /// <param name="deadline">When the answer is due.</param>
+    /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
+    [Spread, Alias("List")]
+    Task<Reply<UserPage>> List(int limit, long after, Deadline deadline, CancellationToken cancellationToken);
+
+    /// <summary>The user with an id.</summary>
+    [Spread, Alias("Get")]
+    Task<Reply<User>> Get(long id, Deadline deadline, CancellationToken cancellationToken);
+
+    /// <summary>Creates a user.</summary>
+    [Spread, Alias("Create")]
+    Task<Reply<User>> Create(string name, Deadline deadline, CancellationToken cancellationToken);
+
+    /// <summary>Creates users in one transaction: all of them or none, answered in the order of the names.</summary>
+    [Spread, Alias("CreateBatch")]
+    Task<Reply<User[]>> CreateBatch(string[] names, Deadline deadline, CancellationToken cancellationToken);
+
+    /// <summary>Gives a user another name.</summary>
+    [Spread, Alias("Rename")]
+    Task<Reply<User>> Rename(long id, string name, Deadline deadline, CancellationToken cancellationToken);
+
+    /// <summary>Deletes a user; answers with what was deleted.</summary>
+    [Spread, Alias("Delete")]
+    Task<Reply<User>> Delete(long id, Deadline deadline, CancellationToken cancellationToken);
+}

@@ -1,0 +1,3 @@
+namespace UPool.Management;
+
+internal static class Placeholder;

@@ -1,0 +1,26 @@
+namespace UPool;
+
+/// <summary>What an exception of the pool or of the driver means for a request.</summary>
+public enum FailureKind
+{
+    /// <summary>Not an error of the database: a bug, or a caller's own exception.</summary>
+    Other = 0,
+
+    /// <summary>The server answered the statement with an error; it had no effect and the connection lives.</summary>
+    StatementFailed,
+
+    /// <summary>The connection was lost while a statement was under way: its effect is unknown.</summary>
+    ConnectionLost,
+
+    /// <summary>The rent was refused; nothing was sent.</summary>
+    Refused,
+
+    /// <summary>The statement did not end by its deadline: in autocommit its effect is unknown.</summary>
+    DeadlineExceeded,
+
+    /// <summary>A commit whose answer was not seen.</summary>
+    OutcomeUnknown,
+
+    /// <summary>The database cannot be reached or refuses this account; nothing was sent.</summary>
+    Unavailable,
+}

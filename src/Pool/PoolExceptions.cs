@@ -1,0 +1,43 @@
+using System.Data.Common;
+
+namespace UPool;
+
+/// <summary>A rent was refused: nothing was sent to the database, the request may be tried again.</summary>
+public sealed class RentRefusedException : DbException
+{
+    /// <summary>Creates the exception.</summary>
+    public RentRefusedException(RefusalReason reason, string message, Exception? inner = null)
+        : base(message, inner) => Reason = reason;
+
+    /// <summary>Why the rent was refused.</summary>
+    public RefusalReason Reason { get; }
+
+    /// <inheritdoc/>
+    public override bool IsTransient => true;
+}
+
+/// <summary>
+/// A statement did not end by its deadline. The caller was let go; the pool ends the statement on the server and
+/// recovers the connection behind the caller's back (INV-6).
+/// </summary>
+/// <remarks>In autocommit the statement may have taken effect. In a transaction it is rolled back.</remarks>
+public sealed class DeadlineExceededException : DbException
+{
+    /// <summary>Creates the exception.</summary>
+    public DeadlineExceededException(string message, Exception? inner = null)
+        : base(message, inner)
+    {
+    }
+}
+
+/// <summary>
+/// A commit was sent and its answer was not seen: it may have taken effect or not (INV-9). Never retried in silence.
+/// </summary>
+public sealed class OutcomeUnknownException : DbException
+{
+    /// <summary>Creates the exception.</summary>
+    public OutcomeUnknownException(string message, Exception? inner = null)
+        : base(message, inner)
+    {
+    }
+}

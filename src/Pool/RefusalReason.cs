@@ -1,0 +1,23 @@
+namespace UPool;
+
+/// <summary>Why a rent was refused. Nothing was sent to the database.</summary>
+public enum RefusalReason
+{
+    /// <summary>No connection came free within the rent timeout or before the request's deadline.</summary>
+    TimedOut = 1,
+
+    /// <summary>The queue of pending rents is full.</summary>
+    QueueFull = 2,
+
+    /// <summary>By the measured pace this rent could not have been served before its deadline.</summary>
+    PredictedLate = 3,
+
+    /// <summary>The pool holds no permits, or the server's own limit of connections is reached.</summary>
+    NoPermits = 4,
+
+    /// <summary>The pool is draining or closed.</summary>
+    Draining = 5,
+
+    /// <summary>The database cannot be reached, or refuses this account.</summary>
+    Unavailable = 6,
+}
