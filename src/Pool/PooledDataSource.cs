@@ -1,51 +1,169 @@
+using System.Collections.Concurrent;
 using System.Data.Common;
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Runtime.CompilerServices;
+
+using Microsoft.Extensions.Logging;
+
+using UPool.Core;
 
 namespace UPool;
 
-/// <summary>STUB of the signatures; the real one replaces this file.</summary>
+/// <summary>
+/// A bounded pool of database connections, as a <see cref="DbDataSource"/>: its connections return themselves when
+/// they are closed. Made by <see cref="MySql.MySqlPool"/> or <see cref="Sqlite.SqlitePool"/>. Safe for use by many
+/// threads at a time.
+/// </summary>
 public sealed class PooledDataSource : DbDataSource
 {
-    /// <summary>Stub.</summary>
-    public string Name => throw new NotImplementedException();
+    /// <summary>The name of the meter with all instruments of the pools, for <c>AddMeter</c>.</summary>
+    public const string MeterName = PoolTelemetry.MeterName;
 
-    /// <summary>Stub.</summary>
-    public SqlDialect Dialect => throw new NotImplementedException();
+    private static readonly ConcurrentDictionary<(string, int), string> PlaceCache = new();
 
-    /// <summary>Stub.</summary>
-    public override string ConnectionString => throw new NotImplementedException();
+    private readonly ConnectionPool _pool;
 
-    /// <summary>Most connections; changes while running.</summary>
-    public int MaxConnections { get => throw new NotImplementedException(); set => throw new NotImplementedException(); }
+    internal PooledDataSource(PoolOptions options, IConnector connector, TimeProvider? clock, ILoggerFactory? loggers)
+    {
+        ILogger logger = (ILogger?)loggers?.CreateLogger<PooledDataSource>()
+            ?? Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance;
+        _pool = new ConnectionPool(options, connector, clock ?? TimeProvider.System, logger);
+    }
 
-    /// <summary>Rents in order of arrival; waits up to RentTimeout or the deadline, whichever is earlier. The deadline then
-    /// also bounds every operation on the connection.</summary>
-    public ValueTask<RentResult> RentAsync(Deadline deadline = default, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+    /// <summary>The pool's name.</summary>
+    public string Name => _pool.Options.Name;
 
-    /// <summary>Rents at once or not at all.</summary>
-    public bool TryRent(out PooledConnection? connection, Deadline deadline = default) => throw new NotImplementedException();
+    /// <summary>The database family behind the pool.</summary>
+    public SqlDialect Dialect => _pool.Connector.Dialect;
 
-    /// <summary>Opens the first connection(s); does not throw when the database is away (the pool keeps trying).</summary>
-    public Task StartAsync(CancellationToken cancellationToken) => throw new NotImplementedException();
+    /// <summary>What the pool connects to, for people: host, port and database. Never a credential.</summary>
+    public string Target => _pool.Connector.Target;
 
-    /// <summary>Takes no new rents, lets the current ones finish for at most the timeout, closes everything.</summary>
-    public Task DrainAsync(TimeSpan timeout) => throw new NotImplementedException();
+    /// <summary>What the pool connects to; not a connection string, so that no credential leaves the pool.</summary>
+    public override string ConnectionString => Target;
 
-    /// <summary>Closes all connections opened before now, used ones when they are returned.</summary>
-    public void Clear() => throw new NotImplementedException();
+    /// <summary>
+    /// The most sessions the pool may have on the server. Set, it works at once in both directions: surplus idle
+    /// connections close now, used ones when they are returned. 0 rents nothing.
+    /// </summary>
+    public int MaxConnections
+    {
+        get => _pool.Permits;
+        set => _pool.Permits = value;
+    }
+
+    /// <summary>Whether the database answers, as the pool last saw it.</summary>
+    public PoolHealth Health => _pool.Problem is { } problem ? new PoolHealth(false, problem) : new PoolHealth(true, null);
+
+    internal ConnectionPool Pool => _pool;
+
+    /// <summary>
+    /// Rents a connection in order of arrival, waiting for <see cref="PoolOptions.RentTimeout"/> or until the deadline,
+    /// whichever is earlier. A refusal is a value, not an exception.
+    /// </summary>
+    /// <param name="deadline">Also bounds every operation on the connection.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <param name="caller">Filled in by the compiler; for the report of a rent held too long.</param>
+    /// <param name="file">Filled in by the compiler.</param>
+    /// <param name="line">Filled in by the compiler.</param>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public async ValueTask<RentResult> RentAsync(
+        Deadline deadline = default,
+        CancellationToken cancellationToken = default,
+        [CallerMemberName] string caller = "",
+        [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0)
+    {
+        RentOutcome outcome = await _pool
+            .RentAsync(deadline, cancellationToken, Place(caller, file, line)).ConfigureAwait(false);
+        return outcome.Refusal is { } refusal
+            ? new RentResult(refusal)
+            : new RentResult(new PooledConnection(_pool, outcome, deadline));
+    }
+
+    /// <summary>Rents a connection at once, or not at all. Never overtakes those who wait.</summary>
+    /// <param name="connection">The connection, open; null when none is idle.</param>
+    /// <param name="deadline">Bounds every operation on the connection.</param>
+    /// <param name="caller">Filled in by the compiler; for the report of a rent held too long.</param>
+    /// <param name="file">Filled in by the compiler.</param>
+    /// <param name="line">Filled in by the compiler.</param>
+    public bool TryRent(
+        [NotNullWhen(true)] out PooledConnection? connection,
+        Deadline deadline = default,
+        [CallerMemberName] string caller = "",
+        [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0)
+    {
+        connection = _pool.TryRent(out PhysicalConnection? physical, out long rentId, Place(caller, file, line))
+            ? new PooledConnection(_pool, new RentOutcome(physical, rentId), deadline)
+            : null;
+        return connection is not null;
+    }
+
+    /// <summary>
+    /// Opens the first connection. Does not throw when the database is away: <see cref="Health"/> says so, and the pool
+    /// keeps trying.
+    /// </summary>
+    public Task StartAsync(CancellationToken cancellationToken = default) => _pool.WarmUpAsync(cancellationToken);
+
+    /// <summary>Closes all connections that were opened before now: idle ones at once, used ones as they return.</summary>
+    public void Clear() => _pool.Clear();
+
+    /// <summary>
+    /// Takes no new rents, lets the current ones finish for at most <paramref name="timeout"/>, severs what is left and
+    /// closes everything. The pool stays closed.
+    /// </summary>
+    /// <returns>Whether the server has dropped every session.</returns>
+    public Task<bool> DrainAsync(TimeSpan timeout) => _pool.DrainAsync(timeout);
 
     /// <summary>The state of the pool at one moment.</summary>
-    public PoolSnapshot Snapshot() => throw new NotImplementedException();
+    public PoolSnapshot Snapshot() => _pool.Snapshot();
 
-    /// <summary>The pool's health: whether the database answers, and if not why, in one plain line without secrets.</summary>
-    public PoolHealth Health => throw new NotImplementedException();
+    /// <summary>What an exception that was caught around the use of a connection means.</summary>
+    public FailureKind Classify(Exception exception) => exception switch
+    {
+        RentRefusedException { Reason: RefusalReason.Unavailable } => FailureKind.Unavailable,
+        RentRefusedException => FailureKind.Refused,
+        DeadlineExceededException => FailureKind.DeadlineExceeded,
+        OutcomeUnknownException => FailureKind.OutcomeUnknown,
+        _ => _pool.Connector.Classify(exception) switch
+        {
+            DriverFailure.Statement => FailureKind.StatementFailed,
+            DriverFailure.WrongServer => FailureKind.StatementFailed,
+            DriverFailure.Connection => FailureKind.ConnectionLost,
+            DriverFailure.NoPermit => FailureKind.Unavailable,
+            _ => FailureKind.Other,
+        },
+    };
 
-    /// <summary>What an exception of the pool or the driver means.</summary>
-    public FailureKind Classify(Exception exception) => throw new NotImplementedException();
+    /// <inheritdoc/>
+    protected override DbConnection CreateDbConnection() => new PooledConnection(_pool);
 
-    /// <summary>Stub.</summary>
-    protected override DbConnection CreateDbConnection() => throw new NotImplementedException();
+    /// <inheritdoc/>
+    protected override async ValueTask<DbConnection> OpenDbConnectionAsync(CancellationToken cancellationToken = default)
+    {
+        var connection = new PooledConnection(_pool);
+        await connection.OpenAsync(cancellationToken).ConfigureAwait(false);
+        return connection;
+    }
+
+    /// <inheritdoc/>
+    protected override async ValueTask DisposeAsyncCore()
+    {
+        await _pool.DisposeAsync().ConfigureAwait(false);
+        await base.DisposeAsyncCore().ConfigureAwait(false);
+    }
+
+    /// <summary>Starts the drain and does not wait for it: no thread waits. Prefer <c>DisposeAsync</c>.</summary>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _ = _pool.DisposeAsync().AsTask();
+        base.Dispose(disposing);
+    }
+
+    // One string per call site: formatting it at every rent would cost more than the rent.
+    private static string Place(string caller, string file, int line) =>
+        PlaceCache.GetOrAdd((file, line), static (key, caller) =>
+            string.Create(CultureInfo.InvariantCulture, $"{caller} ({Path.GetFileName(key.Item1)}:{key.Item2})"), caller);
 }
-
-/// <summary>STUB.</summary>
-public abstract class PooledConnection : DbConnection;

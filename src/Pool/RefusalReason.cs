@@ -21,3 +21,21 @@ public enum RefusalReason
     /// <summary>The database cannot be reached, or refuses this account.</summary>
     Unavailable = 6,
 }
+
+/// <summary>The word for a refusal in headers and metrics.</summary>
+public static class RefusalReasons
+{
+    /// <summary>The word: <c>timed-out</c>, <c>queue-full</c>, <c>predicted-late</c>, <c>no-permits</c>,
+    /// <c>draining</c> or <c>unavailable</c>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not a reason.</exception>
+    public static string ToHeader(this RefusalReason reason) => reason switch
+    {
+        RefusalReason.TimedOut => "timed-out",
+        RefusalReason.QueueFull => "queue-full",
+        RefusalReason.PredictedLate => "predicted-late",
+        RefusalReason.NoPermits => "no-permits",
+        RefusalReason.Draining => "draining",
+        RefusalReason.Unavailable => "unavailable",
+        _ => throw new ArgumentOutOfRangeException(nameof(reason)),
+    };
+}

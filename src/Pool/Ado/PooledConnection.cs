@@ -1,0 +1,320 @@
+using System.Data;
+using System.Data.Common;
+using System.Diagnostics.CodeAnalysis;
+
+using UPool.Core;
+
+namespace UPool;
+
+/// <summary>
+/// A rented connection. Closing or disposing it returns it to the pool at once and without I/O; from then on nothing
+/// made from it can touch the session. Every operation ends by the rent's <see cref="Deadline"/>.
+/// </summary>
+/// <remarks>As any ADO.NET connection, for one caller at a time.</remarks>
+public sealed class PooledConnection : DbConnection
+{
+    private readonly ConnectionPool _pool;
+    private PhysicalConnection? _physical;
+    private long _rentId;
+    private Deadline _deadline;
+    private OperationEnd _severedBy;
+    private bool _disposed;
+
+    internal PooledConnection(ConnectionPool pool) => _pool = pool;
+
+    internal PooledConnection(ConnectionPool pool, RentOutcome rented, Deadline deadline)
+    {
+        _pool = pool;
+        _physical = rented.Connection;
+        _rentId = rented.RentId;
+        _deadline = deadline;
+    }
+
+    /// <summary>
+    /// When every operation on this connection has ended, with a result or a <see cref="DeadlineExceededException"/>.
+    /// </summary>
+    public Deadline Deadline
+    {
+        get => _deadline;
+        set => _deadline = value;
+    }
+
+    /// <summary>What the pool connects to. Never a credential. Cannot be changed.</summary>
+    [AllowNull]
+    public override string ConnectionString
+    {
+        get => _pool.Connector.Target;
+        set => throw new NotSupportedException(
+            $"Pool '{_pool.Options.Name}': a pooled connection takes its settings from the pool.");
+    }
+
+    /// <inheritdoc/>
+    public override string Database => IsOpen ? Physical.Inner.Database : "";
+
+    /// <inheritdoc/>
+    public override string DataSource => _pool.Connector.Target;
+
+    /// <inheritdoc/>
+    public override string ServerVersion => Physical.Inner.ServerVersion;
+
+    /// <inheritdoc/>
+    public override ConnectionState State => IsOpen ? ConnectionState.Open : ConnectionState.Closed;
+
+    /// <inheritdoc/>
+    public override int ConnectionTimeout => (int)Math.Ceiling(_pool.Options.RentTimeout.TotalSeconds);
+
+    /// <inheritdoc/>
+    public override bool CanCreateBatch => true;
+
+    internal ConnectionPool Pool => _pool;
+
+    /// <summary>The session, as long as this connection still holds it.</summary>
+    /// <exception cref="InvalidOperationException">The connection is closed, or was severed.</exception>
+    internal PhysicalConnection Physical
+    {
+        get
+        {
+            PhysicalConnection? physical = _physical;
+            if (physical is not null && physical.RentId == _rentId) return physical;
+
+            throw NotOpen();
+        }
+    }
+
+    private bool IsOpen => _physical is { } physical && physical.RentId == _rentId;
+
+    /// <inheritdoc/>
+    /// <exception cref="RentRefusedException">The rent was refused.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public override async Task OpenAsync(CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_physical is not null) throw new InvalidOperationException("The connection is open already.");
+        if (System.Transactions.Transaction.Current is not null)
+        {
+            throw new NotSupportedException(
+                "An ambient TransactionScope is not supported: it would be spread over several sessions. "
+                + "Use BeginTransactionAsync on one connection.");
+        }
+
+        RentOutcome outcome = await _pool.RentAsync(_deadline, cancellationToken).ConfigureAwait(false);
+        if (outcome.Refusal is { } refusal)
+            throw new RentRefusedException(refusal.Reason, refusal.Message, refusal.Cause);
+
+        _physical = outcome.Connection;
+        _rentId = outcome.RentId;
+        _severedBy = default;
+    }
+
+    /// <summary>Opens, blocking the thread. Only with <see cref="PoolOptions.AllowSynchronous"/>.</summary>
+    public override void Open()
+    {
+        ThrowUnlessSynchronous("OpenAsync");
+        OpenAsync(CancellationToken.None).GetAwaiter().GetResult();
+    }
+
+    /// <summary>Returns the connection to the pool, at once and without I/O.</summary>
+    public override void Close()
+    {
+        PhysicalConnection? physical = _physical;
+        if (physical is null) return;
+
+        _physical = null;
+        _pool.Release(physical, _rentId);
+    }
+
+    /// <summary>
+    /// The driver's own connection, for what ADO.NET does not reach (bulk copy and the like). What is done with it
+    /// escapes the pool's deadlines, and the connection is discarded instead of reused when it is returned.
+    /// </summary>
+    /// <typeparam name="T">The driver's type, such as <c>MySqlConnection</c>.</typeparam>
+    /// <exception cref="InvalidOperationException">Not open, or the driver's connection is of another type.</exception>
+    public T Unwrap<T>()
+        where T : DbConnection
+    {
+        PhysicalConnection physical = Physical;
+        if (physical.Inner is not T inner)
+        {
+            throw new InvalidOperationException(
+                $"The driver's connection is a {physical.Inner.GetType().Name}, not a {typeof(T).Name}.");
+        }
+
+        physical.MustDiscard = true;
+        return inner;
+    }
+
+    /// <inheritdoc/>
+    public override void ChangeDatabase(string databaseName)
+    {
+        ThrowUnlessSynchronous("ChangeDatabaseAsync");
+        Physical.Inner.ChangeDatabase(databaseName);
+    }
+
+    /// <summary>Changes the current database; the next renter finds the pool's own again.</summary>
+    public override async Task ChangeDatabaseAsync(string databaseName, CancellationToken cancellationToken = default)
+    {
+        var bound = await BeginAsync(0, cancellationToken).ConfigureAwait(false);
+        await RunAsync(
+            bound.Physical.Inner.ChangeDatabaseAsync(databaseName, CancellationToken.None), bound, cancellationToken)
+            .ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    protected override async ValueTask<DbTransaction> BeginDbTransactionAsync(
+        IsolationLevel isolationLevel, CancellationToken cancellationToken)
+    {
+        var bound = await BeginAsync(0, cancellationToken).ConfigureAwait(false);
+        if (bound.Physical.Transaction is not null)
+            throw new InvalidOperationException("The connection has a transaction already; they do not nest.");
+
+        Task<DbTransaction> begin = bound.Physical.Inner
+            .BeginTransactionAsync(isolationLevel, CancellationToken.None).AsTask();
+        DbTransaction transaction = await RunAsync(begin, bound, cancellationToken).ConfigureAwait(false);
+        bound.Physical.Transaction = transaction;
+        return new PooledTransaction(this, transaction);
+    }
+
+    /// <inheritdoc/>
+    protected override DbTransaction BeginDbTransaction(IsolationLevel isolationLevel)
+    {
+        ThrowUnlessSynchronous("BeginTransactionAsync");
+        return BeginDbTransactionAsync(isolationLevel, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+    }
+
+    /// <inheritdoc/>
+    protected override DbCommand CreateDbCommand() => new PooledCommand(this, _pool.Connector.CreateCommand());
+
+    /// <inheritdoc/>
+    protected override DbBatch CreateDbBatch() => new PooledBatch(
+        this,
+        _pool.Connector.CreateBatch() ?? throw new NotSupportedException("This database's driver has no batches."));
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            Close();
+            _disposed = true;
+        }
+
+        base.Dispose(disposing);
+    }
+
+    /// <summary>
+    /// Makes ready for an operation: checks that there is still time, and waits for what an earlier dispose left to be
+    /// done on the session.
+    /// </summary>
+    /// <param name="commandTimeout">The command's own bound in seconds; 0 for none.</param>
+    /// <param name="token">The caller's token.</param>
+    internal async ValueTask<OperationBound> BeginAsync(int commandTimeout, CancellationToken token)
+    {
+        PhysicalConnection physical = Physical;
+        token.ThrowIfCancellationRequested();
+
+        Deadline deadline = commandTimeout == 0
+            ? _deadline
+            : Deadline.Earlier(_deadline, Deadline.After(TimeSpan.FromSeconds(commandTimeout), _pool.Clock));
+        if (deadline.HasPassed(_pool.Clock))
+        {
+            throw new DeadlineExceededException(
+                $"Pool '{_pool.Options.Name}': the deadline had passed before the statement was sent; nothing was done.");
+        }
+
+        var bound = new OperationBound(physical, deadline);
+        if (physical.Lingering is { } lingering)
+        {
+            await EndAsync(lingering, bound, token).ConfigureAwait(false);
+            await lingering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            physical.Lingering = null;
+            physical.LingeringReader = false;
+        }
+
+        return bound;
+    }
+
+    /// <summary>Waits for an operation of the driver and gives its result; severs the connection at the deadline.</summary>
+    internal async ValueTask<T> RunAsync<T>(Task<T> operation, OperationBound bound, CancellationToken token)
+    {
+        if (!operation.IsCompleted) await EndAsync(operation, bound, token).ConfigureAwait(false);
+
+        try
+        {
+            return await operation.ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            _pool.NoteFailure(bound.Physical, exception);
+            throw;
+        }
+    }
+
+    /// <summary>The same for an operation without a result.</summary>
+    internal async ValueTask RunAsync(Task operation, OperationBound bound, CancellationToken token)
+    {
+        if (!operation.IsCompleted) await EndAsync(operation, bound, token).ConfigureAwait(false);
+
+        try
+        {
+            await operation.ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            _pool.NoteFailure(bound.Physical, exception);
+            throw;
+        }
+    }
+
+    internal void ThrowUnlessSynchronous(string instead)
+    {
+        if (_pool.Options.AllowSynchronous) return;
+
+        throw new InvalidOperationException(
+            $"Pool '{_pool.Options.Name}': synchronous database calls block a thread and are not allowed. "
+            + $"Use {instead}, or set AllowSynchronous.");
+    }
+
+    private async ValueTask EndAsync(Task operation, OperationBound bound, CancellationToken token)
+    {
+        PhysicalConnection physical = bound.Physical;
+        OperationEnd end = await physical.Operation
+            .RaceAsync(operation, bound.Deadline.Timestamp, _pool.Wheel, token).ConfigureAwait(false);
+        if (end == OperationEnd.Completed) return;
+
+        // Nobody awaits the driver's task any more; its failure is of no interest but must not go unobserved.
+        _ = operation.ContinueWith(
+            static severed => severed.Exception, CancellationToken.None,
+            TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        _severedBy = end;
+        _pool.OnSevered();
+        _pool.Release(physical, _rentId);
+        throw Severed(end, token);
+    }
+
+    private Exception Severed(OperationEnd end, CancellationToken token) => end switch
+    {
+        OperationEnd.Cancelled => new OperationCanceledException(token),
+        OperationEnd.Deadline => new DeadlineExceededException(
+            $"Pool '{_pool.Options.Name}': a statement did not end by its deadline. It is being ended on the server; "
+            + "in autocommit its effect is unknown, in a transaction it is rolled back."),
+        OperationEnd.Closed => new InvalidOperationException(
+            "The connection was closed, or severed by a drain, while a statement was under way."),
+        _ => new InvalidOperationException($"bug: an operation ended with {end}."),
+    };
+
+    private Exception NotOpen()
+    {
+        if (_disposed) return new ObjectDisposedException(nameof(PooledConnection));
+        if (_severedBy != OperationEnd.Completed)
+        {
+            return new InvalidOperationException(
+                $"The connection was severed ({_severedBy}) during an earlier statement. Rent another one.");
+        }
+
+        return new InvalidOperationException(
+            _physical is null ? "The connection is not open." : "The connection was severed by the pool. Rent another one.");
+    }
+}
+
+/// <summary>The session an operation runs on, and when it has to end.</summary>
+internal readonly record struct OperationBound(PhysicalConnection Physical, Deadline Deadline);

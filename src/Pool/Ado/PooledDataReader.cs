@@ -1,0 +1,213 @@
+using System.Collections;
+using System.Data;
+using System.Data.Common;
+
+namespace UPool;
+
+/// <summary>
+/// Rows read over a rented connection. Closing it sends nothing: rows that were not read are skipped on the pool's own
+/// time, or before the connection's next statement.
+/// </summary>
+public sealed class PooledDataReader : DbDataReader
+{
+    private readonly PooledConnection _connection;
+    private readonly OperationBound _bound;
+    private readonly DbDataReader _inner;
+    private readonly bool _closesConnection;
+    private bool _readToEnd;
+    private bool _closed;
+
+    internal PooledDataReader(
+        PooledConnection connection, OperationBound bound, DbDataReader inner, bool closesConnection)
+    {
+        _connection = connection;
+        _bound = bound;
+        _inner = inner;
+        _closesConnection = closesConnection;
+    }
+
+    /// <inheritdoc/>
+    public override int Depth => Inner.Depth;
+
+    /// <inheritdoc/>
+    public override int FieldCount => Inner.FieldCount;
+
+    /// <inheritdoc/>
+    public override int VisibleFieldCount => Inner.VisibleFieldCount;
+
+    /// <inheritdoc/>
+    public override bool HasRows => Inner.HasRows;
+
+    /// <inheritdoc/>
+    public override bool IsClosed => _closed;
+
+    /// <inheritdoc/>
+    public override int RecordsAffected => _inner.RecordsAffected;
+
+    /// <inheritdoc/>
+    public override object this[int ordinal] => Inner[ordinal];
+
+    /// <inheritdoc/>
+    public override object this[string name] => Inner[name];
+
+    /// <summary>The driver's reader, as long as the connection is still this caller's.</summary>
+    private DbDataReader Inner
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_closed, this);
+            _ = _connection.Physical;
+            return _inner;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override Task<bool> ReadAsync(CancellationToken cancellationToken) =>
+        AdvanceAsync(Inner.ReadAsync(CancellationToken.None), cancellationToken);
+
+    /// <inheritdoc/>
+    public override Task<bool> NextResultAsync(CancellationToken cancellationToken) =>
+        AdvanceAsync(Inner.NextResultAsync(CancellationToken.None), cancellationToken);
+
+    /// <inheritdoc/>
+    public override bool Read()
+    {
+        _connection.ThrowUnlessSynchronous("ReadAsync");
+        return ReadAsync(CancellationToken.None).GetAwaiter().GetResult();
+    }
+
+    /// <inheritdoc/>
+    public override bool NextResult()
+    {
+        _connection.ThrowUnlessSynchronous("NextResultAsync");
+        return NextResultAsync(CancellationToken.None).GetAwaiter().GetResult();
+    }
+
+    /// <inheritdoc/>
+    public override void Close()
+    {
+        if (_closed) return;
+
+        _closed = true;
+        if (_connection.State == ConnectionState.Open
+            && ReferenceEquals(_connection.Physical, _bound.Physical)
+            && _bound.Physical is { Operation.IsInFlight: false } physical)
+        {
+            // Ends at once when all was read. Else the rest is skipped while nobody waits for it, and elsewhere: the
+            // driver first goes through all that has arrived, on the thread that calls it.
+            Task skipping = _readToEnd
+                ? _inner.DisposeAsync().AsTask()
+                : Task.Run(async () => await _inner.DisposeAsync().ConfigureAwait(false));
+            if (!skipping.IsCompletedSuccessfully)
+            {
+                physical.Lingering = skipping;
+                physical.LingeringReader = true;
+            }
+        }
+
+        if (_closesConnection) _connection.Close();
+    }
+
+    /// <inheritdoc/>
+    public override bool GetBoolean(int ordinal) => Inner.GetBoolean(ordinal);
+
+    /// <inheritdoc/>
+    public override byte GetByte(int ordinal) => Inner.GetByte(ordinal);
+
+    /// <inheritdoc/>
+    public override long GetBytes(int ordinal, long dataOffset, byte[]? buffer, int bufferOffset, int length) =>
+        Inner.GetBytes(ordinal, dataOffset, buffer, bufferOffset, length);
+
+    /// <inheritdoc/>
+    public override char GetChar(int ordinal) => Inner.GetChar(ordinal);
+
+    /// <inheritdoc/>
+    public override long GetChars(int ordinal, long dataOffset, char[]? buffer, int bufferOffset, int length) =>
+        Inner.GetChars(ordinal, dataOffset, buffer, bufferOffset, length);
+
+    /// <inheritdoc/>
+    public override string GetDataTypeName(int ordinal) => Inner.GetDataTypeName(ordinal);
+
+    /// <inheritdoc/>
+    public override DateTime GetDateTime(int ordinal) => Inner.GetDateTime(ordinal);
+
+    /// <inheritdoc/>
+    public override decimal GetDecimal(int ordinal) => Inner.GetDecimal(ordinal);
+
+    /// <inheritdoc/>
+    public override double GetDouble(int ordinal) => Inner.GetDouble(ordinal);
+
+    /// <inheritdoc/>
+    public override IEnumerator GetEnumerator() => new DbEnumerator(this, closeReader: false);
+
+    /// <inheritdoc/>
+    public override Type GetFieldType(int ordinal) => Inner.GetFieldType(ordinal);
+
+    /// <inheritdoc/>
+    public override T GetFieldValue<T>(int ordinal) => Inner.GetFieldValue<T>(ordinal);
+
+    /// <inheritdoc/>
+    public override float GetFloat(int ordinal) => Inner.GetFloat(ordinal);
+
+    /// <inheritdoc/>
+    public override Guid GetGuid(int ordinal) => Inner.GetGuid(ordinal);
+
+    /// <inheritdoc/>
+    public override short GetInt16(int ordinal) => Inner.GetInt16(ordinal);
+
+    /// <inheritdoc/>
+    public override int GetInt32(int ordinal) => Inner.GetInt32(ordinal);
+
+    /// <inheritdoc/>
+    public override long GetInt64(int ordinal) => Inner.GetInt64(ordinal);
+
+    /// <inheritdoc/>
+    public override string GetName(int ordinal) => Inner.GetName(ordinal);
+
+    /// <inheritdoc/>
+    public override int GetOrdinal(string name) => Inner.GetOrdinal(name);
+
+    /// <inheritdoc/>
+    public override DataTable? GetSchemaTable() => Inner.GetSchemaTable();
+
+    /// <inheritdoc/>
+    public override Stream GetStream(int ordinal) => Inner.GetStream(ordinal);
+
+    /// <inheritdoc/>
+    public override string GetString(int ordinal) => Inner.GetString(ordinal);
+
+    /// <inheritdoc/>
+    public override TextReader GetTextReader(int ordinal) => Inner.GetTextReader(ordinal);
+
+    /// <inheritdoc/>
+    public override object GetValue(int ordinal) => Inner.GetValue(ordinal);
+
+    /// <inheritdoc/>
+    public override int GetValues(object[] values) => Inner.GetValues(values);
+
+    /// <inheritdoc/>
+    public override bool IsDBNull(int ordinal) => Inner.IsDBNull(ordinal);
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) Close();
+        base.Dispose(disposing);
+    }
+
+    private Task<bool> AdvanceAsync(Task<bool> advance, CancellationToken token)
+    {
+        // The next row is mostly in the buffer already.
+        if (!advance.IsCompletedSuccessfully) return AdvanceSlowlyAsync(advance, token);
+
+        _readToEnd = !advance.GetAwaiter().GetResult();
+        return advance;
+    }
+
+    private async Task<bool> AdvanceSlowlyAsync(Task<bool> advance, CancellationToken token)
+    {
+        bool advanced = await _connection.RunAsync(advance, _bound, token).ConfigureAwait(false);
+        _readToEnd = !advanced;
+        return advanced;
+    }
+}

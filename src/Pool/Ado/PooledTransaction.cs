@@ -1,0 +1,141 @@
+using System.Data;
+using System.Data.Common;
+
+using UPool.Core;
+
+namespace UPool;
+
+/// <summary>
+/// A transaction on a rented connection. Disposed without a commit it is rolled back behind the caller's back, at the
+/// latest when the connection returns.
+/// </summary>
+public sealed class PooledTransaction : DbTransaction
+{
+    private readonly PooledConnection _connection;
+    private readonly DbTransaction _inner;
+    private bool _ended;
+
+    internal PooledTransaction(PooledConnection connection, DbTransaction inner)
+    {
+        _connection = connection;
+        _inner = inner;
+        IsolationLevel = inner.IsolationLevel;
+    }
+
+    /// <inheritdoc/>
+    public override IsolationLevel IsolationLevel { get; }
+
+    /// <inheritdoc/>
+    public override bool SupportsSavepoints => _inner.SupportsSavepoints;
+
+    /// <inheritdoc/>
+    protected override DbConnection DbConnection => _connection;
+
+    /// <summary>Commits.</summary>
+    /// <exception cref="OutcomeUnknownException">
+    /// The answer was not seen: the deadline passed, the token was cancelled or the connection was lost after the
+    /// commit was sent. The transaction may be committed or not (INV-9).
+    /// </exception>
+    public override async Task CommitAsync(CancellationToken cancellationToken = default)
+    {
+        OperationBound bound = await BeginEndAsync(cancellationToken).ConfigureAwait(false);
+        bool sent = false;
+        try
+        {
+            Task commit = _inner.CommitAsync(CancellationToken.None);
+            sent = true;
+            await _connection.RunAsync(commit, bound, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (sent && IsUnknown(exception))
+        {
+            throw new OutcomeUnknownException(
+                $"Pool '{_connection.Pool.Options.Name}': a commit was sent and its answer was not seen; whether it took "
+                + "effect is unknown. Read the data before trying again.",
+                exception);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override async Task RollbackAsync(CancellationToken cancellationToken = default)
+    {
+        OperationBound bound = await BeginEndAsync(cancellationToken).ConfigureAwait(false);
+        await _connection.RunAsync(_inner.RollbackAsync(CancellationToken.None), bound, cancellationToken)
+            .ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public override void Commit()
+    {
+        _connection.ThrowUnlessSynchronous("CommitAsync");
+        CommitAsync(CancellationToken.None).GetAwaiter().GetResult();
+    }
+
+    /// <inheritdoc/>
+    public override void Rollback()
+    {
+        _connection.ThrowUnlessSynchronous("RollbackAsync");
+        RollbackAsync(CancellationToken.None).GetAwaiter().GetResult();
+    }
+
+    /// <inheritdoc/>
+    public override Task SaveAsync(string savepointName, CancellationToken cancellationToken = default) =>
+        SavepointAsync(() => _inner.SaveAsync(savepointName, CancellationToken.None), cancellationToken);
+
+    /// <inheritdoc/>
+    public override Task RollbackAsync(string savepointName, CancellationToken cancellationToken = default) =>
+        SavepointAsync(() => _inner.RollbackAsync(savepointName, CancellationToken.None), cancellationToken);
+
+    /// <inheritdoc/>
+    public override Task ReleaseAsync(string savepointName, CancellationToken cancellationToken = default) =>
+        SavepointAsync(() => _inner.ReleaseAsync(savepointName, CancellationToken.None), cancellationToken);
+
+    internal DbTransaction InnerOf(PooledConnection connection)
+    {
+        if (!ReferenceEquals(connection, _connection))
+            throw new InvalidOperationException("The transaction belongs to another connection.");
+
+        return _inner;
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing && !_ended)
+        {
+            _ended = true;
+
+            // Sent at once, so that its locks are freed soon, but not awaited here: whoever uses the session next does.
+            if (_connection.State == ConnectionState.Open
+                && _connection.Physical is { Operation.IsInFlight: false, Lingering: null } physical
+                && ReferenceEquals(physical.Transaction, _inner))
+            {
+                physical.Transaction = null;
+                physical.Lingering = _inner.DisposeAsync().AsTask();
+            }
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private async Task SavepointAsync(Func<Task> operation, CancellationToken token)
+    {
+        if (_ended) throw new InvalidOperationException("The transaction has ended.");
+
+        OperationBound bound = await _connection.BeginAsync(0, token).ConfigureAwait(false);
+        await _connection.RunAsync(operation(), bound, token).ConfigureAwait(false);
+    }
+
+    private async ValueTask<OperationBound> BeginEndAsync(CancellationToken token)
+    {
+        if (_ended) throw new InvalidOperationException("The transaction has ended.");
+
+        OperationBound bound = await _connection.BeginAsync(0, token).ConfigureAwait(false);
+        _ended = true;
+        bound.Physical.Transaction = null;
+        return bound;
+    }
+
+    private bool IsUnknown(Exception exception) =>
+        exception is DeadlineExceededException or OperationCanceledException or InvalidOperationException
+        || _connection.Pool.Connector.Classify(exception) == DriverFailure.Connection;
+}

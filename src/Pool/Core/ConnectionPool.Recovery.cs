@@ -1,0 +1,137 @@
+namespace UPool.Core;
+
+/// <content>Taking a connection from its renter, and making it clean behind everybody's back.</content>
+internal sealed partial class ConnectionPool
+{
+    // A few rows left unread are in the driver's buffer already; only a long rest is worth a kill.
+    private static readonly TimeSpan UnreadRowsGrace = TimeSpan.FromMilliseconds(5);
+
+    /// <summary>
+    /// The renter is done with the connection, or is cut off from it. Nothing is sent here: what was left open is
+    /// ended, and the session reset, on the pool's own time. Nothing happens when the rent has ended before.
+    /// </summary>
+    public void Release(PhysicalConnection connection, long rentId)
+    {
+        if (!connection.TryEndRent(rentId)) return;
+
+        lock (_gate)
+        {
+            long held = _clock.GetTimestamp() - connection.RentedAt;
+            _use.Add(held);
+            Telemetry.OnReleased(_clock.GetElapsedTime(0, held));
+        }
+
+        Queue(static (pool, released) => pool.RecoverAsync(released), connection);
+    }
+
+    /// <summary>An operation of a renter was cut off at its deadline or by its caller's cancellation.</summary>
+    public void OnSevered()
+    {
+        lock (_gate) _severed++;
+    }
+
+    /// <summary>A renter saw the driver fail. What it means for the other connections is decided here.</summary>
+    public void NoteFailure(PhysicalConnection connection, Exception exception)
+    {
+        switch (_connector.Classify(exception))
+        {
+            case DriverFailure.Connection:
+            case DriverFailure.WrongServer:
+                connection.MustDiscard = true;
+
+                // Those of its age have likely met the same end. One that was opened later proves nothing about them,
+                // and one of an older generation only what is known already.
+                if (connection.Generation == Volatile.Read(ref _generation)) Clear();
+                break;
+
+            case DriverFailure.NoPermit:
+                connection.MustDiscard = true;
+                break;
+        }
+    }
+
+    private async Task RecoverAsync(PhysicalConnection connection)
+    {
+        bool clean = false;
+        try
+        {
+            clean = await TryCleanAsync(connection).ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            // Not logged as an error: a connection that cannot be cleaned is replaced, and nobody's request suffers.
+            LogNotCleaned(_options.Name, exception.GetType().Name, _connector.Explain(exception));
+            NoteFailure(connection, exception);
+        }
+
+        if (clean) Return(connection);
+        else Close(connection, CloseReason.Discarded);
+    }
+
+    private async Task<bool> TryCleanAsync(PhysicalConnection connection)
+    {
+        Task<bool> ended = TryEndOperationAsync(connection);
+        if (!await EndsWithinAsync(ended, 2 * _options.RecoveryTimeout).ConfigureAwait(false)) return false;
+        if (!await ended.ConfigureAwait(false)) return false;
+        if (connection.IsBroken || connection.MustDiscard) return false;
+
+        await BoundedAsync(CleanAsync(connection)).ConfigureAwait(false);
+        return true;
+    }
+
+    /// <summary>
+    /// Ends what the renter left running. A connection with a kill requested goes on only when both the statement's
+    /// end and the kill's answer have been seen: a kill still under way would hit the next renter (INV-5).
+    /// </summary>
+    private async Task<bool> TryEndOperationAsync(PhysicalConnection connection)
+    {
+        Operation operation = connection.Operation;
+        Task lingering = connection.Lingering ?? Task.CompletedTask;
+        bool inFlight = operation.IsInFlight;
+        if (!inFlight && await EndsWithinAsync(lingering, UnreadRowsGrace).ConfigureAwait(false)) return true;
+
+        operation.Sever();
+        Task kill = connection.CanKill && (inFlight || connection.LingeringReader)
+            ? connection.KillStatementAsync()
+            : Task.CompletedTask;
+
+        // The driver's own hard timeout of the command ends it when the server does not answer; the kill is waited for
+        // only by a connection that is still worth having.
+        await operation.WhenSettled().ConfigureAwait(false);
+        await lingering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (connection.IsBroken) return false;
+
+        await kill.ConfigureAwait(false);
+        return true;
+    }
+
+    private static async Task CleanAsync(PhysicalConnection connection)
+    {
+        if (connection.Lingering is { } lingering)
+        {
+            await lingering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            connection.Lingering = null;
+            connection.LingeringReader = false;
+        }
+
+        if (connection.Transaction is { } transaction)
+        {
+            // The driver keeps its own note of the transaction, which a reset of the session would not clear.
+            connection.Transaction = null;
+            await transaction.DisposeAsync().ConfigureAwait(false);
+        }
+
+        await connection.ResetAsync().ConfigureAwait(false);
+    }
+
+    private async Task BoundedAsync(Task task)
+    {
+        if (task.IsCompleted)
+        {
+            await task.ConfigureAwait(false);
+            return;
+        }
+
+        await task.WaitAsync(_options.RecoveryTimeout, _clock).ConfigureAwait(false);
+    }
+}

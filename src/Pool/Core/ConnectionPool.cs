@@ -1,0 +1,338 @@
+using System.Diagnostics.CodeAnalysis;
+
+using Microsoft.Extensions.Logging;
+
+namespace UPool.Core;
+
+/// <summary>
+/// The pool: one lock over one state (idle, pending, counts). Opens, resets, pings and closes are queued under it and
+/// run outside; whatever they lead to comes back through <see cref="Return"/>, and goes to the head of the queue.
+/// </summary>
+/// <remarks>
+/// Read in the order of a connection's life: this file rents and returns, <c>.Opening</c> opens and validates,
+/// <c>.Recovery</c> takes a connection from its renter and makes it clean, <c>.Closing</c> closes, prunes and drains.
+/// </remarks>
+internal sealed partial class ConnectionPool
+{
+    private readonly PoolOptions _options;
+    private readonly IConnector _connector;
+    private readonly TimeProvider _clock;
+    private readonly ILogger _logger;
+    private readonly long _rentTimeout;
+    private readonly long _validationInterval;
+    private readonly Lock _gate = new();
+
+    // All below is guarded by _gate.
+    private readonly List<PhysicalConnection> _idle = [];       // the newest last: last in, first out
+    private readonly HashSet<PhysicalConnection> _open = [];    // idle and used
+    private readonly long[] _closed = new long[Enum.GetValues<CloseReason>().Length];
+    private readonly DurationWindow _wait = new();
+    private readonly DurationWindow _use = new();
+    private PendingQueue _pending;
+    private int _permits;
+    private int _opening;
+    private int _validating;
+    private int _used;
+    private int _closing;
+    private int _generation;
+    private long _lastRentId;
+    private long _rented, _timedOut, _rejected, _opened, _severed;
+    private bool _draining;
+
+    public ConnectionPool(PoolOptions options, IConnector connector, TimeProvider clock, ILogger logger)
+    {
+        if (options.Validate() is { Count: > 0 } problems)
+            throw new ArgumentException(string.Join(" ", problems), nameof(options));
+
+        _options = options;
+        _connector = connector;
+        _clock = clock;
+        _logger = logger;
+        _permits = options.MaxConnections;
+        _rentTimeout = Ticks(options.RentTimeout);
+        _validationInterval = Ticks(options.ValidationInterval);
+        Wheel = new DeadlineWheel(clock);
+        using (ExecutionContext.SuppressFlow())
+        {
+            _maintenance = clock.CreateTimer(
+                static pool => ((ConnectionPool)pool!).Maintain(), this, MaintenanceInterval, MaintenanceInterval);
+        }
+
+        Telemetry = new PoolTelemetry(this, options);
+    }
+
+    public PoolOptions Options => _options;
+
+    public IConnector Connector => _connector;
+
+    public TimeProvider Clock => _clock;
+
+    /// <summary>The deadlines of pending rents and of operations.</summary>
+    public DeadlineWheel Wheel { get; }
+
+    public PoolTelemetry Telemetry { get; }
+
+    /// <summary>The most connections; taken down, surplus connections close as they are returned.</summary>
+    public int Permits
+    {
+        get
+        {
+            lock (_gate) return _permits;
+        }
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            lock (_gate)
+            {
+                _permits = value;
+                CloseSurplus_NeedsLock();
+                Grow_NeedsLock();
+            }
+        }
+    }
+
+    /// <summary>Rents at once, or says no at once. Never overtakes those who wait.</summary>
+    public bool TryRent([NotNullWhen(true)] out PhysicalConnection? connection, out long rentId, string? rentedBy = null)
+    {
+        long now = _clock.GetTimestamp();
+        lock (_gate)
+        {
+            if (!_draining && _pending.Count == 0 && TryTakeIdle_NeedsLock(now, out connection))
+            {
+                rentId = BeginRent_NeedsLock(connection, now, now, rentedBy);
+                return true;
+            }
+        }
+
+        connection = null;
+        rentId = 0;
+        return false;
+    }
+
+    /// <summary>Rents in order of arrival; waits up to the rent timeout or the deadline.</summary>
+    public ValueTask<RentOutcome> RentAsync(Deadline deadline, CancellationToken token, string? rentedBy = null)
+    {
+        if (token.IsCancellationRequested) return ValueTask.FromCanceled<RentOutcome>(token);
+
+        long now = _clock.GetTimestamp();
+        long due = deadline.IsNone ? now + _rentTimeout : Math.Min(now + _rentTimeout, deadline.Timestamp);
+        PendingRent pending;
+        lock (_gate)
+        {
+            if (_draining) return Rejected_NeedsLock(RefusalReason.Draining);
+            if (due <= now)
+            {
+                _timedOut++;
+                return new ValueTask<RentOutcome>(new RentOutcome(Refuse_NeedsLock(RefusalReason.TimedOut)));
+            }
+
+            if (_pending.Count == 0 && TryTakeIdle_NeedsLock(now, out PhysicalConnection? connection))
+            {
+                long rentId = BeginRent_NeedsLock(connection, now, now, rentedBy);
+                return new ValueTask<RentOutcome>(new RentOutcome(connection, rentId));
+            }
+
+            // With nothing open and the last open failed, waiting would only make the answer late.
+            if (IsDown_NeedsLock()) return Rejected_NeedsLock(RefusalReason.Unavailable);
+            if (_pending.Count >= _options.MaxPending) return Rejected_NeedsLock(RefusalReason.QueueFull);
+
+            pending = new PendingRent(this, now, due) { RentedBy = rentedBy };
+            _pending.Enqueue(pending);
+            Wheel.Add(pending, due);
+            Grow_NeedsLock();
+        }
+
+        pending.ListenTo(token);
+        return pending.Task;
+    }
+
+    /// <summary>
+    /// Takes a clean connection back, or in: from a reset, an open or a ping. Serves the head of the queue with it,
+    /// else makes it idle, else closes it.
+    /// </summary>
+    public void Return(PhysicalConnection connection)
+    {
+        PendingRent? served;
+        long rentId = 0;
+        lock (_gate)
+        {
+            long now = _clock.GetTimestamp();
+            if (WhyClose_NeedsLock(connection, now) is { } reason)
+            {
+                BeginClose_NeedsLock(connection, reason);
+                return;
+            }
+
+            served = DequeueLive_NeedsLock(now);
+            if (served is null)
+            {
+                _used--;
+                connection.IdleSince = now;
+                _idle.Add(connection);
+            }
+            else
+            {
+                rentId = BeginRent_NeedsLock(connection, served.StartedAt, now, served.RentedBy);
+            }
+        }
+
+        served?.Complete(new RentOutcome(connection, rentId));
+    }
+
+    /// <summary>The deadline of a pending rent has passed.</summary>
+    public void GiveUp(PendingRent rent)
+    {
+        RentRefusal refusal;
+        lock (_gate)
+        {
+            if (!_pending.Remove(rent)) return;
+
+            _timedOut++;
+            refusal = Refuse_NeedsLock(WhyTimedOut_NeedsLock());
+        }
+
+        Telemetry.OnTimedOut();
+        rent.Complete(new RentOutcome(refusal));
+    }
+
+    /// <summary>The caller of a pending rent has gone. An open on its behalf goes on and serves somebody else.</summary>
+    public void Leave(PendingRent rent, CancellationToken token)
+    {
+        lock (_gate)
+        {
+            if (!_pending.Remove(rent)) return;
+        }
+
+        Wheel.Remove(rent);
+        rent.Fail(new OperationCanceledException(token));
+    }
+
+    /// <summary>The counts at one moment.</summary>
+    public PoolCounts Counts
+    {
+        get
+        {
+            lock (_gate) return Counts_NeedsLock();
+        }
+    }
+
+    public PoolSnapshot Snapshot()
+    {
+        long[] wait, use;
+        PoolSnapshot snapshot;
+        lock (_gate)
+        {
+            wait = _wait.Copy();
+            use = _use.Copy();
+            snapshot = new PoolSnapshot
+            {
+                Pool = _options.Name,
+                Permits = _permits,
+                Opening = _opening,
+                Idle = _idle.Count,
+                Used = _used,
+                Closing = _closing,
+                Pending = _pending.Count,
+                Rented = _rented,
+                TimedOut = _timedOut,
+                Rejected = _rejected,
+                Opened = _opened,
+                Severed = _severed,
+                Closed = Enum.GetValues<CloseReason>()
+                    .ToDictionary(reason => PoolTelemetry.NameOf(reason), reason => _closed[(int)reason]),
+                Wait = default,
+                Use = default,
+            };
+        }
+
+        return snapshot with
+        {
+            Wait = DurationWindow.Percentiles(wait, _clock),
+            Use = DurationWindow.Percentiles(use, _clock),
+        };
+    }
+
+    private PoolCounts Counts_NeedsLock() =>
+        new(_permits, _used, _idle.Count, _opening, _closing, _pending.Count);
+
+    private int Sessions_NeedsLock() => _open.Count + _opening + _closing;
+
+    /// <summary>
+    /// Takes the connection that was returned last, so that surplus ones go idle long enough to be pruned. One that
+    /// has sat too long is not taken: the rent waits in the queue while it is pinged.
+    /// </summary>
+    private bool TryTakeIdle_NeedsLock(long now, [NotNullWhen(true)] out PhysicalConnection? connection)
+    {
+        connection = null;
+        while (_idle.Count > 0)
+        {
+            PhysicalConnection candidate = _idle[^1];
+            if (now - candidate.IdleSince > _validationInterval) return false;
+
+            _idle.RemoveAt(_idle.Count - 1);
+            _used++;
+            if (WhyClose_NeedsLock(candidate, now) is { } reason)
+            {
+                BeginClose_NeedsLock(candidate, reason);
+                continue;
+            }
+
+            connection = candidate;
+            return true;
+        }
+
+        return false;
+    }
+
+    private long BeginRent_NeedsLock(
+        PhysicalConnection connection, long startedAt, long now, string? rentedBy)
+    {
+        long rentId = ++_lastRentId;
+        connection.RentedAt = now;
+        connection.RentedBy = rentedBy;
+        connection.ReportedHeld = false;
+        if (connection.RentId != 0)
+            throw new InvalidOperationException($"bug: a rented connection was rented again ({Counts_NeedsLock()}).");
+
+        connection.BeginRent(rentId);
+        _rented++;
+        _wait.Add(now - startedAt);
+        Telemetry.OnRented(_clock.GetElapsedTime(startedAt, now));
+        return rentId;
+    }
+
+    /// <summary>The longest-waiting rent that can still use a connection; those past their time are refused.</summary>
+    private PendingRent? DequeueLive_NeedsLock(long now)
+    {
+        while (_pending.Dequeue() is { } rent)
+        {
+            Wheel.Remove(rent);
+            if (rent.Due > now) return rent;
+
+            // The wheel would have said so within a tick: never hand a connection to a request that has ended.
+            _timedOut++;
+            RentRefusal refusal = Refuse_NeedsLock(WhyTimedOut_NeedsLock());
+            Telemetry.OnTimedOut();
+            rent.Complete(new RentOutcome(refusal));
+        }
+
+        return null;
+    }
+
+    private RefusalReason WhyTimedOut_NeedsLock() =>
+        IsDown_NeedsLock() ? RefusalReason.Unavailable
+        : _permits == 0 || (_fault is { IsNoPermit: true } && _open.Count == 0) ? RefusalReason.NoPermits
+        : RefusalReason.TimedOut;
+
+    private ValueTask<RentOutcome> Rejected_NeedsLock(RefusalReason reason)
+    {
+        _rejected++;
+        Telemetry.OnRejected(reason);
+        return new ValueTask<RentOutcome>(new RentOutcome(Refuse_NeedsLock(reason)));
+    }
+
+    private RentRefusal Refuse_NeedsLock(RefusalReason reason) => new(
+        reason, _options.Name, _options.RentTimeout, Counts_NeedsLock(), _fault?.Problem ?? _connector.Problem, _fault?.Cause);
+
+    private long Ticks(TimeSpan time) => (long)(time.TotalSeconds * _clock.TimestampFrequency);
+}

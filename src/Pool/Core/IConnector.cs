@@ -1,0 +1,56 @@
+using System.Data.Common;
+
+namespace UPool.Core;
+
+/// <summary>What the pool needs of a driver. MySql/, Sqlite/ and the tests' fakes implement it.</summary>
+internal interface IConnector : IAsyncDisposable
+{
+    /// <summary>The database family.</summary>
+    SqlDialect Dialect { get; }
+
+    /// <summary>What is connected to, for people: host, port and database, never a credential.</summary>
+    string Target { get; }
+
+    /// <summary>
+    /// Why the server cannot be asked whether closed sessions are gone, in one plain line; null when it can, or when
+    /// nobody tried. Their permits are held meanwhile, so the pool may be unable to open anything.
+    /// </summary>
+    string? Problem { get; }
+
+    /// <summary>
+    /// Opens a session. Takes no token and no bound: an open that was sent counts on the server until the server
+    /// has answered it, so the pool waits for the answer behind everybody's back (INV-1).
+    /// </summary>
+    Task<PhysicalConnection> OpenAsync();
+
+    /// <summary>Creates a command of the driver, not yet tied to a connection.</summary>
+    DbCommand CreateCommand();
+
+    /// <summary>Creates a batch of the driver, not yet tied to a connection; null when the driver has none.</summary>
+    DbBatch? CreateBatch();
+
+    /// <summary>What a failure of the driver means.</summary>
+    DriverFailure Classify(Exception exception);
+
+    /// <summary>The failure in one plain line for an operator, without any secret.</summary>
+    string Explain(Exception exception);
+}
+
+/// <summary>What a failure of the driver means to the pool.</summary>
+internal enum DriverFailure
+{
+    /// <summary>Not the driver's failure.</summary>
+    None,
+
+    /// <summary>The server answered the statement with an error; the session lives.</summary>
+    Statement,
+
+    /// <summary>The session is gone or useless, and others of the same age are likely to be.</summary>
+    Connection,
+
+    /// <summary>The server has no room for one more session (MySQL 1040, 1203, 1226): not broken, no permit.</summary>
+    NoPermit,
+
+    /// <summary>The server answers as one that must not be used: read-only after a failover (MySQL 1290, 1836).</summary>
+    WrongServer,
+}

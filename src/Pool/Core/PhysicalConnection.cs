@@ -1,0 +1,83 @@
+using System.Data.Common;
+
+namespace UPool.Core;
+
+/// <summary>
+/// One session with the server, and the pool's books about it. Its renter holds it through <see cref="RentId"/>:
+/// whoever changes that number from the renter's to 0 owns what happens next, so a connection is returned, severed
+/// or closed exactly once (INV-3).
+/// </summary>
+internal abstract class PhysicalConnection
+{
+    private long _rentId;
+
+    /// <summary>The driver's connection.</summary>
+    public abstract DbConnection Inner { get; }
+
+    /// <summary>Whether a statement in flight can be ended on the server (not behind a proxy, not in SQLite).</summary>
+    public abstract bool CanKill { get; }
+
+    /// <summary>The operation in flight; one at a time.</summary>
+    public Operation Operation { get; } = new();
+
+    /// <summary>The current rent's number; 0 when nobody holds it.</summary>
+    public long RentId => Volatile.Read(ref _rentId);
+
+    /// <summary>The transaction the renter began and has not ended; null when there is none.</summary>
+    public DbTransaction? Transaction { get; set; }
+
+    /// <summary>
+    /// What a dispose of the renter's left to be done: draining a reader, rolling back. Awaited before the next
+    /// operation, or by the recovery; never by the dispose itself (INV-6).
+    /// </summary>
+    public Task? Lingering { get; set; }
+
+    /// <summary>Whether <see cref="Lingering"/> is a reader with rows to come, which a kill shortens.</summary>
+    public bool LingeringReader { get; set; }
+
+    /// <summary>Whether the connection must not be used again once its renter is done with it.</summary>
+    public bool MustDiscard { get; set; }
+
+    /// <summary>The generation it was opened in; a clear ends all generations before it.</summary>
+    public int Generation { get; set; }
+
+    /// <summary>When it is to be retired; a timestamp of the pool's clock.</summary>
+    public long RetireAt { get; set; }
+
+    /// <summary>When it became idle; a timestamp of the pool's clock.</summary>
+    public long IdleSince { get; set; }
+
+    /// <summary>When it was rented; a timestamp of the pool's clock.</summary>
+    public long RentedAt { get; set; }
+
+    /// <summary>Where it was rented, when the pool was asked to remember; for the report of a rent held too long.</summary>
+    public string? RentedBy { get; set; }
+
+    /// <summary>Whether the rent was reported as held too long.</summary>
+    public bool ReportedHeld { get; set; }
+
+    /// <summary>Whether the driver says that the session is lost.</summary>
+    public bool IsBroken => Inner.State != System.Data.ConnectionState.Open;
+
+    /// <summary>Asks the server for a sign of life.</summary>
+    public abstract Task PingAsync();
+
+    /// <summary>Makes the session as new (INV-5).</summary>
+    public abstract Task ResetAsync();
+
+    /// <summary>
+    /// Ends the statement in flight on the server. Completes when the server has answered the kill, so that none
+    /// is under way any more.
+    /// </summary>
+    public abstract Task KillStatementAsync();
+
+    /// <summary>Closes the session. Completes when the <b>server</b> has dropped it (INV-1).</summary>
+    public abstract Task CloseAsync();
+
+    /// <summary>Gives the connection to a rent.</summary>
+    public void BeginRent(long rentId) => Volatile.Write(ref _rentId, rentId);
+
+    /// <summary>Takes the connection from a rent; false when somebody else has already.</summary>
+    public bool TryEndRent(long rentId) =>
+        rentId != 0 && Interlocked.CompareExchange(ref _rentId, 0, rentId) == rentId;
+}

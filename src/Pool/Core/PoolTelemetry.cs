@@ -1,0 +1,99 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+
+namespace UPool.Core;
+
+/// <summary>
+/// All instruments of the pool, under OpenTelemetry's names for connection pools; what those do not know is under
+/// <c>upool.*</c>. An instrument without a listener costs a field read.
+/// </summary>
+internal sealed class PoolTelemetry : IDisposable
+{
+    private const string PoolNameKey = "db.client.connection.pool.name";
+    private const string StateKey = "db.client.connection.state";
+
+    private readonly Meter _meter;
+    private readonly KeyValuePair<string, object?> _name;
+    private readonly Counter<long> _timeouts;
+    private readonly Counter<long> _rejected;
+    private readonly Counter<long> _closed;
+    private readonly Histogram<double> _createTime;
+    private readonly Histogram<double> _waitTime;
+    private readonly Histogram<double> _useTime;
+
+    public PoolTelemetry(ConnectionPool pool, PoolOptions options)
+    {
+        _name = new KeyValuePair<string, object?>(PoolNameKey, options.Name);
+        _meter = new Meter(new MeterOptions(MeterName) { Tags = [_name] });
+        _timeouts = _meter.CreateCounter<long>(
+            "db.client.connection.timeouts", "{timeout}", "Rents that waited too long.");
+        _rejected = _meter.CreateCounter<long>("upool.rent.rejected", "{rent}", "Rents refused without waiting.");
+        _closed = _meter.CreateCounter<long>("upool.connection.closed", "{connection}", "Connections closed, by reason.");
+        _createTime = _meter.CreateHistogram<double>(
+            "db.client.connection.create_time", "s", "How long it took to open a connection.");
+        _waitTime = _meter.CreateHistogram<double>(
+            "db.client.connection.wait_time", "s", "How long a rent waited for its connection.");
+        _useTime = _meter.CreateHistogram<double>(
+            "db.client.connection.use_time", "s", "How long a connection was held.");
+
+        _meter.CreateObservableUpDownCounter(
+            "db.client.connection.count", () => Observe(pool), "{connection}", "Open connections, by state.");
+        _meter.CreateObservableUpDownCounter(
+            "db.client.connection.max", () => Named(pool.Counts.Permits), "{connection}", "The most connections allowed.");
+        _meter.CreateObservableUpDownCounter(
+            "db.client.connection.pending_requests", () => Named(pool.Counts.Pending), "{request}", "Rents that wait.");
+        _meter.CreateObservableUpDownCounter(
+            "upool.connection.opening", () => Named(pool.Counts.Opening), "{connection}", "Connections being opened.");
+        _meter.CreateObservableUpDownCounter(
+            "upool.connection.closing", () => Named(pool.Counts.Closing), "{connection}",
+            "Connections closed here that the server may still hold.");
+    }
+
+    /// <summary>The meter's name, for <c>AddMeter</c>.</summary>
+    public const string MeterName = "UPool";
+
+    public static string NameOf(CloseReason reason) => reason switch
+    {
+        CloseReason.Pruned => "pruned",
+        CloseReason.Retired => "retired",
+        CloseReason.Discarded => "discarded",
+        CloseReason.Cleared => "cleared",
+        CloseReason.Surplus => "surplus",
+        CloseReason.Drained => "drained",
+        _ => throw new UnreachableException($"bug: close reason {reason} has no name."),
+    };
+
+    public void OnRented(TimeSpan waited)
+    {
+        if (_waitTime.Enabled) _waitTime.Record(waited.TotalSeconds, _name);
+    }
+
+    public void OnReleased(TimeSpan held)
+    {
+        if (_useTime.Enabled) _useTime.Record(held.TotalSeconds, _name);
+    }
+
+    public void OnOpened(TimeSpan took) => _createTime.Record(took.TotalSeconds, _name);
+
+    public void OnTimedOut() => _timeouts.Add(1, _name);
+
+    public void OnRejected(RefusalReason reason)
+    {
+        if (_rejected.Enabled)
+            _rejected.Add(1, _name, new KeyValuePair<string, object?>("reason", reason.ToHeader()));
+    }
+
+    public void OnClosed(CloseReason reason) =>
+        _closed.Add(1, _name, new KeyValuePair<string, object?>("reason", NameOf(reason)));
+
+    public void Dispose() => _meter.Dispose();
+
+    private Measurement<int> Named(int value) => new(value, _name);
+
+    private IEnumerable<Measurement<int>> Observe(ConnectionPool pool)
+    {
+        PoolCounts counts = pool.Counts;
+        yield return new Measurement<int>(counts.Idle, _name, new KeyValuePair<string, object?>(StateKey, "idle"));
+        yield return new Measurement<int>(counts.Used, _name, new KeyValuePair<string, object?>(StateKey, "used"));
+    }
+}

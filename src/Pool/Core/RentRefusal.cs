@@ -1,0 +1,32 @@
+namespace UPool.Core;
+
+/// <summary>A refused rent. Its words are made only when somebody reads them: under overload nobody does.</summary>
+internal sealed class RentRefusal(
+    RefusalReason reason, string pool, TimeSpan rentTimeout, PoolCounts counts, string? problem, Exception? cause)
+{
+    public RefusalReason Reason => reason;
+
+    public Exception? Cause => cause;
+
+    public string Message => reason switch
+    {
+        RefusalReason.TimedOut =>
+            $"Pool '{pool}': no connection within {rentTimeout.TotalMilliseconds:0} ms ({counts}). "
+            + "Raise MaxConnections within the cluster's budget, or shorten transactions."
+            + (problem is null ? "" : $" The last open failed: {problem}"),
+        RefusalReason.QueueFull =>
+            $"Pool '{pool}': too many rents are pending ({counts}). "
+            + "Send less, raise MaxConnections within the cluster's budget, or raise MaxPending.",
+        RefusalReason.PredictedLate =>
+            $"Pool '{pool}': this rent could not be served before its deadline ({counts}). "
+            + "Send less, or raise MaxConnections within the cluster's budget.",
+        RefusalReason.NoPermits =>
+            $"Pool '{pool}': no permit for a connection within {rentTimeout.TotalMilliseconds:0} ms ({counts}). "
+            + (problem ?? "The cluster's budget has granted none; see the coordinator's state."),
+        RefusalReason.Draining =>
+            $"Pool '{pool}' is draining and rents no more ({counts}). Ask another silo.",
+        RefusalReason.Unavailable =>
+            $"Pool '{pool}': the database is not available ({counts}). {problem}",
+        _ => throw new InvalidOperationException($"bug: refusal {reason} has no words."),
+    };
+}

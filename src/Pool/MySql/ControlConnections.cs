@@ -1,0 +1,58 @@
+using System.Data.Common;
+
+using Microsoft.Extensions.Logging;
+
+using MySqlConnector;
+
+namespace UPool.MySql;
+
+/// <summary>
+/// The control connections of a process, two at most: one for membership and grain storage, one that ends statements and
+/// asks whether sessions are gone. Apart from the pools, so that a saturated pool cannot starve the cluster; and apart
+/// from each other, so that a kill never waits behind a storage write. One object a process, shared by its pools, which
+/// it outlives.
+/// </summary>
+public sealed class ControlConnections : IAsyncDisposable
+{
+    /// <summary>The most sessions the control connections of a process have on the server.</summary>
+    public const int MaxConnections = 2;
+
+    private readonly PooledDataSource _storage;
+
+    /// <summary>Makes the control connections; opens nothing yet.</summary>
+    /// <param name="connectionString">The control account's: the pools' own, or one with PROCESS and CONNECTION ADMIN.</param>
+    /// <param name="loggers">Where to log; nowhere when null.</param>
+    /// <param name="clock">The clock; the system's when null.</param>
+    /// <exception cref="ArgumentException">The connection string cannot be used; the message holds no value of it.</exception>
+    public ControlConnections(string connectionString, ILoggerFactory? loggers = null, TimeProvider? clock = null)
+    {
+        var options = new PoolOptions
+        {
+            Name = "control",
+            MaxConnections = 1,
+
+            // Membership and storage wait their turn on one connection, rather than fail as a request would.
+            RentTimeout = TimeSpan.FromSeconds(10),
+            IdleTimeout = TimeSpan.FromHours(1),
+        };
+        MySqlConnectionStringBuilder settings = MySqlSettings.Derive(connectionString, options);
+        KillLane = new KillLane(settings, clock ?? TimeProvider.System, loggers);
+        _storage = new PooledDataSource(options, new MySqlServerConnector(settings, KillLane, loggers), clock, loggers);
+    }
+
+    /// <summary>For membership and grain storage.</summary>
+    public DbDataSource Storage => _storage;
+
+    /// <summary>Whether the server answers the control connections.</summary>
+    public PoolHealth Health => _storage.Health;
+
+    internal KillLane KillLane { get; }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        // The storage's session goes first: the other one has to confirm it.
+        await _storage.DisposeAsync().ConfigureAwait(false);
+        await KillLane.DisposeAsync().ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,85 @@
+using System.Globalization;
+using System.Net.Sockets;
+
+using MySqlConnector;
+
+using UPool.Core;
+
+namespace UPool.MySql;
+
+/// <summary>What errors of the server and the driver mean, and how to say them without a secret (INV-8).</summary>
+internal static class MySqlErrors
+{
+    /// <summary>The server does not know the connection id of a KILL: the session is gone.</summary>
+    public const MySqlErrorCode NoSuchThread = (MySqlErrorCode)1094;
+
+    /// <summary>What a failure means to the pool.</summary>
+    public static DriverFailure Classify(Exception exception)
+    {
+        switch (exception)
+        {
+            case MySqlException { ErrorCode: MySqlErrorCode.CommandTimeoutExpired }:
+                // The driver gave up on the server and closed the socket.
+                return DriverFailure.Connection;
+            case MySqlException mysql:
+                return ClassifyNumber(mysql);
+            case SocketException or IOException or EndOfStreamException:
+                return DriverFailure.Connection;
+
+            // What the driver throws when its session is closed under an operation in flight.
+            case ObjectDisposedException or NullReferenceException { Source: "MySqlConnector" }:
+                return DriverFailure.Connection;
+            default:
+                return exception.InnerException is { } inner ? Classify(inner) : DriverFailure.None;
+        }
+    }
+
+    /// <summary>The failure in one plain line, without user, password or the server's own words about either.</summary>
+    public static string Explain(Exception exception, string target) => exception switch
+    {
+        MySqlException mysql => mysql.Number switch
+        {
+            1044 or 1045 or 1698 or 4151 =>
+                $"{target} refuses the account: wrong user or password, or no right to this database (error {mysql.Number}).",
+            1049 => $"{target} has no such database (error 1049).",
+            1040 => $"{target} is at its max_connections (error 1040).",
+            1203 or 1226 => $"{target}: the account is at its own limit of connections (error {mysql.Number}).",
+            1129 => $"{target} blocks this host after many connection errors (error 1129); run FLUSH HOSTS there.",
+            1130 => $"{target} does not accept connections from this host (error 1130).",
+            1290 or 1836 => $"{target} is read-only (error {mysql.Number}).",
+            (int)MySqlErrorCode.UnableToConnectToHost => $"{target} cannot be reached{Reason(mysql)}.",
+            0 => $"{target}: the connection failed{Reason(mysql)}.",
+            _ => string.Create(CultureInfo.InvariantCulture, $"{target} answered with error {mysql.Number}."),
+        },
+        SocketException socket => $"{target} cannot be reached ({socket.SocketErrorCode}).",
+        _ => $"{target}: {exception.GetType().Name}.",
+    };
+
+    private static DriverFailure ClassifyNumber(MySqlException exception) => exception.Number switch
+    {
+        1040 or 1203 or 1226 => DriverFailure.NoPermit,
+        1290 or 1836 => DriverFailure.WrongServer,
+
+        // Shutdown in progress, new and normal; killed; aborted; network errors; lost, gone, cannot connect; the
+        // client's own 2xxx numbers. 0 is the driver's failure without an answer of the server.
+        0 or 1053 or 1077 or 1078 or 1079 or 1080 or 1152 or 1158 or 1159 or 1160 or 1161 or 1184 or 1927 or 3169 or 4031
+            or (>= 2000 and < 2100) => DriverFailure.Connection,
+
+        // The account or its host is refused: opens fail, sessions that are open live on.
+        1042 or 1043 or 1044 or 1045 or 1049 or 1129 or 1130 or 1698 or 4151 => DriverFailure.Connection,
+        _ => exception.ErrorCode == MySqlErrorCode.UnableToConnectToHost
+            ? DriverFailure.Connection
+            : DriverFailure.Statement,
+    };
+
+    private static string Reason(Exception exception)
+    {
+        for (Exception? cause = exception.InnerException; cause is not null; cause = cause.InnerException)
+        {
+            if (cause is SocketException socket) return $" ({socket.SocketErrorCode})";
+            if (cause is System.Security.Authentication.AuthenticationException) return " (TLS)";
+        }
+
+        return "";
+    }
+}

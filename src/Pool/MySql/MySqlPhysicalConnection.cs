@@ -1,0 +1,57 @@
+using System.Data.Common;
+
+using MySqlConnector;
+
+using UPool.Core;
+
+namespace UPool.MySql;
+
+/// <summary>One session with MySQL or MariaDB.</summary>
+internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFacts facts, KillLane killLane)
+    : PhysicalConnection
+{
+    public override DbConnection Inner => inner;
+
+    public override bool CanKill => !facts.IsProxied;
+
+    /// <summary>Who it is on the server.</summary>
+    public ServerSession Session => facts.Session;
+
+    public override async Task PingAsync()
+    {
+        // The driver's ping says false where other operations throw.
+        if (!await inner.PingAsync(CancellationToken.None).ConfigureAwait(false))
+            throw new IOException("The session did not answer a ping.");
+    }
+
+    public override async Task ResetAsync()
+    {
+        await inner.ResetConnectionAsync(CancellationToken.None).ConfigureAwait(false);
+        using var restore = new MySqlCommand(facts.Restore, inner);
+        await restore.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
+    public override Task KillStatementAsync() =>
+        CanKill ? killLane.KillStatementAsync(facts.Session) : Task.CompletedTask;
+
+    public override async Task CloseAsync()
+    {
+        // Not awaited before the server is asked: a close on a server that hangs may never end, and what frees the
+        // permit is the server's word alone (INV-1).
+        Task closing = CloseDriverAsync();
+        if (facts.IsProxied) await closing.ConfigureAwait(false);
+        else await killLane.WaitUntilGoneAsync(facts.Session).ConfigureAwait(false);
+    }
+
+    private async Task CloseDriverAsync()
+    {
+        try
+        {
+            await inner.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            // The driver may trip over an operation that it still had in flight; the session ends all the same.
+        }
+    }
+}

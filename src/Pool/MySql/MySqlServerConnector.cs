@@ -1,0 +1,58 @@
+using System.Data.Common;
+
+using Microsoft.Extensions.Logging;
+
+using MySqlConnector;
+
+using UPool.Core;
+
+namespace UPool.MySql;
+
+/// <summary>Opens sessions with MySQL and MariaDB for a pool.</summary>
+internal sealed class MySqlServerConnector : IConnector
+{
+    private readonly MySqlDataSource _dataSource;
+    private readonly KillLane _killLane;
+
+    public MySqlServerConnector(
+        MySqlConnectionStringBuilder settings, KillLane killLane, ILoggerFactory? loggers)
+    {
+        _killLane = killLane;
+        Target = MySqlSettings.Describe(settings);
+        var builder = new MySqlDataSourceBuilder(settings.ConnectionString);
+        if (loggers is not null) builder.UseLoggerFactory(loggers);
+        _dataSource = builder.Build();
+    }
+
+    public SqlDialect Dialect => SqlDialect.MySql;
+
+    public string Target { get; }
+
+    public string? Problem => _killLane.Problem;
+
+    public async Task<PhysicalConnection> OpenAsync()
+    {
+        MySqlConnection inner = _dataSource.CreateConnection();
+        try
+        {
+            await inner.OpenAsync(CancellationToken.None).ConfigureAwait(false);
+            SessionFacts facts = await SessionFacts.ReadAsync(inner).ConfigureAwait(false);
+            return new MySqlPhysicalConnection(inner, facts, _killLane);
+        }
+        catch
+        {
+            await inner.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    public DbCommand CreateCommand() => new MySqlCommand();
+
+    public DbBatch CreateBatch() => new MySqlBatch();
+
+    public DriverFailure Classify(Exception exception) => MySqlErrors.Classify(exception);
+
+    public string Explain(Exception exception) => MySqlErrors.Explain(exception, Target);
+
+    public ValueTask DisposeAsync() => _dataSource.DisposeAsync();
+}

@@ -1,0 +1,69 @@
+using System.Globalization;
+
+using MySqlConnector;
+
+namespace UPool.MySql;
+
+/// <summary>The driver's settings that the pool stands on; the rest of the connection string is the user's.</summary>
+internal static class MySqlSettings
+{
+    /// <summary>Makes the driver's connection string from the user's.</summary>
+    /// <exception cref="ArgumentException">A value that cannot be used; the message names the key, never a value.</exception>
+    public static MySqlConnectionStringBuilder Derive(string connectionString, PoolOptions options)
+    {
+        MySqlConnectionStringBuilder builder;
+        try
+        {
+            builder = new MySqlConnectionStringBuilder(connectionString);
+        }
+        catch (ArgumentException exception)
+        {
+            // The driver's message can quote what it could not read, the password among it.
+            throw new ArgumentException(
+                $"The connection string cannot be read ({exception.GetType().Name}). Expected: "
+                + "Server=…;User ID=…;Password=…;Database=…");
+        }
+        catch (FormatException)
+        {
+            throw new ArgumentException("The connection string has an option whose value cannot be read.");
+        }
+
+        if (string.IsNullOrWhiteSpace(builder.Server)) throw new ArgumentException("The connection string names no Server.");
+        if (string.IsNullOrWhiteSpace(builder.Database))
+            throw new ArgumentException("The connection string names no Database.");
+        if (builder.UseXaTransactions && builder.AutoEnlist) builder.AutoEnlist = false;
+
+        // This pool is the pool.
+        builder.Pooling = false;
+
+        // An open is never given up by the driver: closed and repeated, it would count on the server twice.
+        builder.ConnectionTimeout = 0;
+
+        // At its timeout the driver closes the socket at once; its own KILL would block the canceller and open a session
+        // that no permit covers.
+        builder.CancellationTimeout = -1;
+        builder.DefaultCommandTimeout = (uint)Math.Ceiling((options.StatementTimeout + options.RecoveryTimeout).TotalSeconds);
+
+        // A reset does not clear the driver's cache of prepared handles: the next use would fail.
+        builder.IgnorePrepare = true;
+
+        // A peer that lost its power is noticed in seconds, not after the kernel's two hours.
+        if (builder.Keepalive == 0) builder.Keepalive = 10;
+
+        // Dapper users expect @variables of their own to work.
+        if (!builder.ContainsKey("Allow User Variables")) builder.AllowUserVariables = true;
+
+        // Connections name their process to the server (program_name in performance_schema and the audit log).
+        if (string.IsNullOrEmpty(builder.ApplicationName))
+        {
+            builder.ApplicationName = string.Create(
+                CultureInfo.InvariantCulture, $"upool/{options.Name}@{Environment.MachineName}:{Environment.ProcessId}");
+        }
+
+        return builder;
+    }
+
+    /// <summary>Host, port and database, for people.</summary>
+    public static string Describe(MySqlConnectionStringBuilder builder) => string.Create(
+        CultureInfo.InvariantCulture, $"MySQL at {builder.Server}:{builder.Port}/{builder.Database}");
+}

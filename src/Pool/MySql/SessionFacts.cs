@@ -1,0 +1,55 @@
+using MySqlConnector;
+
+namespace UPool.MySql;
+
+/// <summary>What a session was when it was new: who it is on the server, and what a reset has to bring back.</summary>
+/// <param name="Session">Who it is on the server.</param>
+/// <param name="IsProxied">
+/// The server's CONNECTION_ID() is not the one of the handshake: something multiplexes in between, ids may be another's,
+/// and no KILL is ever sent.
+/// </param>
+/// <param name="Restore">
+/// The statement that follows a reset. <c>COM_RESET_CONNECTION</c> leaves the current database and the role as the last
+/// renter left them, and on MySQL falls back to the server's default charset.
+/// </param>
+internal sealed record SessionFacts(ServerSession Session, bool IsProxied, string Restore)
+{
+    // One round trip. A process list shows an ordinary account its own sessions.
+    private const string Common =
+        "SELECT CONNECTION_ID(), DATABASE(), @@collation_connection, "
+        + "(SELECT HOST FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID())";
+
+    public static async Task<SessionFacts> ReadAsync(MySqlConnection connection)
+    {
+        bool isMariaDb = connection.ServerVersion.Contains("MariaDB", StringComparison.OrdinalIgnoreCase);
+        bool hasRoles = isMariaDb || !connection.ServerVersion.StartsWith("5.", StringComparison.Ordinal);
+
+        // A bound by documented means: a proxy that swallows the question must not hold the open for ever.
+        using var command = new MySqlCommand(hasRoles ? Common + ", CURRENT_ROLE()" : Common, connection);
+        using MySqlDataReader reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
+        if (!await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false))
+            throw new InvalidOperationException("The server did not say who the session is.");
+
+        long id = reader.GetInt64(0);
+        string? database = reader.IsDBNull(1) ? null : reader.GetString(1);
+        string collation = reader.GetString(2);
+        string host = reader.IsDBNull(3) ? "" : reader.GetString(3);
+        string? role = hasRoles && !reader.IsDBNull(4) ? reader.GetString(4) : null;
+
+        return new SessionFacts(
+            new ServerSession(id, host), IsProxied: id != connection.ServerThread || host.Length == 0,
+            Restoring(isMariaDb, hasRoles, database, collation, role));
+    }
+
+    private static string Restoring(bool isMariaDb, bool hasRoles, string? database, string collation, string? role)
+    {
+        // A collation's name starts with its charset's.
+        string charset = collation.Split('_')[0];
+        string restore = $"SET NAMES {charset} COLLATE {collation}";
+        if (database is not null) restore += $"; USE {Quote(database)}";
+        if (hasRoles) restore += isMariaDb ? $"; SET ROLE {(role is null ? "NONE" : Quote(role))}" : "; SET ROLE DEFAULT";
+        return restore;
+    }
+
+    private static string Quote(string name) => "`" + name.Replace("`", "``", StringComparison.Ordinal) + "`";
+}

@@ -1,0 +1,56 @@
+using System.Data.Common;
+
+using Microsoft.Data.Sqlite;
+
+using UPool.Core;
+
+namespace UPool.Sqlite;
+
+/// <summary>
+/// Opens a SQLite file. Its operations run on the caller's thread: SQLite has no other way, a statement of the embedded
+/// default takes microseconds, and no production service stands on it.
+/// </summary>
+internal sealed class SqliteConnector(string path) : IConnector
+{
+    // SQLITE_BUSY, SQLITE_FULL and the like are answers to a statement; these mean that the file itself is of no use.
+    private const int IoError = 10, Corrupt = 11, CannotOpen = 14, NotADatabase = 26;
+
+    private readonly string _connectionString = new SqliteConnectionStringBuilder
+    {
+        DataSource = path,
+        Pooling = false,
+
+        // Seconds a writer waits for another writer's lock.
+        DefaultTimeout = 5,
+    }.ConnectionString;
+
+    public SqlDialect Dialect => SqlDialect.Sqlite;
+
+    public string Target => $"SQLite at {path}";
+
+    public string? Problem => null;
+
+    public async Task<PhysicalConnection> OpenAsync()
+    {
+        var connection = new SqlitePhysicalConnection(new SqliteConnection(_connectionString));
+        await connection.OpenAsync().ConfigureAwait(false);
+        return connection;
+    }
+
+    public DbCommand CreateCommand() => new SqliteCommand();
+
+    public DbBatch? CreateBatch() => null;
+
+    public DriverFailure Classify(Exception exception) => exception switch
+    {
+        SqliteException { SqliteErrorCode: IoError or Corrupt or CannotOpen or NotADatabase } => DriverFailure.Connection,
+        SqliteException => DriverFailure.Statement,
+        _ => DriverFailure.None,
+    };
+
+    public string Explain(Exception exception) => exception is SqliteException sqlite
+        ? $"{Target} answered with error {sqlite.SqliteErrorCode}."
+        : $"{Target}: {exception.GetType().Name}.";
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+}

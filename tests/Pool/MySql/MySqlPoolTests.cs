@@ -1,0 +1,325 @@
+using System.Data;
+using System.Data.Common;
+
+using MySqlConnector;
+
+using UPool.Testing;
+
+using static UPool.Tests.MySql.MySqlPoolFixture;
+
+namespace UPool.Tests.MySql;
+
+public sealed class MySqlPoolTests : IAsyncLifetime
+{
+    private TestDatabase _database = null!;
+    private MySqlPoolFixture _fixture = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        _fixture = new MySqlPoolFixture(_database.ConnectionString);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _fixture.DisposeAsync();
+        await _database.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task OpenConnection_Twice_UsesOneSession()
+    {
+        PooledDataSource pool = _fixture.CreatePool();
+        long first, second;
+        await using (DbConnection connection = await pool.OpenConnectionAsync())
+            first = await ScalarAsync(connection, "SELECT CONNECTION_ID()");
+        await UntilAsync(pool, s => s.Idle == 1);
+        await using (DbConnection connection = await pool.OpenConnectionAsync())
+            second = await ScalarAsync(connection, "SELECT CONNECTION_ID()");
+
+        Assert.Equal(first, second);
+        Assert.Equal(1, pool.Snapshot().Opened);
+    }
+
+    [Fact]
+    public async Task RentAsync_Exhausted_IsRefusedAfterRentTimeoutAndSaysWhy()
+    {
+        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 2);
+        await using DbConnection one = await pool.OpenConnectionAsync();
+        await using DbConnection two = await pool.OpenConnectionAsync();
+
+        long startedAt = TimeProvider.System.GetTimestamp();
+        RentResult third = await pool.RentAsync();
+        TimeSpan waited = TimeProvider.System.GetElapsedTime(startedAt);
+
+        Assert.False(third.IsRented);
+        Assert.Equal(RefusalReason.TimedOut, third.Refusal);
+        Assert.Contains("permits 2, used 2, idle 0", third.Message, StringComparison.Ordinal);
+        Assert.InRange(waited.TotalMilliseconds, 400, 500);
+    }
+
+    [Fact]
+    public async Task RentAsync_ManyPending_AreServedInOrder()
+    {
+        PooledDataSource pool = _fixture.CreatePool(o => { o.MaxConnections = 1; o.RentTimeout = TimeSpan.FromSeconds(20); });
+        DbConnection held = await pool.OpenConnectionAsync();
+        List<int> served = [];
+        List<Task> rents = [];
+        for (int i = 0; i < 50; i++)
+        {
+            int number = i;
+            ValueTask<RentResult> rent = pool.RentAsync();
+            rents.Add(ServeAsync(rent, number));
+        }
+
+        await held.DisposeAsync();
+        await Task.WhenAll(rents);
+        Assert.Equal(Enumerable.Range(0, 50), served);
+
+        async Task ServeAsync(ValueTask<RentResult> rent, int number)
+        {
+            await using PooledConnection connection = (await rent).GetConnectionOrThrow();
+            lock (served) served.Add(number);
+        }
+    }
+
+    [Fact]
+    public async Task ExecuteReader_DeadlinePasses_EndsInTimeAndConnectionComesBackClean()
+    {
+        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 1);
+        long startedAt;
+        await using (PooledConnection connection =
+            (await pool.RentAsync(Deadline.After(TimeSpan.FromMilliseconds(300)))).GetConnectionOrThrow())
+        {
+            startedAt = TimeProvider.System.GetTimestamp();
+            await Assert.ThrowsAsync<DeadlineExceededException>(() => ScalarAsync(connection, "SELECT SLEEP(30)"));
+            Assert.InRange(TimeProvider.System.GetElapsedTime(startedAt).TotalMilliseconds, 200, 350);
+            Assert.Equal(ConnectionState.Closed, connection.State);
+            var error = await Assert.ThrowsAsync<InvalidOperationException>(() => ScalarAsync(connection, "SELECT 1"));
+            Assert.Contains("severed", error.Message, StringComparison.Ordinal);
+        }
+
+        await UntilAsync(pool, s => s.Idle == 1, 2, "an idle connection after the kill");
+        Assert.Equal(1, pool.Snapshot().Opened);
+        await using MySqlConnection observer = await _fixture.ObserveAsync();
+        Assert.Equal(0, await ScalarAsync(
+            observer, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP(30)'"));
+    }
+
+    [Fact]
+    public async Task ExecuteReader_CallerLeaves_IsFreeAtOnceAndStatementIsKilled()
+    {
+        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 1);
+        using var leaves = new CancellationTokenSource();
+        await using PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow();
+        await using DbCommand command = connection.CreateCommand();
+        command.CommandText = "SELECT SLEEP(30)";
+        Task<object?> running = command.ExecuteScalarAsync(leaves.Token);
+
+        long startedAt = TimeProvider.System.GetTimestamp();
+        leaves.Cancel();
+        var error = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        Assert.Equal(leaves.Token, error.CancellationToken);
+        Assert.True(TimeProvider.System.GetElapsedTime(startedAt).TotalMilliseconds < 50);
+        await UntilAsync(pool, s => s.Idle == 1, 2);
+        Assert.Equal(1, pool.Snapshot().Severed);
+    }
+
+    [Fact]
+    public async Task Dispose_RowsLeftUnread_ReturnsWithoutReadingThem()
+    {
+        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 1);
+        long startedAt;
+        await using (PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow())
+        {
+            DbCommand command = connection.CreateCommand();
+            command.CommandText = "SELECT a.seq, REPEAT('x', 200) FROM seq_1_to_1000000 a";
+            DbDataReader reader = await command.ExecuteReaderAsync();
+            Assert.True(await reader.ReadAsync());
+            startedAt = TimeProvider.System.GetTimestamp();
+            reader.Dispose();
+            Assert.Throws<ObjectDisposedException>(() => reader.GetInt64(0));
+        }
+
+        Assert.True(TimeProvider.System.GetElapsedTime(startedAt).TotalMilliseconds < 50);
+        await UntilAsync(pool, s => s.Idle + s.Opened > 0 && s.Used == 0, 3);
+        await using DbConnection next = await pool.OpenConnectionAsync();
+        Assert.Equal(1, await ScalarAsync(next, "SELECT 1"));
+    }
+
+    [Fact]
+    public async Task Return_EverythingDirtied_NextRenterSeesNone()
+    {
+        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 1);
+        await using MySqlConnection observer = await _fixture.ObserveAsync();
+        await ExecuteAsync(observer, "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE=InnoDB");
+        const string Facts = "SELECT CONCAT_WS('|', @@autocommit, @@tx_isolation, @@sql_mode, @@time_zone, "
+            + "@@character_set_client, @@character_set_connection, @@character_set_results, @@collation_connection, "
+            + "IFNULL(DATABASE(), '-'), IFNULL(CURRENT_ROLE(), '-'), IFNULL(@x, '-'), LAST_INSERT_ID(), "
+            + "@@in_transaction, IFNULL(IS_USED_LOCK('l'), '-'), @@foreign_key_checks, @@sql_select_limit)";
+        string? before;
+        await using (DbConnection connection = await pool.OpenConnectionAsync())
+            before = await TextAsync(connection, Facts);
+
+        await using (DbConnection connection = await pool.OpenConnectionAsync())
+        {
+            await ExecuteAsync(connection, "INSERT INTO t (v) VALUES (1)");
+            await ExecuteAsync(connection, "SET autocommit = 0");
+            await ExecuteAsync(connection, "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE");
+            await ExecuteAsync(connection, "SET sql_mode = '', time_zone = '+05:00', foreign_key_checks = 0, @x = 5");
+            await ExecuteAsync(connection, "SET sql_select_limit = 3");
+            await ExecuteAsync(connection, "SET NAMES latin1");
+            await ExecuteAsync(connection, "SELECT GET_LOCK('l', 0)");
+            await ExecuteAsync(connection, "CREATE TEMPORARY TABLE tt (id INT)");
+            await ExecuteAsync(connection, "PREPARE p FROM 'SELECT 1'");
+            await ExecuteAsync(connection, "USE information_schema");
+            await ExecuteAsync(connection, $"USE `{_database.Name}`");
+            await ExecuteAsync(connection, "INSERT INTO t (v) VALUES (2)");
+            await connection.ChangeDatabaseAsync("information_schema");
+        }
+
+        await using (DbConnection connection = await pool.OpenConnectionAsync())
+        {
+            Assert.Equal(before, await TextAsync(connection, Facts));
+            await Assert.ThrowsAsync<MySqlException>(() => ExecuteAsync(connection, "EXECUTE p"));
+            await Assert.ThrowsAsync<MySqlException>(() => ExecuteAsync(connection, "SELECT * FROM tt"));
+            Assert.Equal(1, await ScalarAsync(connection, "SELECT COUNT(*) FROM t"));
+        }
+
+        Assert.Equal(1, pool.Snapshot().Opened);
+    }
+
+    [Fact]
+    public async Task Transaction_DisposedWithoutCommit_IsRolledBackAndConnectionGoesOn()
+    {
+        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 1);
+        await using DbConnection connection = await pool.OpenConnectionAsync();
+        await ExecuteAsync(connection, "CREATE TABLE t (id INT)");
+        await using (DbTransaction transaction = await connection.BeginTransactionAsync())
+            await ExecuteAsync(connection, "INSERT INTO t VALUES (1)");
+        Assert.Equal(0, await ScalarAsync(connection, "SELECT COUNT(*) FROM t"));
+
+        await using (DbTransaction transaction = await connection.BeginTransactionAsync())
+        {
+            await ExecuteAsync(connection, "INSERT INTO t VALUES (1)");
+            await transaction.CommitAsync();
+        }
+
+        Assert.Equal(1, await ScalarAsync(connection, "SELECT COUNT(*) FROM t"));
+    }
+
+    [Fact]
+    public async Task Close_TransactionLeftOpen_NextRenterCanBeginItsOwn()
+    {
+        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 1);
+        await using (DbConnection connection = await pool.OpenConnectionAsync())
+        {
+            await connection.BeginTransactionAsync();
+        }
+
+        await using DbConnection next = await pool.OpenConnectionAsync();
+        await using DbTransaction transaction = await next.BeginTransactionAsync();
+        await transaction.CommitAsync();
+        Assert.Equal(1, pool.Snapshot().Opened);
+    }
+
+    [Fact]
+    public async Task MaxConnections_LoweredAndRaised_ClosesAndOpens()
+    {
+        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 4);
+        List<DbConnection> held = [];
+        for (int i = 0; i < 4; i++) held.Add(await pool.OpenConnectionAsync());
+        pool.MaxConnections = 1;
+        foreach (DbConnection connection in held) await connection.DisposeAsync();
+        await UntilAsync(pool, s => s is { Idle: 1, Used: 0, Closing: 0 });
+
+        pool.MaxConnections = 3;
+        await using DbConnection one = await pool.OpenConnectionAsync();
+        await using DbConnection two = await pool.OpenConnectionAsync();
+        await using DbConnection three = await pool.OpenConnectionAsync();
+        Assert.False((await pool.RentAsync(Deadline.After(TimeSpan.FromMilliseconds(50)))).IsRented);
+    }
+
+    [Fact]
+    public async Task Open_WrongPassword_IsUnavailableAtOnceAndTellsNoSecret()
+    {
+        var builder = new MySqlConnectionStringBuilder(_database.ConnectionString) { Password = "wr0ng-secret" };
+        await using var fixture = new MySqlPoolFixture(builder.ConnectionString);
+        PooledDataSource pool = fixture.CreatePool();
+        var error = await Assert.ThrowsAsync<RentRefusedException>(async () => await pool.OpenConnectionAsync());
+
+        Assert.Equal(RefusalReason.Unavailable, error.Reason);
+        Assert.Contains("wrong user or password", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("wr0ng-secret", error.ToString(), StringComparison.Ordinal);
+        Assert.False(pool.Health.IsHealthy);
+    }
+
+    [Fact]
+    public async Task Synchronous_NotAllowed_Throws()
+    {
+        PooledDataSource pool = _fixture.CreatePool();
+        await using DbConnection connection = await pool.OpenConnectionAsync();
+        await using DbCommand command = connection.CreateCommand();
+        command.CommandText = "SELECT 1";
+        Assert.Throws<InvalidOperationException>(() => command.ExecuteScalar());
+        Assert.Throws<InvalidOperationException>(() => pool.OpenConnection());
+    }
+
+    [Fact]
+    public async Task Open_InsideTransactionScope_IsRefusedInWords()
+    {
+        PooledDataSource pool = _fixture.CreatePool();
+        using var scope = new System.Transactions.TransactionScope(
+            System.Transactions.TransactionScopeAsyncFlowOption.Enabled);
+        await Assert.ThrowsAsync<NotSupportedException>(async () => await pool.OpenConnectionAsync());
+    }
+
+    [Fact]
+    public async Task Kill_OfASessionInUse_IsReplaced()
+    {
+        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 1);
+        await using MySqlConnection observer = await _fixture.ObserveAsync();
+        await using (DbConnection connection = await pool.OpenConnectionAsync())
+        {
+            long id = await ScalarAsync(connection, "SELECT CONNECTION_ID()");
+            await ExecuteAsync(observer, $"KILL {id}");
+            Exception error = await Assert.ThrowsAnyAsync<DbException>(() => ScalarAsync(connection, "SELECT 1"));
+            Assert.Equal(FailureKind.ConnectionLost, pool.Classify(error));
+        }
+
+        await using DbConnection next = await pool.OpenConnectionAsync();
+        Assert.Equal(1, await ScalarAsync(next, "SELECT 1"));
+    }
+
+    [Fact]
+    public async Task Sessions_ReplacedAHundredTimes_NeverExceedThePermits()
+    {
+        await using MariaDbServer server = await MariaDbServer.StartNewAsync();
+        await using var fixture = new MySqlPoolFixture(server.ConnectionString());
+        PooledDataSource pool = fixture.CreatePool(o => o.MaxConnections = 4);
+        await using MySqlConnection observer = await fixture.ObserveAsync(server.RootConnectionString);
+        await ExecuteAsync(observer, "FLUSH STATUS");
+        for (int i = 0; i < 100; i++)
+        {
+            await Task.WhenAll(Enumerable.Range(0, 8).Select(async _ =>
+            {
+                await using PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow();
+                connection.Unwrap<MySqlConnection>();
+                await ScalarAsync(connection, "SELECT 1");
+            }));
+        }
+
+        Assert.True(pool.Snapshot().Opened >= 700);
+        long most = long.Parse((await StatusAsync(observer, "Max_used_connections"))!);
+        Assert.InRange(most, 4, 4 + 2 + 1);
+    }
+
+    internal static async Task<string?> StatusAsync(MySqlConnection connection, string name)
+    {
+        await using MySqlCommand command = connection.CreateCommand();
+        command.CommandText = $"SHOW GLOBAL STATUS LIKE '{name}'";
+        await using MySqlDataReader reader = await command.ExecuteReaderAsync();
+        Assert.True(await reader.ReadAsync());
+        return reader.GetString(1);
+    }
+}
