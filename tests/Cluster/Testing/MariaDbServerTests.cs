@@ -1,0 +1,93 @@
+using System.Diagnostics;
+using MySqlConnector;
+using UPool.Testing;
+
+namespace UPool.Cluster.Tests.Testing;
+
+/// <summary>The support library of the tests is trusted by all of them, so it is tested too.</summary>
+public sealed class MariaDbServerTests
+{
+    private static readonly TimeSpan Bound = TimeSpan.FromSeconds(20);
+
+    [Fact]
+    public async Task KillAsync_ThenStartAsync_KeepsDataPortAndAccounts()
+    {
+        await using var server = await MariaDbServer.StartNewAsync();
+        await ExecuteAsync(server.ConnectionString(), "CREATE TABLE t (id int); INSERT INTO t VALUES (7)");
+        var port = server.Port;
+
+        await server.KillAsync();
+        await Assert.ThrowsAsync<MySqlException>(() => ExecuteAsync(server.ConnectionString(), "SELECT 1"));
+        await server.StartAsync();
+
+        Assert.Equal(port, server.Port);
+        Assert.Equal(7, await ExecuteAsync(server.ConnectionString(), "SELECT id FROM t"));
+    }
+
+    [Fact]
+    public async Task StopAsync_RunningServer_EndsInGoodOrder()
+    {
+        await using var server = await MariaDbServer.StartNewAsync();
+        var processId = server.ProcessId;
+
+        await server.StopAsync();
+
+        Assert.Throws<ArgumentException>(() => Process.GetProcessById(processId));
+        Assert.Contains("Shutdown complete", server.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Freeze_StatementSent_IsAnsweredAfterThaw()
+    {
+        await using var server = await MariaDbServer.StartNewAsync();
+        await using var connection = new MySqlConnection(server.ConnectionString());
+        await connection.OpenAsync(TestContext.Current.CancellationToken);
+        await using var command = new MySqlCommand("SELECT 1", connection);
+
+        server.Freeze();
+        var answer = command.ExecuteScalarAsync(TestContext.Current.CancellationToken);
+        await Assert.ThrowsAsync<TimeoutException>(() => answer.WaitAsync(TimeSpan.FromMilliseconds(200)));
+        server.Thaw();
+
+        Assert.Equal(1, await answer.WaitAsync(Bound));
+    }
+
+    [Fact]
+    public async Task ConnectionString_OrdinaryAccount_LacksWhatTheControlAccountHas()
+    {
+        await using var server = await MariaDbServer.StartNewAsync("--max-connections=20");
+        await using var other = new MySqlConnection(server.RootConnectionString);
+        await other.OpenAsync(TestContext.Current.CancellationToken);
+
+        var refused = await Assert.ThrowsAsync<MySqlException>(
+            () => ExecuteAsync(server.ConnectionString(), $"KILL {other.ServerThread}"));
+        Assert.Equal(MySqlErrorCode.KillDenied, refused.ErrorCode);
+        Assert.Equal(20, await ExecuteAsync(server.ControlConnectionString(), "SELECT @@max_connections"));
+        await ExecuteAsync(server.ControlConnectionString(), $"KILL {other.ServerThread}");
+    }
+
+    [Fact]
+    public async Task CreateDatabaseAsync_SharedServer_GivesEachCallerItsOwn()
+    {
+        var shared = await MariaDb.SharedAsync();
+        await using var one = await shared.CreateDatabaseAsync();
+        await using var two = await shared.CreateDatabaseAsync();
+
+        await ExecuteAsync(one.ConnectionString, "CREATE TABLE t (id int)");
+        var missing = await Assert.ThrowsAsync<MySqlException>(
+            () => ExecuteAsync(two.ConnectionString, "SELECT COUNT(*) FROM t"));
+
+        Assert.Equal(MySqlErrorCode.NoSuchTable, missing.ErrorCode);
+    }
+
+    private static async Task<int> ExecuteAsync(string connectionString, string statements)
+    {
+        await using var connection = new MySqlConnection(
+            new MySqlConnectionStringBuilder(connectionString) { Pooling = false }.ConnectionString);
+        await connection.OpenAsync(TestContext.Current.CancellationToken);
+        await using var command = new MySqlCommand(statements, connection);
+        return Convert.ToInt32(
+            await command.ExecuteScalarAsync(TestContext.Current.CancellationToken),
+            System.Globalization.CultureInfo.InvariantCulture);
+    }
+}

@@ -1,0 +1,221 @@
+using System.Security.Cryptography;
+using MySqlConnector;
+
+namespace UPool.Testing;
+
+/// <summary>
+/// A private, real <c>mariadbd</c> on a free loopback port: its own data folder and socket, gone when disposed or when the
+/// test host ends in any way. Starts in about a fifth of a second once the first one of the process has been made.
+/// </summary>
+public sealed class MariaDbServer : IAsyncDisposable
+{
+    /// <summary>The database that exists from the start.</summary>
+    public const string DefaultDatabase = "upool";
+
+    /// <summary>The account of ordinary work: everything on databases whose name begins with <c>upool</c>.</summary>
+    public const string User = "upool";
+
+    /// <summary>The account of control connections: the same, with PROCESS and CONNECTION ADMIN.</summary>
+    public const string ControlUser = "upool_control";
+
+    /// <summary>The account that may do everything, over TCP.</summary>
+    public const string RootUser = "upool_root";
+
+    private const string Package = "mariadb-server";
+    private const int MaxPortAttempts = 5;
+
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(60);
+
+    // Making the system tables takes longer than anything else here; it is done once and copied.
+    private static readonly Lazy<Task<string>> Template = new(CreateTemplateAsync);
+
+    private readonly string _folder = TestFolder.NewPath("mariadb");
+    private readonly string _password = Convert.ToHexString(RandomNumberGenerator.GetBytes(8));
+    private readonly string[] _extraArguments;
+    private ProcessHost? _process;
+
+    private MariaDbServer(string[] extraArguments) => _extraArguments = extraArguments;
+
+    /// <summary>The port on 127.0.0.1; the same after a restart.</summary>
+    public int Port { get; private set; } = FreePort.Next();
+
+    /// <summary>The process id of the running server.</summary>
+    public int ProcessId => Running.ProcessId;
+
+    /// <summary>The password of all three accounts; a test looks for it where no secret may be.</summary>
+    public string Password => _password;
+
+    /// <summary>The server's error log so far, of the present process.</summary>
+    public string Log => _process?.Output ?? "";
+
+    /// <summary>For the account that may do everything; no database is selected.</summary>
+    public string RootConnectionString => Build(RootUser, "");
+
+    private ProcessHost Running =>
+        _process ?? throw new InvalidOperationException($"The MariaDB server on port {Port} does not run.");
+
+    /// <summary>Makes a server and waits until it answers.</summary>
+    /// <param name="extraArguments">For example <c>--max-connections=20</c>.</param>
+    public static async Task<MariaDbServer> StartNewAsync(params string[] extraArguments)
+    {
+        var server = new MariaDbServer(extraArguments);
+        try
+        {
+            await server.CreateDataAsync();
+            await server.StartOnAnyPortAsync();
+            return server;
+        }
+        catch
+        {
+            await server.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>For the ordinary account.</summary>
+    public string ConnectionString(string database = DefaultDatabase) => Build(User, database);
+
+    /// <summary>For the account with PROCESS and CONNECTION ADMIN.</summary>
+    public string ControlConnectionString(string database = DefaultDatabase) => Build(ControlUser, database);
+
+    /// <summary>Makes an empty database with a random name, which the accounts above may use; answers with its name.</summary>
+    public async Task<string> CreateDatabaseAsync()
+    {
+        await using var database = await TestDatabase.CreateAsync(RootConnectionString, keep: true);
+        return database.Name;
+    }
+
+    /// <summary>Starts the server again, on the same data and port, and waits until it answers.</summary>
+    public async Task StartAsync()
+    {
+        if (_process is { HasExited: false })
+        {
+            throw new InvalidOperationException($"The MariaDB server on port {Port} already runs.");
+        }
+
+        if (_process is not null)
+        {
+            await _process.DisposeAsync();
+        }
+
+        _process = await ProcessHost.StartAsync(
+            $"mariadbd:{Port}", Programs.Find("mariadbd", Package), Arguments(), workingDirectory: _folder);
+        await _process.WaitForLineAsync("ready for connections", StartTimeout);
+    }
+
+    /// <summary>Stops the server in good order.</summary>
+    public async Task StopAsync()
+    {
+        Thaw();
+        Running.Terminate();
+        await Running.WaitForExitAsync(StopTimeout);
+    }
+
+    /// <summary>Ends the server as a crash does (SIGKILL) and waits until it is gone.</summary>
+    public async Task KillAsync()
+    {
+        Running.Kill9();
+        await Running.WaitForExitAsync(StopTimeout);
+    }
+
+    /// <summary>Stops the server where it is (SIGSTOP): connections are accepted by the kernel and never answered.</summary>
+    public void Freeze() => Running.Freeze();
+
+    /// <summary>Lets a frozen server go on (SIGCONT).</summary>
+    public void Thaw() => Running.Thaw();
+
+    /// <summary>Kills the server and removes its data.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is not null)
+        {
+            await _process.DisposeAsync();
+        }
+
+        TestFolder.Remove(_folder);
+    }
+
+    private static async Task<string> CreateTemplateAsync()
+    {
+        var template = TestFolder.NewPath("template");
+        await RunToolAsync(
+            "mariadb-install-db",
+            "--no-defaults", $"--datadir={template}", "--auth-root-authentication-method=normal", "--skip-test-db",
+            "--innodb-log-file-size=8M", $"--user={Environment.UserName}");
+        return template;
+    }
+
+    private static async Task RunToolAsync(string program, params string[] arguments)
+    {
+        await using var tool = await ProcessHost.StartAsync(program, Programs.Find(program, Package), arguments);
+        if (await tool.WaitForExitAsync(StartTimeout) != 0)
+        {
+            throw new InvalidOperationException(
+                $"{program} ended with {tool.ExitCode}. Its output:\n{tool.Output}");
+        }
+    }
+
+    private async Task CreateDataAsync()
+    {
+        var template = await Template.Value;
+        Directory.CreateDirectory(_folder);
+        await RunToolAsync("cp", "--recursive", "--reflink=auto", template, Path.Combine(_folder, "data"));
+
+        // Read by the server at every start, before it accepts anybody. Root is left to the socket alone.
+        await File.WriteAllTextAsync(Path.Combine(_folder, "init.sql"), $"""
+            CREATE DATABASE IF NOT EXISTS {DefaultDatabase};
+            DROP USER IF EXISTS 'root'@'127.0.0.1', 'root'@'::1';
+            CREATE USER IF NOT EXISTS '{User}'@'%' IDENTIFIED BY '{_password}';
+            CREATE USER IF NOT EXISTS '{ControlUser}'@'%' IDENTIFIED BY '{_password}';
+            CREATE USER IF NOT EXISTS '{RootUser}'@'%' IDENTIFIED BY '{_password}';
+            GRANT ALL ON `{DefaultDatabase}%`.* TO '{User}'@'%';
+            GRANT ALL ON `{DefaultDatabase}%`.* TO '{ControlUser}'@'%';
+            GRANT PROCESS, CONNECTION ADMIN ON *.* TO '{ControlUser}'@'%';
+            GRANT ALL ON *.* TO '{RootUser}'@'%' WITH GRANT OPTION;
+            """);
+    }
+
+    private async Task StartOnAnyPortAsync()
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                await StartAsync();
+                return;
+            }
+            // Another process may have taken the port between the look and the start.
+            catch (TimeoutException exception) when (
+                attempt < MaxPortAttempts && exception.Message.Contains("Can't start server", StringComparison.Ordinal))
+            {
+                Port = FreePort.Next();
+            }
+        }
+    }
+
+    // Small and without what tests do not look at. A commit reaches the kernel and not the disk (2): it survives
+    // kill -9, which is what tests do, and no power loss.
+    private string[] Arguments() =>
+    [
+        "--no-defaults", $"--user={Environment.UserName}",
+        $"--datadir={Path.Combine(_folder, "data")}", $"--socket={Path.Combine(_folder, "s")}",
+        $"--pid-file={Path.Combine(_folder, "pid")}", $"--init-file={Path.Combine(_folder, "init.sql")}",
+        $"--tmpdir={_folder}", $"--port={Port}", "--skip-networking=0", "--bind-address=127.0.0.1",
+        "--skip-name-resolve", "--skip-log-bin", "--performance-schema=0",
+        "--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci",
+        "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=2",
+        "--innodb-use-native-aio=0", "--innodb-doublewrite=0", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=4M",
+        "--max-connections=200",
+        .. _extraArguments,
+    ];
+
+    private string Build(string user, string database) => new MySqlConnectionStringBuilder
+    {
+        Server = "127.0.0.1",
+        Port = (uint)Port,
+        UserID = user,
+        Password = _password,
+        Database = database,
+    }.ConnectionString;
+}

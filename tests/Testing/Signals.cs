@@ -1,0 +1,27 @@
+using System.ComponentModel;
+using System.Runtime.InteropServices;
+
+namespace UPool.Testing;
+
+/// <summary>The signals that tests send to processes of their own.</summary>
+internal static class Signals
+{
+    public const int Kill = 9;
+    public const int Terminate = 15;
+    public const int Continue = 18;
+    public const int Stop = 19;
+
+    /// <summary>Sends a signal; a process that is already gone is no error.</summary>
+    public static void Send(int processId, int signal)
+    {
+        const int NoSuchProcess = 3;
+        if (SendCore(processId, signal) != 0 && Marshal.GetLastPInvokeError() is var error && error != NoSuchProcess)
+        {
+            throw new Win32Exception(error, $"Signal {signal} to process {processId} failed (errno {error}).");
+        }
+    }
+
+    [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int SendCore(int processId, int signal);
+}
