@@ -225,5 +225,7 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
 
     // The number and the state of an error are the database's own; its text may quote a value (INV-8).
     private static string Code(Exception exception) =>
-        exception is DbException error ? $"{error.ErrorCode} {error.SqlState}".TrimEnd() : exception.GetType().Name;
+        exception is DbException error
+            ? $"{DatabaseError.NumberOf(exception)} {error.SqlState}".TrimEnd()
+            : exception.GetType().Name;
 }

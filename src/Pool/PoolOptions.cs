@@ -1,0 +1,117 @@
+namespace UPool;
+
+/// <summary>The settings of a pool. <see cref="Validate"/> names every value that is out of its range.</summary>
+public sealed class PoolOptions
+{
+    /// <summary>The pool's name in messages, logs and metrics. Default <c>upool</c>; 1 to 64 characters.</summary>
+    public string Name { get; set; } = "upool";
+
+    /// <summary>
+    /// The most sessions the pool may have on the server, those being opened and closed included (INV-1). Default 10;
+    /// 1 to 10,000. Changes while the pool runs through <see cref="PooledDataSource.MaxConnections"/>.
+    /// </summary>
+    public int MaxConnections { get; set; } = 10;
+
+    /// <summary>
+    /// How long a rent waits for a connection. Default 400 ms (what the original's three retries added up to);
+    /// 1 ms to 1 h.
+    /// </summary>
+    public TimeSpan RentTimeout { get; set; } = TimeSpan.FromMilliseconds(400);
+
+    /// <summary>
+    /// The most rents that wait at a time; one more is refused with <see cref="RefusalReason.QueueFull"/>.
+    /// Default 1,000; 0 to 1,000,000. A bound, because a queue that outlives its callers' patience serves nobody.
+    /// </summary>
+    public int MaxPending { get; set; } = 1000;
+
+    /// <summary>
+    /// The most connections that are opened at a time. Default 4; 1 to 100. An open costs the server far more than a
+    /// statement: all at once after a restart is a storm.
+    /// </summary>
+    public int MaxOpening { get; set; } = 4;
+
+    /// <summary>
+    /// How long an open may stay unanswered before the server counts as not answering: pending rents are then
+    /// refused at once. The open itself is left pending, as the one probe. Default 2 s; 100 ms to 1 h.
+    /// </summary>
+    public TimeSpan OpenTimeout { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>
+    /// The longest pause between two attempts to open while the database is away; pauses start at 50 ms, double, and
+    /// vary by half. Default 1 s; 50 ms to 1 h.
+    /// </summary>
+    public TimeSpan MaxOpenRetryInterval { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// A connection that sat idle for longer is pinged before it is rented. Default 500 ms; 0 (always) to 1 h.
+    /// </summary>
+    public TimeSpan ValidationInterval { get; set; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>
+    /// How long a ping, a reset or a close may take before the pool gives the connection up (its permit stays held
+    /// until the server has dropped the session). Default 2 s; 10 ms to 1 h.
+    /// </summary>
+    public TimeSpan RecoveryTimeout { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>
+    /// The longest a statement may run when neither its command nor its request says less. Default 30 s;
+    /// 1 s to 24 h.
+    /// </summary>
+    public TimeSpan StatementTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>A connection idle for longer is pruned. Default 5 min; 1 s to 24 h. Keep it below the server's
+    /// <c>wait_timeout</c>.</summary>
+    public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>
+    /// The age at which a connection is retired, shortened at random by up to a tenth so that they do not all end
+    /// together. Default 30 min; 1 s to 30 days.
+    /// </summary>
+    public TimeSpan MaxLifetime { get; set; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>A rent held for longer is reported in the log, once, with the place that rented. Default 30 s;
+    /// 100 ms to 24 h. <see cref="Timeout.InfiniteTimeSpan"/> switches it off.</summary>
+    public TimeSpan HeldTooLongTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long a drain waits for rented connections before it severs them. Default 10 s; 0 to 1 h.</summary>
+    public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Whether synchronous open and execute are allowed; they block a thread. Default false: they throw.</summary>
+    public bool AllowSynchronous { get; set; }
+
+    /// <summary>Every value that is out of its range, as a message that names the option; empty when all is well.</summary>
+    public IReadOnlyList<string> Validate()
+    {
+        List<string> problems = [];
+        if (string.IsNullOrWhiteSpace(Name) || Name.Length > 64)
+            problems.Add($"{nameof(Name)} must have 1 to 64 characters.");
+
+        Number(nameof(MaxConnections), MaxConnections, 1, 10_000);
+        Number(nameof(MaxPending), MaxPending, 0, 1_000_000);
+        Number(nameof(MaxOpening), MaxOpening, 1, 100);
+        Time(nameof(RentTimeout), RentTimeout, TimeSpan.FromMilliseconds(1), TimeSpan.FromHours(1));
+        Time(nameof(OpenTimeout), OpenTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1));
+        Time(nameof(MaxOpenRetryInterval), MaxOpenRetryInterval, TimeSpan.FromMilliseconds(50), TimeSpan.FromHours(1));
+        Time(nameof(ValidationInterval), ValidationInterval, TimeSpan.Zero, TimeSpan.FromHours(1));
+        Time(nameof(RecoveryTimeout), RecoveryTimeout, TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1));
+        Time(nameof(StatementTimeout), StatementTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromHours(24));
+        Time(nameof(IdleTimeout), IdleTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromHours(24));
+        Time(nameof(MaxLifetime), MaxLifetime, TimeSpan.FromSeconds(1), TimeSpan.FromDays(30));
+        Time(nameof(DrainTimeout), DrainTimeout, TimeSpan.Zero, TimeSpan.FromHours(1));
+        if (HeldTooLongTimeout != Timeout.InfiniteTimeSpan)
+            Time(nameof(HeldTooLongTimeout), HeldTooLongTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(24));
+
+        return problems;
+
+        void Number(string name, int value, int min, int max)
+        {
+            if (value < min || value > max)
+                problems.Add(FormattableString.Invariant($"{name} is {value}; it must be {min:N0} to {max:N0}."));
+        }
+
+        void Time(string name, TimeSpan value, TimeSpan min, TimeSpan max)
+        {
+            if (value < min || value > max) problems.Add($"{name} is {value}; it must be {min} to {max}.");
+        }
+    }
+}
