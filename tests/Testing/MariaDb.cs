@@ -1,8 +1,8 @@
 namespace UPool.Testing;
 
 /// <summary>
-/// The one server of a test process, for tests that only need a database: the one <c>UPOOL_TEST_MYSQL</c> names, otherwise
-/// a private <see cref="MariaDbServer"/>. A test that stops, freezes or fills its server makes one of its own.
+/// The one server of a test process, for tests that only need a database: the one <c>UPOOL_TEST_MYSQL</c> names,
+/// otherwise a private <see cref="MariaDbServer"/>. A test that stops, freezes or fills its server makes its own.
 /// </summary>
 public sealed class MariaDb
 {

@@ -4,8 +4,8 @@ using MySqlConnector;
 namespace UPool.Testing;
 
 /// <summary>
-/// A private, real <c>mariadbd</c> on a free loopback port: its own data folder and socket, gone when disposed or when the
-/// test host ends in any way. Starts in about a fifth of a second once the first one of the process has been made.
+/// A private, real <c>mariadbd</c> on a free loopback port: its own data folder and socket, gone when disposed or when
+/// the test host ends in any way.
 /// </summary>
 public sealed class MariaDbServer : IAsyncDisposable
 {
@@ -79,7 +79,7 @@ public sealed class MariaDbServer : IAsyncDisposable
     /// <summary>For the account with PROCESS and CONNECTION ADMIN.</summary>
     public string ControlConnectionString(string database = DefaultDatabase) => Build(ControlUser, database);
 
-    /// <summary>Makes an empty database with a random name, which the accounts above may use; answers with its name.</summary>
+    /// <summary>Makes an empty database that the accounts above may use; answers with its random name.</summary>
     public async Task<string> CreateDatabaseAsync()
     {
         await using var database = await TestDatabase.CreateAsync(RootConnectionString, keep: true);
@@ -119,7 +119,7 @@ public sealed class MariaDbServer : IAsyncDisposable
         await Running.WaitForExitAsync(StopTimeout);
     }
 
-    /// <summary>Stops the server where it is (SIGSTOP): connections are accepted by the kernel and never answered.</summary>
+    /// <summary>Stops the server where it is (SIGSTOP): the kernel still accepts connections, nobody answers.</summary>
     public void Freeze() => Running.Freeze();
 
     /// <summary>Lets a frozen server go on (SIGCONT).</summary>
@@ -205,8 +205,8 @@ public sealed class MariaDbServer : IAsyncDisposable
         "--skip-name-resolve", "--skip-log-bin", "--performance-schema=0",
         "--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci",
         "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=2",
-        "--innodb-use-native-aio=0", "--innodb-doublewrite=0", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=4M",
-        "--max-connections=200",
+        "--innodb-use-native-aio=0", "--innodb-doublewrite=0", "--key-buffer-size=1M",
+        "--aria-pagecache-buffer-size=4M", "--max-connections=200",
         .. _extraArguments,
     ];
 

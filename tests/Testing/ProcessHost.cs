@@ -17,6 +17,7 @@ public sealed class ProcessHost : IAsyncDisposable
 
     private static readonly TimeSpan HttpPollInterval = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan HttpTimeout = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan FreezeTimeout = TimeSpan.FromSeconds(5);
 
     private readonly Process _process;
     private readonly TaskCompletionSource _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -112,12 +113,12 @@ public sealed class ProcessHost : IAsyncDisposable
             [programDll, .. arguments], environment, workingDirectory);
 
     /// <summary>Waits until a line of output, past or to come, holds a text; answers with the line.</summary>
-    /// <exception cref="TimeoutException">No such line in time, or the process ended; the message has its output.</exception>
+    /// <exception cref="TimeoutException">No such line in time; the message has the output.</exception>
     public Task<string> WaitForLineAsync(string text, TimeSpan timeout) =>
         WaitForLineAsync(line => line.Contains(text, StringComparison.Ordinal), $"a line with '{text}'", timeout);
 
     /// <summary>Waits until a line of output, past or to come, satisfies a condition; answers with the line.</summary>
-    /// <exception cref="TimeoutException">No such line in time, or the process ended; the message has its output.</exception>
+    /// <exception cref="TimeoutException">No such line in time; the message has the output.</exception>
     public async Task<string> WaitForLineAsync(Func<string, bool> condition, string description, TimeSpan timeout)
     {
         using var bound = new CancellationTokenSource(timeout);
@@ -158,7 +159,7 @@ public sealed class ProcessHost : IAsyncDisposable
     }
 
     /// <summary>Waits until a url answers with a status (200 unless given).</summary>
-    /// <exception cref="TimeoutException">It did not in time, or the process ended; the message has its output.</exception>
+    /// <exception cref="TimeoutException">It did not in time; the message has the output.</exception>
     public async Task WaitForHttpAsync(Uri url, TimeSpan timeout, HttpStatusCode status = HttpStatusCode.OK)
     {
         using var client = new HttpClient { Timeout = HttpTimeout };
@@ -222,8 +223,17 @@ public sealed class ProcessHost : IAsyncDisposable
     /// <summary>Asks the process to end (SIGTERM).</summary>
     public void Terminate() => Send(Signals.Terminate);
 
-    /// <summary>Stops the process where it is (SIGSTOP).</summary>
-    public void Freeze() => Send(Signals.Stop);
+    /// <summary>Stops the process where it is (SIGSTOP); when this returns, none of its threads runs.</summary>
+    public void Freeze()
+    {
+        Send(Signals.Stop);
+
+        // The signal reaches threads on other processors a moment later; a statement sent now could still be answered.
+        if (!SpinWait.SpinUntil(() => HasExited || Signals.IsStopped(ProcessId), FreezeTimeout))
+        {
+            throw Failure($"was not stopped by SIGSTOP within {FreezeTimeout}");
+        }
+    }
 
     /// <summary>Lets a frozen process go on (SIGCONT).</summary>
     public void Thaw() => Send(Signals.Continue);

@@ -10,7 +10,7 @@ internal static class ProcessSpawner
     // child is forked by this one thread, which lives as long as the process.
     private static readonly BlockingCollection<Action> Work = CreateThread();
 
-    /// <summary>Starts the program through <c>setpriv --pdeathsig KILL</c>, which replaces itself: the id stays.</summary>
+    /// <summary>Starts a process; see <see cref="Wrap"/>.</summary>
     public static Task StartAsync(Process process)
     {
         var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -29,7 +29,7 @@ internal static class ProcessSpawner
         return started.Task;
     }
 
-    /// <summary>Puts the wrapper in front of a program.</summary>
+    /// <summary>A program behind <c>setpriv --pdeathsig KILL</c>, which becomes it: the id stays.</summary>
     public static ProcessStartInfo Wrap(string fileName, IEnumerable<string> arguments)
     {
         var setpriv = Programs.Find("setpriv", "util-linux");

@@ -12,6 +12,6 @@ internal static class Programs
             .Concat(["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]);
         return folders.Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists)
             ?? throw new InvalidOperationException(
-                $"The program '{name}' was not found in PATH or /usr/sbin. Get it with: apt-get install {debianPackage}");
+                $"The program '{name}' is not in PATH or /usr/sbin. Get it with: apt-get install {debianPackage}");
     }
 }

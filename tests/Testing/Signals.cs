@@ -21,6 +21,34 @@ internal static class Signals
         }
     }
 
+    /// <summary>Whether every thread of a process is stopped.</summary>
+    public static bool IsStopped(int processId)
+    {
+        try
+        {
+            return Directory.EnumerateDirectories($"/proc/{processId}/task").All(IsThreadStopped);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return false;
+        }
+    }
+
+    private static bool IsThreadStopped(string task)
+    {
+        try
+        {
+            // "id (name) state …"; a name may hold spaces and parentheses.
+            var stat = File.ReadAllText(Path.Combine(task, "stat"));
+            return stat[stat.LastIndexOf(')') + 2] == 'T';
+        }
+        catch (IOException)
+        {
+            // The thread has ended meanwhile.
+            return true;
+        }
+    }
+
     [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int SendCore(int processId, int signal);

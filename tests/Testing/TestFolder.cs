@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace UPool.Testing;
 
 /// <summary>
-/// One temporary folder for this process, removed when it ends. A process that was killed cannot remove its own, so each
-/// removes those of processes that are gone.
+/// One temporary folder for this process, removed when it ends. A process that was killed cannot remove its own, so
+/// each removes those of processes that are gone.
 /// </summary>
 internal static class TestFolder
 {

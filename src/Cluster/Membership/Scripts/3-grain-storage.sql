@@ -1,0 +1,82 @@
+-- The states of grains. A state's whole key is its hash: the parts together are too long for an InnoDB key (3,072
+-- bytes), and text columns compare 'a' and 'a ' as equal. The parts are kept for people to read. The hash is made of
+-- every part and its length, by the statements below; they must agree.
+CREATE TABLE IF NOT EXISTS upool_grain_state
+(
+    KeyHash                BINARY(32)    NOT NULL,
+    ServiceId              VARCHAR(150)  NOT NULL,
+    GrainTypeString        VARCHAR(512)  NOT NULL,
+    GrainIdN0              BIGINT        NOT NULL,
+    GrainIdN1              BIGINT        NOT NULL,
+    GrainIdExtensionString VARCHAR(512)  NULL,
+    Version                INT           NOT NULL,
+    Changed                DATETIME(6)   NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+    PayloadBinary          LONGBLOB      NULL, -- NULL once cleared; the version outlives the payload
+    PRIMARY KEY (KeyHash)
+)
+ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- next
+-- One statement each way, so nothing is left open when it is killed. Without a version the state must not exist: of two
+-- first writes the unique key lets one in, at any isolation level. NULL says that another writer was first. Versions are
+-- the 32-bit numbers of Orleans; a ledger written ten times a second reaches the last one, so they start again at 1.
+CREATE PROCEDURE IF NOT EXISTS upool_write_grain_state_v1(
+    IN p_key BINARY(32),
+    IN p_service VARCHAR(1000) CHARACTER SET utf8mb4,
+    IN p_type VARCHAR(1000) CHARACTER SET utf8mb4,
+    IN p_n0 BIGINT,
+    IN p_n1 BIGINT,
+    IN p_extension VARCHAR(1000) CHARACTER SET utf8mb4,
+    IN p_version INT,
+    IN p_payload LONGBLOB)
+    SQL SECURITY INVOKER
+BEGIN
+    DECLARE next_version INT DEFAULT IF(p_version IS NULL OR p_version = 2147483647, 1, p_version + 1);
+    DECLARE EXIT HANDLER FOR 1062 SELECT NULL AS NewGrainStateVersion;
+
+    IF p_version IS NULL THEN
+        INSERT INTO upool_grain_state
+            (KeyHash, ServiceId, GrainTypeString, GrainIdN0, GrainIdN1, GrainIdExtensionString, Version, PayloadBinary)
+        VALUES
+            (p_key, p_service, p_type, p_n0, p_n1, p_extension, next_version, p_payload);
+    ELSE
+        UPDATE upool_grain_state SET Version = next_version, PayloadBinary = p_payload
+        WHERE KeyHash = p_key AND Version = p_version;
+    END IF;
+    SELECT IF(ROW_COUNT() = 1, next_version, NULL) AS NewGrainStateVersion;
+END
+
+-- query ReadFromStorageKey
+SELECT PayloadBinary, Version
+FROM upool_grain_state
+WHERE KeyHash = UNHEX(SHA2(CONCAT(
+    LENGTH(@ServiceId), ':', @ServiceId, LENGTH(@GrainTypeString), ':', @GrainTypeString,
+    @GrainIdHash, ':', @GrainTypeHash, ':', @GrainIdN0, ':', @GrainIdN1, ':',
+    IFNULL(CONCAT(LENGTH(@GrainIdExtensionString), ':', @GrainIdExtensionString), '-')), 256));
+
+-- query WriteToStorageKey
+CALL upool_write_grain_state_v1(
+    UNHEX(SHA2(CONCAT(
+        LENGTH(@ServiceId), ':', @ServiceId, LENGTH(@GrainTypeString), ':', @GrainTypeString,
+        @GrainIdHash, ':', @GrainTypeHash, ':', @GrainIdN0, ':', @GrainIdN1, ':',
+        IFNULL(CONCAT(LENGTH(@GrainIdExtensionString), ':', @GrainIdExtensionString), '-')), 256)),
+    @ServiceId, @GrainTypeString, @GrainIdN0, @GrainIdN1, @GrainIdExtensionString, @GrainStateVersion, @PayloadBinary);
+
+-- query ClearStorageKey
+UPDATE upool_grain_state
+SET Version = IF(Version = 2147483647, 1, Version + 1), PayloadBinary = NULL
+WHERE Version = @GrainStateVersion AND KeyHash = UNHEX(SHA2(CONCAT(
+    LENGTH(@ServiceId), ':', @ServiceId, LENGTH(@GrainTypeString), ':', @GrainTypeString,
+    @GrainIdHash, ':', @GrainTypeHash, ':', @GrainIdN0, ':', @GrainIdN1, ':',
+    IFNULL(CONCAT(LENGTH(@GrainIdExtensionString), ':', @GrainIdExtensionString), '-')), 256));
+SELECT IF(ROW_COUNT() = 1, IF(@GrainStateVersion = 2147483647, 1, @GrainStateVersion + 1), NULL)
+    AS NewGrainStateVersion;
+
+-- query DeleteStorageKey
+DELETE FROM upool_grain_state
+WHERE Version = @GrainStateVersion AND KeyHash = UNHEX(SHA2(CONCAT(
+    LENGTH(@ServiceId), ':', @ServiceId, LENGTH(@GrainTypeString), ':', @GrainTypeString,
+    @GrainIdHash, ':', @GrainTypeHash, ':', @GrainIdN0, ':', @GrainIdN1, ':',
+    IFNULL(CONCAT(LENGTH(@GrainIdExtensionString), ':', @GrainIdExtensionString), '-')), 256));
+SELECT IF(ROW_COUNT() = 1, IF(@GrainStateVersion = 2147483647, 1, @GrainStateVersion + 1), NULL)
+    AS NewGrainStateVersion;
