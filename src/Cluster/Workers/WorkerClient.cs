@@ -1,15 +1,174 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using UPool.Cluster.Hosting;
+
 namespace UPool.Cluster.Workers;
 
-/// <summary>STUB of the signatures.</summary>
-public sealed class WorkerClient<TGrain> where TGrain : IGrainWithIntegerKey
+/// <summary>
+/// Calls a worker, wherever one is. Every call ends by its deadline with a reply: a lost silo, an unreachable cluster and
+/// an unanswered call are replies too. Only the caller's own cancellation is thrown.
+/// </summary>
+/// <remarks>
+/// One grain key is enough: with <see cref="SpreadAttribute"/> on the method the calls of a client go round all silos, and
+/// in a silo's own process a worker is always local.
+/// </remarks>
+/// <typeparam name="TGrain">The interface of the worker.</typeparam>
+public sealed class WorkerClient<TGrain>
+    where TGrain : IGrainWithIntegerKey
 {
-    /// <summary>Calls a read: retried elsewhere, inside the deadline, when its silo is lost.</summary>
-    public Task<Reply<T>> ReadAsync<T>(
-        Func<TGrain, Deadline, CancellationToken, Task<Reply<T>>> call, Deadline deadline, CancellationToken cancellationToken) =>
-        throw new NotImplementedException();
+    // The silo ends a request at its deadline and says how; this is how long that word may travel. INV-6 allows 50 ms
+    // past the deadline, of which the HTTP front keeps the rest.
+    private static readonly TimeSpan AnswerGrace = TimeSpan.FromMilliseconds(25);
 
-    /// <summary>Calls a write: tried once; when its silo is lost the outcome is unknown.</summary>
-    public Task<Reply<T>> WriteAsync<T>(
-        Func<TGrain, Deadline, CancellationToken, Task<Reply<T>>> call, Deadline deadline, CancellationToken cancellationToken) =>
-        throw new NotImplementedException();
+    private readonly IGrainFactory _grains;
+    private readonly WorkerClientOptions _options;
+    private readonly TimeProvider _clock;
+    private readonly ILogger _logger;
+    private readonly ISiloStatus? _status;
+    private readonly bool _isLocal;
+
+    // Made at the first call: the client must know the cluster's grain types before.
+    private TGrain? _grain;
+
+    /// <summary>Creates the client; the container does.</summary>
+    public WorkerClient(
+        IGrainFactory grains,
+        IOptions<WorkerClientOptions> options,
+        TimeProvider clock,
+        ILogger<WorkerClient<TGrain>> logger,
+        IServiceProvider services)
+    {
+        _grains = grains;
+        _options = options.Value;
+        _clock = clock;
+        _logger = logger;
+        _status = services.GetService<ISiloStatus>();
+        _isLocal = services.GetService<ILocalSiloDetails>() is not null;
+    }
+
+    private TGrain Grain => _grain ??= _grains.GetGrain<TGrain>(0);
+
+    /// <summary>
+    /// Calls a read. A read whose silo is lost is asked again elsewhere; one that is unanswered for
+    /// <see cref="WorkerClientOptions.HedgeAfter"/> is asked once more while the first asking stays, and the first answer
+    /// counts. All of that happens inside the deadline.
+    /// </summary>
+    /// <param name="call">The call; it must pass on the deadline and the token it is given, and may run more than once.</param>
+    /// <param name="deadline">When the answer is due; at most <see cref="WorkerClientOptions.MaxCallTime"/> ahead.</param>
+    /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
+    /// <exception cref="OperationCanceledException">The caller has gone.</exception>
+    public Task<Reply<T>> ReadAsync<T>(
+        Func<TGrain, Deadline, CancellationToken, Task<Reply<T>>> call, Deadline deadline, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        deadline = Bound(deadline);
+        if (Refusal<T>(deadline) is { } refusal) return Task.FromResult(refusal);
+        if (_isLocal) return ReadHereAsync(call, deadline, cancellationToken);
+
+        Deadline end = Deadline.After(deadline.Remaining(_clock) + AnswerGrace, _clock);
+        var read = new HedgedRead<T>(token => call(Grain, deadline, token), end, _options, _clock, _logger);
+        return read.RunAsync(cancellationToken);
+    }
+
+    /// <summary>
+    /// Calls a write: sent once, never again (INV-9). When its answer is lost the outcome is unknown, unless it can be
+    /// shown that it was never sent.
+    /// </summary>
+    /// <param name="call">The call; it must pass on the deadline and the token it is given.</param>
+    /// <param name="deadline">When the answer is due; at most <see cref="WorkerClientOptions.MaxCallTime"/> ahead.</param>
+    /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
+    /// <exception cref="OperationCanceledException">The caller has gone before anything was sent.</exception>
+    public async Task<Reply<T>> WriteAsync<T>(
+        Func<TGrain, Deadline, CancellationToken, Task<Reply<T>>> call, Deadline deadline, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        deadline = Bound(deadline);
+        if (Refusal<T>(deadline) is { } refusal) return refusal;
+
+        // Set inside this asynchronous method, so only the call below sees it and the caller's context is untouched.
+        var ticket = new WriteTicket();
+        RequestContext.Set(WriteTicket.ContextKey, ticket);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task<Reply<T>>? answer = null;
+        try
+        {
+            answer = call(Grain, deadline, ending.Token);
+            return await answer.WaitAsync(deadline.Remaining(_clock) + AnswerGrace, _clock, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            if (ticket.TryVoid()) throw;
+
+            return Reply.Ended<T>(ReplyStatus.OutcomeUnknown, "the caller has gone before the answer came");
+        }
+        catch (Exception exception)
+        {
+            bool wasNeverSent = ticket.TryVoid();
+            await ending.CancelAsync();
+            return WriteFailed<T>(exception, wasNeverSent);
+        }
+        finally
+        {
+            answer?.Ignore();
+        }
+    }
+
+    // In the silo's own process nothing is lost on the way and asking again would ask the same worker, so there is no
+    // hedge: one timer, and only for a call that does not answer at once.
+    private async Task<Reply<T>> ReadHereAsync<T>(
+        Func<TGrain, Deadline, CancellationToken, Task<Reply<T>>> call, Deadline deadline, CancellationToken cancellationToken)
+    {
+        Task<Reply<T>>? answer = null;
+        try
+        {
+            answer = call(Grain, deadline, cancellationToken);
+            return await answer.WaitAsync(deadline.Remaining(_clock) + AnswerGrace, _clock, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            throw;
+        }
+        catch (TimeoutException)
+        {
+            return WorkerFailures.DeadlineExceeded<T>();
+        }
+        catch (Exception exception)
+        {
+            return WorkerFailures.ReadFailed<T>(exception, _logger);
+        }
+        finally
+        {
+            answer?.Ignore();
+        }
+    }
+
+    private Reply<T> WriteFailed<T>(Exception exception, bool wasNeverSent)
+    {
+        if (WorkerFailures.IsOverload(exception)) return WorkerFailures.Overloaded<T>();
+
+        bool isExpected = WorkerFailures.IsLost(exception);
+        if (!isExpected) WorkerClientLog.CallFailed(_logger, exception);
+        if (!wasNeverSent)
+        {
+            WorkerClientLog.OutcomeUnknown(_logger, exception.GetType());
+            return Reply.Ended<T>(ReplyStatus.OutcomeUnknown, "the answer was lost");
+        }
+
+        return isExpected ? WorkerFailures.Unreachable<T>() : Reply.Ended<T>(ReplyStatus.Failed);
+    }
+
+    private Deadline Bound(Deadline deadline) =>
+        Deadline.Earlier(deadline, Deadline.After(_options.MaxCallTime, _clock));
+
+    private Reply<T>? Refusal<T>(Deadline deadline)
+    {
+        if (deadline.HasPassed(_clock))
+            return Reply.Refused<T>(RefusalReason.TimedOut, "the deadline had passed before the call was sent");
+
+        // Before its start an Orleans client fails with null references, which say nothing to anybody.
+        return _status is { IsStarted: false }
+            ? Reply.Ended<T>(ReplyStatus.Unavailable, "this process has not joined the cluster yet")
+            : null;
+    }
 }

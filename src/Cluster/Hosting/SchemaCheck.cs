@@ -1,0 +1,51 @@
+using System.Data.Common;
+using System.Globalization;
+
+namespace UPool.Cluster.Hosting;
+
+/// <summary>Looks whether tables are there.</summary>
+internal static class SchemaCheck
+{
+    /// <summary>The tables of Orleans without which a silo cannot join.</summary>
+    public static IReadOnlyList<string> ClusterTables { get; } =
+        ["OrleansQuery", "OrleansMembershipTable", "OrleansMembershipVersionTable"];
+
+    /// <summary>Those of the tables that are missing.</summary>
+    /// <exception cref="DbException">The database cannot be reached or refuses the account.</exception>
+    public static async Task<List<string>> MissingAsync(
+        DbDataSource dataSource, IEnumerable<string> tables, CancellationToken cancellationToken)
+    {
+        await using DbConnection connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await using DbCommand command = connection.CreateCommand();
+        command.CommandText =
+            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = @name";
+        DbParameter parameter = command.CreateParameter();
+        parameter.ParameterName = "@name";
+        command.Parameters.Add(parameter);
+
+        var missing = new List<string>();
+        foreach (string table in tables)
+        {
+            parameter.Value = table;
+            object? count = await command.ExecuteScalarAsync(cancellationToken);
+            if (Convert.ToInt64(count, CultureInfo.InvariantCulture) == 0) missing.Add(table);
+        }
+
+        return missing;
+    }
+
+    /// <summary>What to say of missing tables.</summary>
+    public static string Describe(IReadOnlyCollection<string> missing) =>
+        $"The database lacks {(missing.Count == 1 ? "the table" : "the tables")} {string.Join(", ", missing)}: apply the " +
+        $"schema with 'UPool.Silo --migrate', or set {UPoolClusterOptions.Section}:MigrateAtStart.";
+
+    /// <summary>What to say when the database cannot be asked: the driver's own line, which names no secret.</summary>
+    public static string Describe(Exception exception)
+    {
+        string text = exception.Message.ReplaceLineEndings(" ").Trim();
+        string cause = exception.InnerException is { } inner && !text.Contains(inner.Message, StringComparison.Ordinal)
+            ? $" ({inner.Message.ReplaceLineEndings(" ").Trim()})"
+            : "";
+        return $"The database cannot be used: {text}{cause}";
+    }
+}

@@ -1,0 +1,64 @@
+using System.Data.Common;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using UPool.Cluster.Membership;
+
+namespace UPool.Cluster.Hosting;
+
+/// <summary>
+/// Holds a silo's start until the database answers and has the tables that the silo needs. Without it Orleans would end
+/// the process at the first error, and a process that waits for its database can say so (health, log) and heals by itself.
+/// </summary>
+internal sealed class StartGate(
+    ControlDatabase control,
+    IOptions<UPoolClusterOptions> cluster,
+    IOptions<DatabaseOptions> database,
+    IEnumerable<SchemaScript> scripts,
+    ProcessStatus status,
+    TimeProvider clock,
+    ILogger<StartGate> logger) : ILifecycleParticipant<ISiloLifecycle>
+{
+    private const string Place = "Start";
+
+    // Short enough to be found quickly when the database is back, long enough not to be noticed by one that struggles.
+    private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
+
+    public void Participate(ISiloLifecycle lifecycle) =>
+        lifecycle.Subscribe(nameof(StartGate), ServiceLifecycleStage.First, PassAsync);
+
+    private async Task PassAsync(CancellationToken cancellationToken)
+    {
+        bool isClustered = cluster.Value.ParsedMode == ClusterMode.MySql;
+        bool migrates = cluster.Value.MigrateAtStart && database.Value.ConnectionString is not null;
+        if (!isClustered && !migrates) return;
+
+        while (await ProblemAsync(isClustered, migrates, cancellationToken) is { } problem)
+        {
+            status.Report(Place, problem);
+            await Task.Delay(RetryInterval, clock, cancellationToken);
+        }
+
+        status.Report(Place, null);
+    }
+
+    private async Task<string?> ProblemAsync(bool isClustered, bool migrates, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (migrates)
+                await SchemaMigrator.ApplyAsync(control.Storage, ClusterSchema.Scripts.Concat(scripts), logger, cancellationToken);
+            if (!isClustered) return null;
+
+            List<string> missing = await SchemaCheck.MissingAsync(control.Storage, SchemaCheck.ClusterTables, cancellationToken);
+            return missing.Count > 0 ? SchemaCheck.Describe(missing) : null;
+        }
+        catch (SchemaMigrationException exception)
+        {
+            return exception.Message.ReplaceLineEndings(" ");
+        }
+        catch (DbException exception)
+        {
+            return SchemaCheck.Describe(exception);
+        }
+    }
+}

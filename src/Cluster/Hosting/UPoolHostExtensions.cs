@@ -1,0 +1,208 @@
+using System.Net;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+using Orleans.Configuration;
+using UPool.Cluster.Workers;
+
+namespace UPool.Cluster.Hosting;
+
+/// <summary>Puts a pool, a silo or a client of a cluster into a host.</summary>
+public static class UPoolHostExtensions
+{
+    /// <summary>The name under which grains find the storage: ADO.NET in a cluster, memory in a lone silo.</summary>
+    public const string StorageName = "upool";
+
+    private const string Invariant = "MySql.Data.MySqlConnector";
+
+    // The ids of a lone silo, which shares nothing with anybody.
+    private const string LocalId = "upool-local";
+
+    // A silo that was killed leaves its row behind, and one that joins must first see that row go stale: 3 x 3 s here
+    // against Orleans' 3 x 30 s. The price is one small write for each silo every 3 seconds.
+    private static readonly TimeSpan AliveInterval = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan TableRefreshInterval = TimeSpan.FromSeconds(10);
+
+    // How long a leaving silo waits for its clients to have read that it leaves, before it turns calls away.
+    private static readonly TimeSpan ShutdownNotice = TimeSpan.FromSeconds(1);
+
+    // Clients find new silos within this, and forget killed ones.
+    private static readonly TimeSpan GatewayRefreshInterval = TimeSpan.FromSeconds(2);
+
+    // A frozen silo accepts connections and does not answer; reads must get past it within their deadline.
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(2);
+
+    /// <summary>The options, the pool (a singleton <see cref="PooledDataSource"/>) and the control connections.</summary>
+    public static IHostApplicationBuilder AddUPool(this IHostApplicationBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        if (IsRegistered<PooledDataSource>(builder)) return builder;
+
+        AddShared(builder);
+        IServiceCollection services = builder.Services;
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<PoolOptions>, PoolOptionsValidator>());
+        services.AddOptions<PoolOptions>().BindConfiguration(PoolOptionsValidator.Section).ValidateOnStart();
+        services.AddSingleton(PoolFactory.Create);
+        return builder;
+    }
+
+    /// <summary>A silo in this process, with its pool: a worker process, or co-hosted with an API.</summary>
+    /// <remarks>
+    /// Hosted services start together from now on (<see cref="HostOptions.ServicesStartConcurrently"/>): the silo waits
+    /// for its database, and the health endpoints must be there to say so.
+    /// </remarks>
+    /// <param name="builder">The host.</param>
+    /// <param name="configure">What else the silo needs.</param>
+    public static IHostApplicationBuilder AddUPoolSilo(
+        this IHostApplicationBuilder builder, Action<ISiloBuilder>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        builder.AddUPool();
+        IServiceCollection services = builder.Services;
+        services.AddSingleton<PoolLifecycle>();
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(
+            static provider => provider.GetRequiredService<PoolLifecycle>());
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, StartGate>();
+        services.AddHostedService<TableWatch>();
+
+        UPoolClusterOptions cluster = Peek(builder.Configuration);
+        builder.UseOrleans(silo =>
+        {
+            silo.AddWorkers();
+            ConfigureEndpoints(silo.Services);
+            ConfigureMembership(silo.Services);
+            if (cluster.ParsedMode == ClusterMode.MySql)
+            {
+                silo.UseAdoNetClustering(options => options.Configure<ControlDatabase>(static (clustering, control) =>
+                {
+                    clustering.Invariant = Invariant;
+                    clustering.DataSource = control.Storage;
+                }));
+                silo.AddAdoNetGrainStorage(StorageName, options => options.Configure<ControlDatabase>(
+                    static (storage, control) =>
+                    {
+                        storage.Invariant = Invariant;
+                        storage.DataSource = control.Storage;
+                    }));
+            }
+            else
+            {
+                silo.UseDevelopmentClustering(primarySiloEndpoint: null);
+                silo.AddMemoryGrainStorage(StorageName);
+            }
+
+            configure?.Invoke(silo);
+        });
+        return builder;
+    }
+
+    /// <summary>A client of a cluster whose silos are other processes; it has no pool.</summary>
+    /// <remarks>Hosted services start together from now on, as in <see cref="AddUPoolSilo"/>.</remarks>
+    /// <param name="builder">The host.</param>
+    /// <param name="configure">What else the client needs.</param>
+    public static IHostApplicationBuilder AddUPoolClient(
+        this IHostApplicationBuilder builder, Action<IClientBuilder>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        AddShared(builder);
+        builder.Services.AddSingleton<IValidateOptions<UPoolClusterOptions>, ClientModeValidator>();
+        builder.Services.AddSingleton<ClientLifecycle>();
+        builder.Services.AddSingleton<ILifecycleParticipant<IClusterClientLifecycle>>(
+            static provider => provider.GetRequiredService<ClientLifecycle>());
+        builder.UseOrleansClient(client =>
+        {
+            client.AddWorkers();
+            client.UseAdoNetClustering(options => options.Configure<ControlDatabase>(static (clustering, control) =>
+            {
+                clustering.Invariant = Invariant;
+                clustering.DataSource = control.Storage;
+            }));
+            client.Services.AddSingleton<IClientConnectionRetryFilter>(
+                static provider => provider.GetRequiredService<ClientLifecycle>());
+            client.Services.Configure<GatewayOptions>(
+                static options => options.GatewayListRefreshPeriod = GatewayRefreshInterval);
+            client.Services.Configure<ConnectionOptions>(static options => options.OpenConnectionTimeout = ConnectTimeout);
+            configure?.Invoke(client);
+        });
+        return builder;
+    }
+
+    private static void AddShared(IHostApplicationBuilder builder)
+    {
+        if (IsRegistered<ProcessStatus>(builder)) return;
+
+        IServiceCollection services = builder.Services;
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<ProcessStatus>();
+        services.AddSingleton<ISiloStatus>(static provider => provider.GetRequiredService<ProcessStatus>());
+        services.AddSingleton<ControlDatabase>();
+
+        services.AddSingleton<IValidateOptions<UPoolClusterOptions>, UPoolClusterOptionsValidator>();
+        services.AddOptions<UPoolClusterOptions>().BindConfiguration(UPoolClusterOptions.Section).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<DatabaseOptions>, DatabaseOptionsValidator>();
+        services.AddOptions<DatabaseOptions>()
+            .Configure<IConfiguration, IHostEnvironment>(DatabaseOptions.Read).ValidateOnStart();
+
+        services.AddOptions<ClusterOptions>().Configure<IOptions<UPoolClusterOptions>>(static (orleans, options) =>
+        {
+            orleans.ClusterId = options.Value.ClusterId ?? LocalId;
+            orleans.ServiceId = options.Value.ServiceId ?? LocalId;
+        });
+        services.AddOptions<HostOptions>().Configure<IOptions<UPoolClusterOptions>>(static (host, options) =>
+        {
+            host.ServicesStartConcurrently = true;
+            host.ShutdownTimeout = options.Value.ShutdownTimeout;
+        });
+    }
+
+    private static void ConfigureEndpoints(IServiceCollection services) =>
+        services.AddOptions<EndpointOptions>().Configure<IOptions<UPoolClusterOptions>>(static (endpoint, options) =>
+        {
+            UPoolClusterOptions cluster = options.Value;
+            IPAddress address = IPAddress.Parse(cluster.AdvertisedAddress ?? "127.0.0.1");
+            endpoint.AdvertisedIPAddress = address;
+            endpoint.SiloPort = cluster.SiloPort ?? PortFinder.Find(address, taken: cluster.GatewayPort);
+
+            // A lone silo has no clients but its own process, and needs no port for others.
+            endpoint.GatewayPort = cluster.GatewayPort ??
+                (cluster.ParsedMode == ClusterMode.Localhost ? 0 : PortFinder.Find(address, taken: endpoint.SiloPort));
+        });
+
+    private static void ConfigureMembership(IServiceCollection services)
+    {
+        services.Configure<ClusterMembershipOptions>(static options =>
+        {
+            options.IAmAliveTablePublishTimeout = AliveInterval;
+            options.ProbeTimeout = ProbeTimeout;
+            options.TableRefreshTimeout = TableRefreshInterval;
+        });
+        services.Configure<SiloMessagingOptions>(
+            static options => options.ClientGatewayShutdownNotificationTimeout = ShutdownNotice);
+        services.Configure<ConnectionOptions>(static options => options.OpenConnectionTimeout = ConnectTimeout);
+    }
+
+    // The providers must be chosen before the container exists. Whatever is wrong in here is refused at the start, by the
+    // validation of the same section, in words.
+    private static UPoolClusterOptions Peek(IConfiguration configuration)
+    {
+        var section = configuration.GetSection(UPoolClusterOptions.Section);
+        return new UPoolClusterOptions { Mode = section[nameof(UPoolClusterOptions.Mode)] ?? nameof(ClusterMode.Localhost) };
+    }
+
+    private static bool IsRegistered<T>(IHostApplicationBuilder builder) =>
+        builder.Services.Any(static service => service.ServiceType == typeof(T));
+}
+
+/// <summary>A client of a lone silo cannot be: that silo is in another process and in nobody's table.</summary>
+internal sealed class ClientModeValidator : IValidateOptions<UPoolClusterOptions>
+{
+    public ValidateOptionsResult Validate(string? name, UPoolClusterOptions options) =>
+        options.TryParseMode(out ClusterMode mode) && mode == ClusterMode.Localhost
+            ? ValidateOptionsResult.Fail(
+                $"{UPoolClusterOptions.Section}:Mode is 'Localhost': a process that is only a client of a cluster needs " +
+                "'MySql'.")
+            : ValidateOptionsResult.Success;
+}

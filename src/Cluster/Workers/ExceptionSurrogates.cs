@@ -1,0 +1,72 @@
+namespace UPool.Cluster.Workers;
+
+// The pool knows no Orleans, so its exceptions get their codecs here. Without one the caller would see a
+// CodecNotFoundException and the real error would be lost. What caused them stays behind: it may be of a type that the
+// caller does not have, and a driver's message may hold a parameter's value (INV-8).
+
+/// <summary>A <see cref="RentRefusedException"/> on the wire.</summary>
+[GenerateSerializer, Immutable]
+[Alias("UPool.RentRefusedException")]
+public struct RentRefusedSurrogate
+{
+    /// <summary>Why the rent was refused.</summary>
+    [Id(0)] public RefusalReason Reason { get; set; }
+
+    /// <summary>The refusal in words.</summary>
+    [Id(1)] public string Message { get; set; }
+}
+
+/// <summary>A <see cref="DeadlineExceededException"/> on the wire.</summary>
+[GenerateSerializer, Immutable]
+[Alias("UPool.DeadlineExceededException")]
+public struct DeadlineExceededSurrogate
+{
+    /// <summary>What did not end in time.</summary>
+    [Id(0)] public string Message { get; set; }
+}
+
+/// <summary>An <see cref="OutcomeUnknownException"/> on the wire.</summary>
+[GenerateSerializer, Immutable]
+[Alias("UPool.OutcomeUnknownException")]
+public struct OutcomeUnknownSurrogate
+{
+    /// <summary>What was sent and not answered.</summary>
+    [Id(0)] public string Message { get; set; }
+}
+
+/// <summary>Carries <see cref="RentRefusedException"/>.</summary>
+[RegisterConverter]
+public sealed class RentRefusedConverter : IConverter<RentRefusedException, RentRefusedSurrogate>
+{
+    /// <inheritdoc/>
+    public RentRefusedException ConvertFromSurrogate(in RentRefusedSurrogate surrogate) =>
+        new(surrogate.Reason, surrogate.Message);
+
+    /// <inheritdoc/>
+    public RentRefusedSurrogate ConvertToSurrogate(in RentRefusedException value) =>
+        new() { Reason = value.Reason, Message = value.Message };
+}
+
+/// <summary>Carries <see cref="DeadlineExceededException"/>.</summary>
+[RegisterConverter]
+public sealed class DeadlineExceededConverter : IConverter<DeadlineExceededException, DeadlineExceededSurrogate>
+{
+    /// <inheritdoc/>
+    public DeadlineExceededException ConvertFromSurrogate(in DeadlineExceededSurrogate surrogate) => new(surrogate.Message);
+
+    /// <inheritdoc/>
+    public DeadlineExceededSurrogate ConvertToSurrogate(in DeadlineExceededException value) =>
+        new() { Message = value.Message };
+}
+
+/// <summary>Carries <see cref="OutcomeUnknownException"/>.</summary>
+[RegisterConverter]
+public sealed class OutcomeUnknownConverter : IConverter<OutcomeUnknownException, OutcomeUnknownSurrogate>
+{
+    /// <inheritdoc/>
+    public OutcomeUnknownException ConvertFromSurrogate(in OutcomeUnknownSurrogate surrogate) => new(surrogate.Message);
+
+    /// <inheritdoc/>
+    public OutcomeUnknownSurrogate ConvertToSurrogate(in OutcomeUnknownException value) =>
+        new() { Message = value.Message };
+}

@@ -1,0 +1,56 @@
+using Microsoft.Extensions.Options;
+
+namespace UPool.Cluster.Workers;
+
+/// <summary>How calls to workers are bounded and repeated: <c>UPool:Calls</c>.</summary>
+public sealed class WorkerClientOptions
+{
+    /// <summary>The section of the configuration.</summary>
+    public const string Section = "UPool:Calls";
+
+    /// <summary>
+    /// How long a read may go unanswered before it is asked once more, of another silo where there is one; the first
+    /// asking stays. 1 second by default, 50 milliseconds to 1 minute. Orleans never breaks a call in flight to a silo
+    /// that crashed, so this is what a read pays for it. Shorter than the slow reads of an application doubles them.
+    /// </summary>
+    public TimeSpan HedgeAfter { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// How many askings of one read may be under way together. 3 by default, 1 (never asked again while unanswered) to
+    /// 10. Each is a query on the database, and three misses in a row need two bad silos in most clusters.
+    /// </summary>
+    public int MaxAskings { get; set; } = 3;
+
+    /// <summary>
+    /// How often one read is asked again after an asking failed because its silo was lost. 20 by default, 0 to 1,000.
+    /// With pauses that grow to half a second this outlasts a silo's restart; it only bounds reads with distant deadlines.
+    /// </summary>
+    public int MaxRetries { get; set; } = 20;
+
+    /// <summary>
+    /// The longest a call may take; an earlier deadline of its own counts instead. 1 minute by default, 1 second to
+    /// 1 hour. Orleans' own response timeout is set beyond it, so that the deadline always speaks first.
+    /// </summary>
+    public TimeSpan MaxCallTime { get; set; } = TimeSpan.FromMinutes(1);
+}
+
+/// <summary>Names the key of a value that cannot be.</summary>
+internal sealed class WorkerClientOptionsValidator : IValidateOptions<WorkerClientOptions>
+{
+    public ValidateOptionsResult Validate(string? name, WorkerClientOptions options)
+    {
+        var problems = new List<string>();
+        Check(problems, nameof(options.HedgeAfter), options.HedgeAfter, TimeSpan.FromMilliseconds(50), TimeSpan.FromMinutes(1));
+        Check(problems, nameof(options.MaxAskings), options.MaxAskings, 1, 10);
+        Check(problems, nameof(options.MaxRetries), options.MaxRetries, 0, 1000);
+        Check(problems, nameof(options.MaxCallTime), options.MaxCallTime, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1));
+        return problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(problems);
+    }
+
+    private static void Check<T>(List<string> problems, string key, T value, T least, T most)
+        where T : IComparable<T>
+    {
+        if (value.CompareTo(least) < 0 || value.CompareTo(most) > 0)
+            problems.Add($"{WorkerClientOptions.Section}:{key} is {value}: it must be from {least} to {most}.");
+    }
+}

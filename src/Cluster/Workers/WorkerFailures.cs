@@ -1,0 +1,44 @@
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using Orleans.Networking.Shared;
+using Orleans.Runtime.Messaging;
+
+namespace UPool.Cluster.Workers;
+
+/// <summary>What the exceptions of a call mean. A worker answers with values, so an exception comes from the way there
+/// and back, or it is a bug.</summary>
+internal static class WorkerFailures
+{
+    /// <summary>
+    /// The call or its answer was lost. Orleans rethrows here whatever its connection failed with: rejections and
+    /// <see cref="SiloUnavailableException"/>, failed connects, and a closed connection as a cancellation that nobody
+    /// asked for. A timeout is one too: our deadline comes before Orleans', so it can only be that of a connect.
+    /// </summary>
+    public static bool IsLost(Exception exception) => exception is OrleansMessageRejectionException
+        or ConnectionFailedException or SocketConnectionException or ClientNotAvailableException
+        or TimeoutException or OperationCanceledException or SocketException or IOException or ObjectDisposedException;
+
+    /// <summary>A silo turned the call away before it ran.</summary>
+    public static bool IsOverload(Exception exception) => exception is GatewayTooBusyException or LimitExceededException;
+
+    public static Reply<T> Overloaded<T>() => Reply.Refused<T>(RefusalReason.QueueFull, "the silo is overloaded");
+
+    public static Reply<T> Unreachable<T>() => new()
+    {
+        Status = ReplyStatus.Unavailable,
+        Refusal = RefusalReason.Unavailable,
+        Detail = "no silo could be reached",
+    };
+
+    public static Reply<T> DeadlineExceeded<T>() =>
+        Reply.Ended<T>(ReplyStatus.DeadlineExceeded, "no answer by the deadline");
+
+    public static Reply<T> ReadFailed<T>(Exception exception, ILogger logger)
+    {
+        if (IsOverload(exception)) return Overloaded<T>();
+        if (IsLost(exception)) return Unreachable<T>();
+
+        WorkerClientLog.CallFailed(logger, exception);
+        return Reply.Ended<T>(ReplyStatus.Failed);
+    }
+}

@@ -1,0 +1,231 @@
+using System.Data.Common;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Orleans.Concurrency;
+using Orleans.GrainDirectory;
+
+namespace UPool.Cluster.Workers;
+
+/// <summary>
+/// The base of a stateless worker over the pool: one activation in each silo, called wherever the request is. It rents,
+/// runs, and turns every way to fail into a reply that says what is certain.
+/// </summary>
+/// <remarks>
+/// One reentrant worker is enough, as all waiting is asynchronous, and it is the only shape in which Orleans passes a
+/// cancellation token on to a stateless worker. What bounds the work in flight is the pool's queue.
+/// </remarks>
+[StatelessWorker(1, false)]
+[Reentrant]
+[GrainDirectory(GrainDirectoryName = NoGrainDirectory.Name)]
+public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
+{
+    private ILogger? _log;
+
+    /// <summary>The pool of this silo.</summary>
+    protected PooledDataSource Pool { get; } = pool;
+
+    private ILogger Log => _log ??= ServiceProvider.GetRequiredService<ILoggerFactory>().CreateLogger(GetType());
+
+    /// <summary>Runs a read on a rented connection.</summary>
+    /// <param name="deadline">When the answer is due; it bounds the rent and every operation on the connection.</param>
+    /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
+    /// <param name="work">The read. The connection is returned when it ends.</param>
+    /// <exception cref="OperationCanceledException">The caller has gone.</exception>
+#pragma warning disable CA1068 // The work reads better last: it is nearly always a lambda of several lines.
+    protected async Task<Reply<T>> ReadAsync<T>(
+        Deadline deadline,
+        CancellationToken cancellationToken,
+        Func<PooledConnection, CancellationToken, Task<Reply<T>>> work)
+    {
+        if (deadline.HasPassed()) return TooLate<T>();
+
+        try
+        {
+            RentResult rent = await Pool.RentAsync(deadline, cancellationToken);
+            if (!rent.IsRented) return Refused<T>(rent.Refusal);
+
+            await using PooledConnection connection = rent.Connection;
+            return await work(connection, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            throw;
+        }
+        catch (Exception exception)
+        {
+            return ReadFailed<T>(exception);
+        }
+    }
+
+    /// <summary>
+    /// Runs a write of one statement in autocommit. When its connection is lost or its deadline passes while it is under
+    /// way, its outcome is unknown; use <see cref="WriteInTransactionAsync"/> to know more, and for several statements.
+    /// </summary>
+    /// <param name="deadline">When the answer is due; it bounds the rent and every operation on the connection.</param>
+    /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
+    /// <param name="work">The write. The connection is returned when it ends.</param>
+    /// <exception cref="OperationCanceledException">The caller has gone before anything was sent.</exception>
+    protected Task<Reply<T>> WriteAsync<T>(
+        Deadline deadline,
+        CancellationToken cancellationToken,
+        Func<PooledConnection, CancellationToken, Task<Reply<T>>> work)
+    {
+        // Not asynchronous: the ticket must be gone from the context of our caller, for its next write has none.
+        return IsAdmitted()
+            ? WriteOnceAsync(deadline, cancellationToken, work)
+            : Task.FromResult(SentTwice<T>());
+    }
+
+    /// <summary>
+    /// Runs a write in a transaction, committed when its reply is <see cref="ReplyStatus.Ok"/> and rolled back otherwise.
+    /// Until the commit is sent a failure is certain to have changed nothing, and says so.
+    /// </summary>
+    /// <param name="deadline">When the answer is due; it bounds the rent and every operation on the connection.</param>
+    /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
+    /// <param name="work">The write. The connection is returned when it ends.</param>
+    /// <exception cref="OperationCanceledException">The caller has gone; nothing was changed.</exception>
+    protected Task<Reply<T>> WriteInTransactionAsync<T>(
+        Deadline deadline,
+        CancellationToken cancellationToken,
+        Func<PooledConnection, DbTransaction, CancellationToken, Task<Reply<T>>> work)
+    {
+        return IsAdmitted()
+            ? WriteAllAsync(deadline, cancellationToken, work)
+            : Task.FromResult(SentTwice<T>());
+    }
+
+    private async Task<Reply<T>> WriteOnceAsync<T>(
+        Deadline deadline,
+        CancellationToken cancellationToken,
+        Func<PooledConnection, CancellationToken, Task<Reply<T>>> work)
+    {
+        if (deadline.HasPassed()) return TooLate<T>();
+
+        bool isRented = false;
+        try
+        {
+            RentResult rent = await Pool.RentAsync(deadline, cancellationToken);
+            if (!rent.IsRented) return Refused<T>(rent.Refusal);
+
+            isRented = true;
+            await using PooledConnection connection = rent.Connection;
+            return await work(connection, cancellationToken);
+        }
+        catch (Exception exception) when (isRented)
+        {
+            return WriteFailed<T>(exception);
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            return ReadFailed<T>(exception);
+        }
+    }
+
+    private async Task<Reply<T>> WriteAllAsync<T>(
+        Deadline deadline,
+        CancellationToken cancellationToken,
+        Func<PooledConnection, DbTransaction, CancellationToken, Task<Reply<T>>> work)
+    {
+        if (deadline.HasPassed()) return TooLate<T>();
+
+        bool isCommitSent = false;
+        try
+        {
+            RentResult rent = await Pool.RentAsync(deadline, cancellationToken);
+            if (!rent.IsRented) return Refused<T>(rent.Refusal);
+
+            await using PooledConnection connection = rent.Connection;
+            await using DbTransaction transaction = await connection.BeginTransactionAsync(cancellationToken);
+            Reply<T> reply = await work(connection, transaction, cancellationToken);
+            if (reply.Status != ReplyStatus.Ok) return reply;
+
+            cancellationToken.ThrowIfCancellationRequested();
+            isCommitSent = true;
+
+            // Without the caller's token: one who leaves now must not turn a commit into an unknown. The deadline holds.
+            await transaction.CommitAsync(CancellationToken.None);
+            return reply;
+        }
+        catch (Exception exception) when (isCommitSent)
+        {
+            return WriteFailed<T>(exception);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            throw;
+        }
+        catch (Exception exception)
+        {
+            // Nobody sent a commit, so the server has rolled back or will: for the caller that is as sure as a read.
+            return ReadFailed<T>(exception);
+        }
+    }
+#pragma warning restore CA1068
+
+    // INV-9: a write that Orleans sent twice runs once. See WriteTicket.
+    private static bool IsAdmitted()
+    {
+        if (RequestContext.Get(WriteTicket.ContextKey) is not WriteTicket ticket) return true;
+
+        RequestContext.Remove(WriteTicket.ContextKey);
+        return ticket.TryUse();
+    }
+
+    private static Reply<T> TooLate<T>() =>
+        Reply.Refused<T>(RefusalReason.TimedOut, "the deadline had passed before anything was sent");
+
+    private Reply<T> Refused<T>(RefusalReason reason)
+    {
+        LogRefused(Log, reason);
+        return Reply.Refused<T>(reason);
+    }
+
+    private Reply<T> SentTwice<T>()
+    {
+        LogSentTwice(Log);
+        return Reply.Ended<T>(ReplyStatus.OutcomeUnknown, "the write may have been sent twice; this copy was not run");
+    }
+
+    // A failure that certainly changed nothing: of a read, or of a transaction whose commit was not sent.
+    private Reply<T> ReadFailed<T>(Exception exception)
+    {
+        switch (Pool.Classify(exception))
+        {
+            case FailureKind.StatementFailed:
+                LogStatementFailed(Log, Code(exception));
+                return Reply.Ended<T>(ReplyStatus.Failed, "the database failed the statement");
+            case FailureKind.Refused when exception is RentRefusedException refusal:
+                return Refused<T>(refusal.Reason);
+            case FailureKind.DeadlineExceeded:
+                LogDeadlineExceeded(Log);
+                return Reply.Ended<T>(ReplyStatus.DeadlineExceeded, "the statement did not end by the deadline");
+            case FailureKind.ConnectionLost or FailureKind.Unavailable or FailureKind.Refused
+                or FailureKind.OutcomeUnknown:
+                LogUnavailable(Log, Code(exception));
+                return Reply.Refused<T>(RefusalReason.Unavailable, "the connection to the database was lost");
+            default:
+                LogUnexpected(Log, exception.GetType(), exception.StackTrace);
+                return Reply.Ended<T>(ReplyStatus.Failed);
+        }
+    }
+
+    // A failure while a statement in autocommit, or a commit, may have been under way. Only the server's own error and a
+    // refusal are sure to have changed nothing: whatever else went wrong may have gone wrong after it took effect.
+    private Reply<T> WriteFailed<T>(Exception exception)
+    {
+        FailureKind kind = Pool.Classify(exception);
+        if (kind is FailureKind.StatementFailed or FailureKind.Refused or FailureKind.Unavailable)
+            return ReadFailed<T>(exception);
+
+        if (kind == FailureKind.Other && exception is not OperationCanceledException)
+            LogUnexpected(Log, exception.GetType(), exception.StackTrace);
+        LogOutcomeUnknown(Log, kind);
+        return Reply.Ended<T>(ReplyStatus.OutcomeUnknown, "the write was under way when it was cut off");
+    }
+
+    // The number and the state of an error are the database's own; its text may quote a value (INV-8).
+    private static string Code(Exception exception) =>
+        exception is DbException error
+            ? $"{DatabaseError.NumberOf(exception)} {error.SqlState}".TrimEnd()
+            : exception.GetType().Name;
+}

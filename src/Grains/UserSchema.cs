@@ -1,0 +1,66 @@
+using Dapper;
+using UPool.Cluster.Membership;
+
+namespace UPool.Grains;
+
+/// <summary>The table of the users. Made only where it is absent, never altered, and seeded only where someone asks.</summary>
+public static class UserSchema
+{
+    /// <summary>The table.</summary>
+    public const string Table = "tb1";
+
+    private const string CreateSqliteTable =
+        "CREATE TABLE IF NOT EXISTS `tb1` (`id` INTEGER PRIMARY KEY AUTOINCREMENT, `name` TEXT NOT NULL)";
+
+    // A handful, so that a list shows something; with a name beyond ASCII, so that it shows that too.
+    private static readonly string[] Seeds = ["Ada", "Grace", "Edsger", "Barbara", "文字化け"];
+
+    /// <summary>The migration on MySQL and MariaDB.</summary>
+    public static SchemaScript Script { get; } = new("tb1", """
+        CREATE TABLE IF NOT EXISTS `tb1` (
+            `id` BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+            `name` VARCHAR(255) NOT NULL
+        ) DEFAULT CHARACTER SET utf8mb4;
+        """);
+
+    /// <summary>Makes and seeds the embedded table, when it is absent.</summary>
+    public static async Task CreateEmbeddedAsync(PooledDataSource pool, CancellationToken cancellationToken)
+    {
+        RentResult rent = await pool.RentAsync(cancellationToken: cancellationToken);
+        await using PooledConnection connection = rent.GetConnectionOrThrow();
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        long tables = await connection.ExecuteScalarAsync<long>(new CommandDefinition(
+            "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = @Table", new { Table }, transaction,
+            cancellationToken: cancellationToken));
+        if (tables > 0) return;
+
+        await connection.ExecuteAsync(
+            new CommandDefinition(CreateSqliteTable, transaction: transaction, cancellationToken: cancellationToken));
+        await InsertSeedsAsync(connection, transaction, cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+    }
+
+    /// <summary>Seeds the table on MySQL or MariaDB, when it is empty.</summary>
+    /// <returns>Whether it was empty.</returns>
+    public static async Task<bool> SeedAsync(PooledDataSource pool, CancellationToken cancellationToken)
+    {
+        RentResult rent = await pool.RentAsync(cancellationToken: cancellationToken);
+        await using PooledConnection connection = rent.GetConnectionOrThrow();
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        long? first = await connection.ExecuteScalarAsync<long?>(new CommandDefinition(
+            "SELECT `id` FROM `tb1` LIMIT 1 FOR UPDATE", transaction: transaction, cancellationToken: cancellationToken));
+        if (first is not null) return false;
+
+        await InsertSeedsAsync(connection, transaction, cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+        return true;
+    }
+
+    private static async Task InsertSeedsAsync(
+        PooledConnection connection, System.Data.Common.DbTransaction transaction, CancellationToken cancellationToken)
+    {
+        (string text, DynamicParameters parameters) = UserStatements.CreateAll(Seeds);
+        await connection.ExecuteAsync(
+            new CommandDefinition(text, parameters, transaction, cancellationToken: cancellationToken));
+    }
+}

@@ -1,0 +1,75 @@
+using System.Globalization;
+using System.Text;
+using Dapper;
+
+namespace UPool.Grains;
+
+/// <summary>The statements of <c>tb1</c>, one set for each dialect. Values are always parameters.</summary>
+internal sealed class UserStatements
+{
+    private static readonly UserStatements MySql = new()
+    {
+        Create = "INSERT INTO `tb1` (`name`) VALUES (@name); SELECT LAST_INSERT_ID()",
+        FirstIdAndStep = "SELECT LAST_INSERT_ID() AS FirstId, @@auto_increment_increment AS Step",
+        GetToDelete = "SELECT `id`, `name` FROM `tb1` WHERE `id` = @id FOR UPDATE",
+        Limits = """
+            SELECT c.CHARACTER_MAXIMUM_LENGTH AS MaxLength, @@max_allowed_packet AS MaxPacket
+            FROM information_schema.COLUMNS c
+            WHERE c.TABLE_SCHEMA = DATABASE() AND c.TABLE_NAME = 'tb1' AND c.COLUMN_NAME = 'name'
+            """,
+    };
+
+    private static readonly UserStatements Sqlite = new()
+    {
+        Create = "INSERT INTO `tb1` (`name`) VALUES (@name) RETURNING `id`",
+        // One row at a time in SQLite, whose variables are few and whose ids of a statement need not be in order.
+        FirstIdAndStep = "SELECT last_insert_rowid() AS FirstId, 1 AS Step",
+        // A transaction of SQLite's has the whole database to itself.
+        GetToDelete = "SELECT `id`, `name` FROM `tb1` WHERE `id` = @id",
+        // The embedded table is this project's own, and its column has no length that SQLite would hold anybody to.
+        Limits = "SELECT 255 AS MaxLength, 1000000 AS MaxPacket",
+    };
+
+    public const string List = "SELECT `id`, `name` FROM `tb1` WHERE `id` > @after ORDER BY `id` LIMIT @count";
+    public const string Get = "SELECT `id`, `name` FROM `tb1` WHERE `id` = @id";
+    public const string Rename = "UPDATE `tb1` SET `name` = @name WHERE `id` = @id";
+    public const string Delete = "DELETE FROM `tb1` WHERE `id` = @id";
+
+    private UserStatements()
+    {
+    }
+
+    /// <summary>Inserts a name and answers with its id.</summary>
+    public required string Create { get; init; }
+
+    /// <summary>The id of the first row of the last INSERT, and how far the next lies from it.</summary>
+    public required string FirstIdAndStep { get; init; }
+
+    /// <summary>A user, held for the rest of the transaction.</summary>
+    public required string GetToDelete { get; init; }
+
+    /// <summary>What a name and a statement may hold at most.</summary>
+    public required string Limits { get; init; }
+
+    public static UserStatements For(SqlDialect dialect) => dialect switch
+    {
+        SqlDialect.MySql => MySql,
+        SqlDialect.Sqlite => Sqlite,
+        _ => throw new InvalidOperationException($"bug: no statements for the dialect {dialect}."),
+    };
+
+    /// <summary>One INSERT for several names.</summary>
+    public static (string Text, DynamicParameters Parameters) CreateAll(ReadOnlySpan<string> names)
+    {
+        var text = new StringBuilder("INSERT INTO `tb1` (`name`) VALUES ");
+        var parameters = new DynamicParameters();
+        for (int index = 0; index < names.Length; index++)
+        {
+            string parameter = string.Create(CultureInfo.InvariantCulture, $"n{index}");
+            text.Append(index == 0 ? "(@" : ", (@").Append(parameter).Append(')');
+            parameters.Add(parameter, names[index]);
+        }
+
+        return (text.ToString(), parameters);
+    }
+}
