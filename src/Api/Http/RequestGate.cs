@@ -1,0 +1,79 @@
+using System.Globalization;
+using Microsoft.Extensions.Options;
+using UPool.Cluster.Hosting;
+using UPool.Management;
+
+namespace UPool.Api.Http;
+
+/// <summary>
+/// What every request of the application passes: the bound on requests in flight, the wait for the start, and the
+/// original's statuses where they are wanted. Health and management go round it, so that both answer under any load.
+/// </summary>
+internal sealed class RequestGate(RequestDelegate next, IOptions<HttpOptions> options, ISiloStatus status)
+{
+    private readonly HttpOptions _options = options.Value;
+    private int _inFlight;
+
+    public async Task InvokeAsync(HttpContext context)
+    {
+        if (ManagementAccess.IsManagement(context))
+        {
+            await next(context);
+            return;
+        }
+
+        if (_options.AlwaysReply200)
+        {
+            // At the last moment, so that it covers whatever came to answer: endpoints, routing, an exception.
+            context.Response.OnStarting(static state =>
+            {
+                ((HttpResponse)state).StatusCode = StatusCodes.Status200OK;
+                return Task.CompletedTask;
+            }, context.Response);
+        }
+
+        try
+        {
+            // Counted before it is compared: two that arrive together at the last place must not both take it.
+            if (Interlocked.Increment(ref _inFlight) > _options.MaxRequestsInFlight)
+                await RefuseAsync(context, Refusals.Name(RefusalReason.QueueFull), "queue empty");
+            else if (!status.IsStarted)
+                await RefuseAsync(context, Refusals.Name(RefusalReason.Unavailable), "error");
+            else
+                await next(context);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _inFlight);
+        }
+    }
+
+    private Task RefuseAsync(HttpContext context, string reason, string message)
+    {
+        Refusals.WriteHeaders(context.Response, reason, _options.RetryAfter);
+        return EnvelopeResponse.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, message);
+    }
+}
+
+/// <summary>How a refusal shows in the headers.</summary>
+internal static class Refusals
+{
+    public const string ReasonHeader = "UPool-Reason";
+
+    public static string Name(RefusalReason reason) => reason switch
+    {
+        RefusalReason.TimedOut => "timed-out",
+        RefusalReason.QueueFull => "queue-full",
+        RefusalReason.PredictedLate => "predicted-late",
+        RefusalReason.NoPermits => "no-permits",
+        RefusalReason.Draining => "draining",
+        RefusalReason.Unavailable => "unavailable",
+        _ => throw new InvalidOperationException($"bug: refusal reason {(int)reason} has no name"),
+    };
+
+    public static void WriteHeaders(HttpResponse response, string reason, TimeSpan retryAfter)
+    {
+        response.Headers[ReasonHeader] = reason;
+        response.Headers.RetryAfter = ((long)Math.Ceiling(retryAfter.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+    }
+}

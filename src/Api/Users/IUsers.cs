@@ -1,0 +1,20 @@
+using UPool.Cluster.Workers;
+using UPool.Grains;
+
+namespace UPool.Api.Users;
+
+/// <summary>The users as the endpoints see them: what to ask, by when, for whom; nothing of grains or silos.</summary>
+internal interface IUsers
+{
+    Task<Reply<UserPage>> ListAsync(int limit, long after, Deadline deadline, CancellationToken cancellationToken);
+
+    Task<Reply<User>> GetAsync(long id, Deadline deadline, CancellationToken cancellationToken);
+
+    Task<Reply<User>> CreateAsync(string name, Deadline deadline, CancellationToken cancellationToken);
+
+    Task<Reply<User[]>> CreateBatchAsync(string[] names, Deadline deadline, CancellationToken cancellationToken);
+
+    Task<Reply<User>> RenameAsync(long id, string name, Deadline deadline, CancellationToken cancellationToken);
+
+    Task<Reply<User>> DeleteAsync(long id, Deadline deadline, CancellationToken cancellationToken);
+}

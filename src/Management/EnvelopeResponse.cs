@@ -1,0 +1,63 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.WebUtilities;
+
+namespace UPool.Management;
+
+/// <summary>Writes envelopes.</summary>
+public static class EnvelopeResponse
+{
+    // The bodies are made by serializers, whose nesting is right by construction.
+    private static readonly JsonWriterOptions WriterOptions = new()
+    {
+        Encoder = EnvelopeEncoder.Instance,
+        SkipValidation = true,
+    };
+
+    /// <summary>Replies with a message alone; its code is 1 below status 400 and 0 from there on.</summary>
+    public static Task WriteAsync(HttpContext context, int status, string message) =>
+        WriteAsync(context, status, new Envelope(status < 400 ? 1 : 0, message), ManagementJson.Default.Envelope);
+
+    /// <summary>Replies with a body. To HEAD with the same headers and no body.</summary>
+    public static async Task WriteAsync<T>(HttpContext context, int status, T body, JsonTypeInfo<T> type)
+    {
+        HttpResponse response = context.Response;
+        response.StatusCode = status;
+        response.ContentType = "application/json; charset=utf-8";
+        response.Headers.XContentTypeOptions = "nosniff";
+        response.Headers.CacheControl = "no-store";
+
+        if (HttpMethods.IsHead(context.Request.Method))
+        {
+            var counted = new ArrayBufferWriter<byte>();
+            response.ContentLength = Serialize(counted, body, type);
+            return;
+        }
+
+        // The whole body is made before the first byte leaves: its length is known, and nothing is sent half.
+        // Bounded by UPool:Http:MaxRows.
+        PipeWriter output = response.BodyWriter;
+        response.ContentLength = Serialize(output, body, type);
+        await output.FlushAsync(context.RequestAborted);
+    }
+
+    /// <summary>What a status says that was set without a body.</summary>
+    internal static string Describe(int status)
+    {
+        if (status >= 500) return "error";
+
+        string phrase = ReasonPhrases.GetReasonPhrase(status);
+        return phrase.Length == 0 ? "bad request" : phrase.ToLowerInvariant();
+    }
+
+    private static long Serialize<T>(IBufferWriter<byte> output, T body, JsonTypeInfo<T> type)
+    {
+        using var json = new Utf8JsonWriter(output, WriterOptions);
+        JsonSerializer.Serialize(json, body, type);
+        json.Flush();
+        return json.BytesCommitted;
+    }
+}

@@ -1,0 +1,107 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Options;
+
+namespace UPool.Management;
+
+/// <summary>
+/// Lets operators in, and nobody else. Works on paths rather than on marked endpoints, so that a route added later under
+/// <c>/upool/</c> is guarded by standing there.
+/// </summary>
+public sealed class ManagementAccess
+{
+    private static readonly PathString[] ManagementPaths = ["/upool", "/metrics"];
+    private static readonly PathString HealthPath = "/health";
+
+    private readonly RequestDelegate _next;
+    private readonly int? _port;
+
+    // Hashes are compared, so that neither the key's length nor how much of it was right shows in the time it takes.
+    private readonly byte[]? _keyHash;
+
+    /// <summary>Creates the middleware.</summary>
+    public ManagementAccess(RequestDelegate next, IOptions<ManagementOptions> options)
+    {
+        _next = next;
+        _port = options.Value.Port;
+        _keyHash = options.Value.Key is { } key ? SHA256.HashData(Encoding.UTF8.GetBytes(key)) : null;
+    }
+
+    /// <summary>Whether a request is for operators or for health, rather than for the application.</summary>
+    public static bool IsManagement(HttpContext context) =>
+        IsGuarded(context.Request.Path) || context.Request.Path.StartsWithSegments(HealthPath);
+
+    /// <summary>Answers the request, or passes it on.</summary>
+    public Task InvokeAsync(HttpContext context)
+    {
+        bool guarded = IsGuarded(context.Request.Path);
+        if (_port is { } port)
+        {
+            bool here = context.Connection.LocalPort == port;
+            bool belongs = guarded ? here : !here || context.Request.Path.StartsWithSegments(HealthPath);
+            if (!belongs) return Refuse(context, StatusCodes.Status404NotFound, "not found");
+        }
+
+        if (!guarded) return _next(context);
+
+        if (_keyHash is null)
+        {
+            return IsFromThisMachine(context)
+                ? _next(context)
+                : Refuse(context, StatusCodes.Status403Forbidden, "callers on this machine only");
+        }
+
+        if (HasKey(context.Request)) return _next(context);
+
+        context.Response.Headers.WWWAuthenticate = "Bearer";
+        return Refuse(context, StatusCodes.Status401Unauthorized, "key required");
+    }
+
+    private static Task Refuse(HttpContext context, int status, string message)
+    {
+        // Routing has chosen already; without this the endpoint's own metadata would colour the reply's log and metrics.
+        context.SetEndpoint(null);
+        return EnvelopeResponse.WriteAsync(context, status, message);
+    }
+
+    private static bool IsGuarded(PathString path)
+    {
+        foreach (PathString guarded in ManagementPaths)
+        {
+            if (path.StartsWithSegments(guarded)) return true;
+        }
+
+        return false;
+    }
+
+    // A proxy on this machine, and a page in a browser on it that has rebound its own name to 127.0.0.1, also call from
+    // loopback: the first says for whom it calls, the second sends its own name as the host.
+    private static bool IsFromThisMachine(HttpContext context)
+    {
+        IHeaderDictionary headers = context.Request.Headers;
+        if (headers.ContainsKey("Forwarded") || headers.ContainsKey("X-Forwarded-For") || headers.ContainsKey("Via"))
+            return false;
+
+        string host = context.Request.Host.Host;
+        bool localName = host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
+            || (IPAddress.TryParse(host, out IPAddress? named) && IPAddress.IsLoopback(named));
+
+        // A server without sockets (in memory) has no addresses: its caller is this process.
+        return localName && (context.Connection.RemoteIpAddress is not { } caller || IPAddress.IsLoopback(caller));
+    }
+
+    private bool HasKey(HttpRequest request)
+    {
+        const string Scheme = "Bearer ";
+        if (request.Headers.Authorization is not [{ } given]
+            || !given.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+        {
+            return false;
+        }
+
+        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes(given[Scheme.Length..].Trim()));
+        return CryptographicOperations.FixedTimeEquals(hash, _keyHash);
+    }
+}

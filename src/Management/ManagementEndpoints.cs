@@ -1,0 +1,92 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using UPool.Cluster.Hosting;
+
+namespace UPool.Management;
+
+/// <summary>The routes that Api and Silo share: health for probes, and what operators look at.</summary>
+public static class ManagementEndpoints
+{
+    private static readonly string[] Get = [HttpMethods.Get, HttpMethods.Head];
+
+    /// <summary>
+    /// Puts replies of the framework into the envelope and guards the management routes. Call it before anything else.
+    /// </summary>
+    public static IApplicationBuilder UseUPoolManagement(this IApplicationBuilder app) => app
+        .UseMiddleware<EnvelopeMiddleware>()
+        .UseRouting()
+        .UseMiddleware<ManagementAccess>();
+
+    /// <summary>
+    /// <c>/health/startup</c>, <c>/health/live</c>, <c>/health/ready</c>, and <c>/upool/pool</c>.
+    /// </summary>
+    public static IEndpointRouteBuilder MapUPoolManagement(this IEndpointRouteBuilder endpoints)
+    {
+        Describe(endpoints.MapMethods("/health/startup", Get, StartupAsync), "Startup",
+            "Whether the process has started: its silo is active, or its client connected.", typeof(Envelope<HealthReport>),
+            StatusCodes.Status200OK, StatusCodes.Status503ServiceUnavailable);
+        Describe(endpoints.MapMethods("/health/live", Get, LiveAsync), "Live",
+            "Whether the process answers at all; asks nobody else.", typeof(Envelope),
+            StatusCodes.Status200OK);
+        Describe(endpoints.MapMethods("/health/ready", Get, ReadyAsync), "Ready",
+            "Whether to send requests here: started and not stopping. Does not depend on the database; what ails the "
+            + "process stands in data.problem.", typeof(Envelope<HealthReport>),
+            StatusCodes.Status200OK, StatusCodes.Status503ServiceUnavailable);
+        Describe(endpoints.MapMethods("/upool/pool", Get, PoolAsync), "Pool",
+            "The pool of this process at this moment. For operators: see UPool:Management:Key.", typeof(Envelope<PoolSnapshot>),
+            StatusCodes.Status200OK, StatusCodes.Status401Unauthorized, StatusCodes.Status403Forbidden,
+            StatusCodes.Status404NotFound);
+        return endpoints;
+    }
+
+    private static Task StartupAsync(HttpContext context)
+    {
+        HealthReport health = ReadHealth(context);
+        return WriteHealthAsync(context, health, health.Started, health.Started ? "started" : "starting");
+    }
+
+    private static Task LiveAsync(HttpContext context) =>
+        EnvelopeResponse.WriteAsync(context, StatusCodes.Status200OK, "live");
+
+    // Readiness that fell with the database would take away every process at once, and the plain refusals with them.
+    private static Task ReadyAsync(HttpContext context)
+    {
+        HealthReport health = ReadHealth(context);
+        return WriteHealthAsync(context, health, health.Started && !health.Stopping,
+            health.Stopping ? "stopping" : health.Started ? "ready" : "starting");
+    }
+
+    private static Task PoolAsync(HttpContext context) =>
+        context.RequestServices.GetService<PooledDataSource>() is { } pool
+            ? EnvelopeResponse.WriteAsync(context, StatusCodes.Status200OK,
+                new Envelope<PoolSnapshot>(1, "ok", pool.Snapshot()), ManagementJson.Default.EnvelopePoolSnapshot)
+            : EnvelopeResponse.WriteAsync(context, StatusCodes.Status404NotFound, "this process has no pool");
+
+    private static HealthReport ReadHealth(HttpContext context)
+    {
+        var status = context.RequestServices.GetRequiredService<ISiloStatus>();
+        return new HealthReport(status.IsStarted, status.IsStopping, status.Health.Problem);
+    }
+
+    private static Task WriteHealthAsync(HttpContext context, HealthReport health, bool isWell, string message) =>
+        EnvelopeResponse.WriteAsync(
+            context,
+            isWell ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable,
+            new Envelope<HealthReport>(isWell ? 1 : 0, message, health),
+            ManagementJson.Default.EnvelopeHealthReport);
+
+    // What the OpenAPI document needs. The method itself is what makes a plain handler show up there at all.
+    private static void Describe(
+        IEndpointConventionBuilder endpoint, string name, string summary, Type okType, params int[] statuses)
+    {
+        endpoint.WithMetadata(new EndpointNameMetadata(name), new EndpointSummaryAttribute(summary), new TagsAttribute("operators"));
+        foreach (int status in statuses)
+        {
+            bool isHealth503 = status == StatusCodes.Status503ServiceUnavailable;
+            endpoint.WithMetadata(new ProducesResponseTypeMetadata(
+                status, status == StatusCodes.Status200OK || isHealth503 ? okType : typeof(Envelope), ["application/json"]));
+        }
+    }
+}

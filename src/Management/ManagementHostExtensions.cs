@@ -1,0 +1,95 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+
+namespace UPool.Management;
+
+/// <summary>Puts the management routes, the addresses and the manner of stopping into a program.</summary>
+public static class ManagementHostExtensions
+{
+    /// <summary>Adds what <see cref="ManagementEndpoints"/> needs and sets the addresses that the program listens on.</summary>
+    /// <param name="builder">The program.</param>
+    /// <param name="defaultUrl">Where the application's own routes are when nothing says otherwise; null for a program
+    /// that has none and listens on the management address alone.</param>
+    /// <exception cref="OptionsValidationException">A setting of <c>UPool:Management</c> is wrong.</exception>
+    public static WebApplicationBuilder AddUPoolManagement(this WebApplicationBuilder builder, string? defaultUrl)
+    {
+        IServiceCollection services = builder.Services;
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddUPoolOptions<ManagementOptions, ManagementOptionsValidator>(ManagementOptions.Section);
+        services.AddUPoolOptions<ShutdownOptions, ShutdownOptionsValidator>(ShutdownOptions.Section);
+
+        // Side by side, so that health answers 503 while the silo joins. Stopping stays in reverse order: the server
+        // first, which finishes its requests, then the silo.
+        services.AddOptions<HostOptions>().Configure<IOptions<ShutdownOptions>>(static (host, shutdown) =>
+        {
+            host.ShutdownTimeout = shutdown.Value.Timeout;
+            host.ServicesStartConcurrently = true;
+        });
+        services.AddHostedService<ShutdownDelay>();
+        services.Configure<KestrelServerOptions>(static kestrel => kestrel.AddServerHeader = false);
+        ListeningServer.Wrap(services);
+        Listen(builder, defaultUrl);
+        return builder;
+    }
+
+    /// <summary>Binds options to a section and checks them at start: values by the validator, names by the type.</summary>
+    public static void AddUPoolOptions<TOptions, TValidator>(this IServiceCollection services, string section)
+        where TOptions : class
+        where TValidator : class, IValidateOptions<TOptions>
+    {
+        services.AddOptions<TOptions>().BindConfiguration(section).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<TOptions>, TValidator>();
+        services.AddSingleton<IValidateOptions<TOptions>>(provider =>
+            new KnownKeysValidator<TOptions>(provider.GetRequiredService<IConfiguration>(), section));
+    }
+
+    private static void Listen(WebApplicationBuilder builder, string? defaultUrl)
+    {
+        // Read before the container exists: the addresses are settings of the host.
+        ManagementOptions options = builder.Configuration.GetSection(ManagementOptions.Section).Get<ManagementOptions>() ?? new();
+        ValidateOptionsResult checkedOptions = new ManagementOptionsValidator().Validate(null, options);
+        if (checkedOptions.Failed)
+            throw new OptionsValidationException(Options.DefaultName, typeof(ManagementOptions), checkedOptions.Failures);
+
+        string? managementUrl = defaultUrl is null || options.Port is not null
+            ? $"http://{new IPEndPoint(options.ParsedAddress, options.Port ?? 0)}"
+            : null;
+        if (defaultUrl is null)
+        {
+            builder.WebHost.UseUrls(managementUrl!);
+            return;
+        }
+
+        if (builder.Configuration.GetSection("Kestrel:Endpoints").GetChildren().Any())
+        {
+            // Such endpoints override the URLs, so the management address has to be one of them.
+            if (managementUrl is not null) builder.Configuration["Kestrel:Endpoints:UPoolManagement:Url"] = managementUrl;
+            return;
+        }
+
+        string? given = builder.Configuration[WebHostDefaults.ServerUrlsKey] is { Length: > 0 } urls
+            ? urls
+            : FromPorts(builder.Configuration);
+        builder.WebHost.UseUrls(managementUrl is null ? given ?? defaultUrl : $"{given ?? defaultUrl};{managementUrl}");
+    }
+
+    // What the framework does with HTTP_PORTS when there are no URLs (container images set it).
+    private static string? FromPorts(ConfigurationManager configuration)
+    {
+        IEnumerable<string> urls = Split("http", configuration[WebHostDefaults.HttpPortsKey])
+            .Concat(Split("https", configuration[WebHostDefaults.HttpsPortsKey]));
+        string joined = string.Join(';', urls);
+        return joined.Length == 0 ? null : joined;
+
+        static IEnumerable<string> Split(string scheme, string? ports) =>
+            (ports ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+                .Select(port => $"{scheme}://*:{port}");
+    }
+}

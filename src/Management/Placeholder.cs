@@ -1,3 +1,0 @@
-namespace UPool.Management;
-
-internal static class Placeholder;
