@@ -265,6 +265,13 @@ public sealed class PooledConnection : DbConnection
         }
     }
 
+    /// <summary>Severs between two operations, for a caller that never waits long enough to be cut off in one.</summary>
+    internal Exception SeverBetween(OperationEnd end, CancellationToken token)
+    {
+        Sever(Physical, end);
+        return Severed(end, token);
+    }
+
     internal void ThrowUnlessSynchronous(string instead)
     {
         if (_pool.Options.AllowSynchronous) return;
@@ -285,10 +292,15 @@ public sealed class PooledConnection : DbConnection
         _ = operation.ContinueWith(
             static severed => severed.Exception, CancellationToken.None,
             TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        Sever(physical, end);
+        throw Severed(end, token);
+    }
+
+    private void Sever(PhysicalConnection physical, OperationEnd end)
+    {
         _severedBy = end;
         _pool.OnSevered();
         _pool.Release(physical, _rentId);
-        throw Severed(end, token);
     }
 
     private Exception Severed(OperationEnd end, CancellationToken token) => end switch

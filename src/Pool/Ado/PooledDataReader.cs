@@ -2,6 +2,8 @@ using System.Collections;
 using System.Data;
 using System.Data.Common;
 
+using UPool.Core;
+
 namespace UPool;
 
 /// <summary>
@@ -14,6 +16,7 @@ public sealed class PooledDataReader : DbDataReader
     private readonly OperationBound _bound;
     private readonly DbDataReader _inner;
     private readonly bool _closesConnection;
+    private int _advances;
     private bool _readToEnd;
     private bool _closed;
 
@@ -24,6 +27,7 @@ public sealed class PooledDataReader : DbDataReader
         _bound = bound;
         _inner = inner;
         _closesConnection = closesConnection;
+        bound.Physical.Reader = inner;
     }
 
     /// <inheritdoc/>
@@ -62,12 +66,18 @@ public sealed class PooledDataReader : DbDataReader
     }
 
     /// <inheritdoc/>
-    public override Task<bool> ReadAsync(CancellationToken cancellationToken) =>
-        AdvanceAsync(Inner.ReadAsync(CancellationToken.None), cancellationToken);
+    public override Task<bool> ReadAsync(CancellationToken cancellationToken)
+    {
+        ThrowIfTimeIsUp(cancellationToken);
+        return AdvanceAsync(Inner.ReadAsync(CancellationToken.None), cancellationToken);
+    }
 
     /// <inheritdoc/>
-    public override Task<bool> NextResultAsync(CancellationToken cancellationToken) =>
-        AdvanceAsync(Inner.NextResultAsync(CancellationToken.None), cancellationToken);
+    public override Task<bool> NextResultAsync(CancellationToken cancellationToken)
+    {
+        ThrowIfTimeIsUp(cancellationToken);
+        return AdvanceAsync(Inner.NextResultAsync(CancellationToken.None), cancellationToken);
+    }
 
     /// <inheritdoc/>
     public override bool Read()
@@ -93,16 +103,7 @@ public sealed class PooledDataReader : DbDataReader
             && ReferenceEquals(_connection.Physical, _bound.Physical)
             && _bound.Physical is { Operation.IsInFlight: false } physical)
         {
-            // Ends at once when all was read. Else the rest is skipped while nobody waits for it, and elsewhere: the
-            // driver first goes through all that has arrived, on the thread that calls it.
-            Task skipping = _readToEnd
-                ? _inner.DisposeAsync().AsTask()
-                : Task.Run(async () => await _inner.DisposeAsync().ConfigureAwait(false));
-            if (!skipping.IsCompletedSuccessfully)
-            {
-                physical.Lingering = skipping;
-                physical.LingeringReader = true;
-            }
+            CloseInner(physical);
         }
 
         if (_closesConnection) _connection.Close();
@@ -193,6 +194,28 @@ public sealed class PooledDataReader : DbDataReader
     {
         if (disposing) Close();
         base.Dispose(disposing);
+    }
+
+    private void CloseInner(PhysicalConnection physical)
+    {
+        if (!_readToEnd)
+        {
+            physical.SkipRows(_inner);
+            return;
+        }
+
+        // Nothing is left to be read but, at times, the end of the last result.
+        physical.Reader = null;
+        Task closing = _inner.DisposeAsync().AsTask();
+        if (!closing.IsCompletedSuccessfully) physical.Lingering = closing;
+    }
+
+    private void ThrowIfTimeIsUp(CancellationToken token)
+    {
+        // Rows that have arrived are read without a wait, so nothing else would notice; the clock is not read for each.
+        if (token.IsCancellationRequested) throw _connection.SeverBetween(OperationEnd.Cancelled, token);
+        if ((++_advances & 63) == 0 && _bound.Deadline.HasPassed(_connection.Pool.Clock))
+            throw _connection.SeverBetween(OperationEnd.Deadline, token);
     }
 
     private Task<bool> AdvanceAsync(Task<bool> advance, CancellationToken token)

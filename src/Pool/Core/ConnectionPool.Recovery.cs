@@ -86,8 +86,9 @@ internal sealed partial class ConnectionPool
     private async Task<bool> TryEndOperationAsync(PhysicalConnection connection)
     {
         Operation operation = connection.Operation;
-        Task lingering = connection.Lingering ?? Task.CompletedTask;
         bool inFlight = operation.IsInFlight;
+        if (!inFlight && connection.Reader is { } reader) connection.SkipRows(reader);
+        Task lingering = connection.Lingering ?? Task.CompletedTask;
         if (!inFlight && await EndsWithinAsync(lingering, UnreadRowsGrace).ConfigureAwait(false)) return true;
 
         operation.Sever();
@@ -98,6 +99,12 @@ internal sealed partial class ConnectionPool
         // The driver's own hard timeout of the command ends it when the server does not answer; the kill is waited for
         // only by a connection that is still worth having.
         await operation.WhenSettled().ConfigureAwait(false);
+        if (connection.Reader is { } severed && !connection.IsBroken)
+        {
+            connection.SkipRows(severed);
+            lingering = connection.Lingering!;
+        }
+
         await lingering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (connection.IsBroken) return false;
 
@@ -107,13 +114,9 @@ internal sealed partial class ConnectionPool
 
     private static async Task CleanAsync(PhysicalConnection connection)
     {
-        if (connection.Lingering is { } lingering)
-        {
-            await lingering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            connection.Lingering = null;
-            connection.LingeringReader = false;
-        }
-
+        // Seen to its end already.
+        connection.Lingering = null;
+        connection.LingeringReader = false;
         if (connection.Transaction is { } transaction)
         {
             // The driver keeps its own note of the transaction, which a reset of the session would not clear.

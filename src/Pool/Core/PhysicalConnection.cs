@@ -26,6 +26,9 @@ internal abstract class PhysicalConnection
     /// <summary>The transaction the renter began and has not ended; null when there is none.</summary>
     public DbTransaction? Transaction { get; set; }
 
+    /// <summary>The reader the renter opened and has not closed; null when there is none.</summary>
+    public DbDataReader? Reader { get; set; }
+
     /// <summary>
     /// What a dispose of the renter's left to be done: draining a reader, rolling back. Awaited before the next
     /// operation, or by the recovery; never by the dispose itself (INV-6).
@@ -73,6 +76,17 @@ internal abstract class PhysicalConnection
 
     /// <summary>Closes the session. Completes when the <b>server</b> has dropped it (INV-1).</summary>
     public abstract Task CloseAsync();
+
+    /// <summary>
+    /// Skips the rows of the open reader that were not read, as <see cref="Lingering"/>. Elsewhere: the driver first goes
+    /// through all that has arrived, on the thread that calls it.
+    /// </summary>
+    public void SkipRows(DbDataReader reader)
+    {
+        Reader = null;
+        LingeringReader = true;
+        Lingering = Task.Run(async () => await reader.DisposeAsync().ConfigureAwait(false));
+    }
 
     /// <summary>Gives the connection to a rent.</summary>
     public void BeginRent(long rentId) => Volatile.Write(ref _rentId, rentId);
