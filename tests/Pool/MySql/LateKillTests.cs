@@ -1,0 +1,79 @@
+using System.Data.Common;
+using System.Diagnostics;
+
+using UPool.Testing;
+
+using static UPool.Tests.MySql.MySqlPoolFixture;
+
+namespace UPool.Tests.MySql;
+
+/// <summary>A kill that is sent as its statement ends must never reach the next renter (INV-5).</summary>
+public sealed class LateKillTests : IAsyncLifetime
+{
+    private const int Rounds = 3000;
+
+    private TestDatabase _database = null!;
+    private MySqlPoolFixture _fixture = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        _fixture = new MySqlPoolFixture(_database.ConnectionString);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _fixture.DisposeAsync();
+        await _database.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Cancel_AsTheStatementEnds_NextRenterIsNeverInterrupted()
+    {
+        PooledDataSource pool = _fixture.CreatePool(o =>
+        {
+            o.MaxConnections = 1;
+            o.RentTimeout = TimeSpan.FromSeconds(10);
+        });
+        int seed = Environment.TickCount;
+        TestContext.Current.TestOutputHelper?.WriteLine($"seed {seed}");
+        var random = new Random(seed);
+        double statement = 0.0005;
+        int severed = 0;
+        for (int round = 0; round < Rounds; round++)
+        {
+            using var leaves = new CancellationTokenSource();
+            await using (PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow())
+            {
+                await using DbCommand command = connection.CreateCommand();
+                command.CommandText = FormattableString.Invariant($"SELECT SLEEP({statement})");
+                Task<object?> running = command.ExecuteScalarAsync(leaves.Token);
+
+                // Spread around the statement's end, where the race is.
+                await SpinAsync(TimeSpan.FromSeconds(statement * (0.8 + 0.6 * random.NextDouble())));
+                leaves.Cancel();
+                try
+                {
+                    await running;
+                }
+                catch (OperationCanceledException)
+                {
+                    severed++;
+                }
+            }
+
+            // SLEEP answers 1 when it is interrupted, 0 when it was left alone.
+            await using PooledConnection next = (await pool.RentAsync()).GetConnectionOrThrow();
+            Assert.Equal(0, await ScalarAsync(next, "SELECT SLEEP(0.0005)"));
+        }
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"severed {severed} of {Rounds}, opened {pool.Snapshot().Opened}");
+        Assert.InRange(severed, Rounds / 20, Rounds);
+    }
+
+    private static async Task SpinAsync(TimeSpan time)
+    {
+        long startedAt = Stopwatch.GetTimestamp();
+        while (Stopwatch.GetElapsedTime(startedAt) < time) await Task.Yield();
+    }
+}
