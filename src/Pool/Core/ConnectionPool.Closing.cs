@@ -29,7 +29,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     /// <returns>Whether every session is known to be gone.</returns>
     public async Task<bool> DrainAsync(TimeSpan timeout)
     {
-        List<PendingRent> refused = [];
+        List<PendingRent> refused;
         RentRefusal refusal;
         Task drained;
         lock (_gate)
@@ -38,13 +38,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
             _drained ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             drained = _drained.Task;
             refusal = Refuse_NeedsLock(RefusalReason.Draining);
-            while (_pending.Dequeue() is { } rent)
-            {
-                _rejected++;
-                Wheel.Remove(rent);
-                refused.Add(rent);
-            }
-
+            refused = DequeueAll_NeedsLock(RefusalReason.Draining);
             CloseIdle_NeedsLock(CloseReason.Drained);
             NoteDrained_NeedsLock();
         }
@@ -70,6 +64,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     {
         if (!await DrainAsync(_options.DrainTimeout).ConfigureAwait(false))
             LogNotDrained(_options.Name, Counts.ToString());
+        _connector.ProblemFound -= RefusePendingIfDown;
         await _maintenance.DisposeAsync().ConfigureAwait(false);
         Wheel.Dispose();
         Telemetry.Dispose();

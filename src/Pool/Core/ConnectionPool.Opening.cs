@@ -172,32 +172,31 @@ internal sealed partial class ConnectionPool
 
     private void SetFault(Fault fault)
     {
-        List<PendingRent> refused = [];
-        RentRefusal? refusal = null;
         bool isNews;
         lock (_gate)
         {
             isNews = _fault?.Problem != fault.Problem;
             _fault = fault;
-            if (IsDown_NeedsLock())
-            {
-                // The pending hear at once why, rather than each at the end of its wait.
-                refusal = Refuse_NeedsLock(RefusalReason.Unavailable);
-                while (_pending.Dequeue() is { } rent)
-                {
-                    _rejected++;
-                    Wheel.Remove(rent);
-                    refused.Add(rent);
-                }
-            }
         }
 
         if (isNews) LogOpenFailed(_options.Name, fault.Problem);
-        foreach (PendingRent rent in refused)
+        RefusePendingIfDown();
+    }
+
+    /// <summary>The pending hear at once that nothing will come, and why, rather than each at the end of its wait.</summary>
+    private void RefusePendingIfDown()
+    {
+        List<PendingRent> refused;
+        RentRefusal refusal;
+        lock (_gate)
         {
-            Telemetry.OnRejected(RefusalReason.Unavailable);
-            rent.Complete(new RentOutcome(refusal!));
+            if (!IsDown_NeedsLock()) return;
+
+            refusal = Refuse_NeedsLock(RefusalReason.Unavailable);
+            refused = DequeueAll_NeedsLock(RefusalReason.Unavailable);
         }
+
+        foreach (PendingRent rent in refused) rent.Complete(new RentOutcome(refusal));
     }
 
     private async Task ValidateAsync(PhysicalConnection connection)

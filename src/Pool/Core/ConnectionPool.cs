@@ -59,6 +59,7 @@ internal sealed partial class ConnectionPool
         }
 
         Telemetry = new PoolTelemetry(this, options);
+        connector.ProblemFound += RefusePendingIfDown;
     }
 
     public PoolOptions Options => _options;
@@ -317,6 +318,21 @@ internal sealed partial class ConnectionPool
         }
 
         return null;
+    }
+
+    /// <summary>Empties the queue of rents that will be refused for one and the same reason.</summary>
+    private List<PendingRent> DequeueAll_NeedsLock(RefusalReason reason)
+    {
+        List<PendingRent> rents = [];
+        while (_pending.Dequeue() is { } rent)
+        {
+            _rejected++;
+            Telemetry.OnRejected(reason);
+            Wheel.Remove(rent);
+            rents.Add(rent);
+        }
+
+        return rents;
     }
 
     private RefusalReason WhyTimedOut_NeedsLock() =>
