@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.OpenApi;
 using UPool.Api.Http;
 using UPool.Api.Users;
@@ -111,13 +110,7 @@ internal static class OpenApiExtensions
     public static void DescribeCreateBatch(this IEndpointConventionBuilder endpoint) => endpoint
         .Describe("CreateUsers", "Creates 1 to 1,000 users in one transaction: all or none, replied in order",
             StatusCodes.Status201Created, typeof(UsersReply), [.. WrongBody, .. CallFailures, WriteUnknown])
-        .WithBody(typeof(NewUser[]))
-        .AddOpenApiOperationTransformer(static (operation, _, _) =>
-        {
-            if (operation.RequestBody?.Content?[Json].Schema is OpenApiSchema schema)
-                (schema.MinItems, schema.MaxItems) = (1, UserBody.MaxBatch);
-            return Task.CompletedTask;
-        });
+        .WithBody(typeof(NewUser[]), static schema => (schema.MinItems, schema.MaxItems) = (1, UserBody.MaxBatch));
 
     public static void DescribeRename(this IEndpointConventionBuilder endpoint) => endpoint
         .Describe("RenameUser", "Gives a user another name", StatusCodes.Status200OK, typeof(UserReply),
@@ -164,8 +157,19 @@ internal static class OpenApiExtensions
             return Task.CompletedTask;
         });
 
-    private static IEndpointConventionBuilder WithBody(this IEndpointConventionBuilder endpoint, Type type) =>
-        endpoint.WithMetadata(new AcceptsMetadata([Json], type, isOptional: false));
+    // Said to the document alone: the framework's own metadata for it would also make routing refuse, in its own words.
+    private static IEndpointConventionBuilder WithBody(
+        this IEndpointConventionBuilder endpoint, Type type, Action<OpenApiSchema>? refine = null) =>
+        endpoint.AddOpenApiOperationTransformer(async (operation, context, cancellationToken) =>
+        {
+            OpenApiSchema schema = await context.GetOrCreateSchemaAsync(type, null, cancellationToken);
+            refine?.Invoke(schema);
+            operation.RequestBody = new OpenApiRequestBody
+            {
+                Required = true,
+                Content = new Dictionary<string, OpenApiMediaType> { [Json] = new() { Schema = schema } },
+            };
+        });
 
     private static void AddParameter(
         OpenApiOperation operation, string name, ParameterLocation location, string description, int minimum)
