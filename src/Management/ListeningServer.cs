@@ -8,7 +8,7 @@ namespace UPool.Management;
 /// <summary>
 /// A server that takes the whole start down with it when it cannot listen. Server and silo start side by side, so that
 /// health answers while a silo joins; without this an occupied port would be told only once the silo is active, and not
-/// at all while a client waits for its cluster.
+/// at all while a process waits for its database or its cluster.
 /// </summary>
 internal sealed class ListeningServer(IServer inner, IHostApplicationLifetime lifetime) : IServer
 {

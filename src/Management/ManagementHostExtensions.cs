@@ -3,9 +3,12 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Configuration.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.FileProviders;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace UPool.Management;
@@ -27,14 +30,16 @@ public static class ManagementHostExtensions
 
         // Side by side, so that health answers 503 while the silo joins. Stopping stays in reverse order: the server
         // first, which finishes its requests, then the silo.
-        services.AddOptions<HostOptions>().Configure<IOptions<ShutdownOptions>>(static (host, shutdown) =>
-        {
-            host.ShutdownTimeout = shutdown.Value.Timeout;
-            host.ServicesStartConcurrently = true;
-        });
+        services.Configure<HostOptions>(static host => host.ServicesStartConcurrently = true);
         services.AddHostedService<ShutdownDelay>();
+        services.AddHostedService<StartLine>();
         services.Configure<KestrelServerOptions>(static kestrel => kestrel.AddServerHeader = false);
         ListeningServer.Wrap(services);
+
+        // The host would log a failed start with its stack; it is told in one plain line instead (RunUPoolAsync). What it
+        // says when a service fails later is Critical and stays.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
+        UseSettingsBesideProgram(builder);
         Listen(builder, defaultUrl);
         return builder;
     }
@@ -48,6 +53,18 @@ public static class ManagementHostExtensions
         services.AddSingleton<IValidateOptions<TOptions>, TValidator>();
         services.AddSingleton<IValidateOptions<TOptions>>(provider =>
             new KnownKeysValidator<TOptions>(provider.GetRequiredService<IConfiguration>(), section));
+    }
+
+    // The program's own settings hold wherever it is started from; a file in the folder it is started in, the environment
+    // and the command line go above them.
+    private static void UseSettingsBesideProgram(WebApplicationBuilder builder)
+    {
+        builder.Configuration.Sources.Insert(0, new JsonConfigurationSource
+        {
+            FileProvider = new PhysicalFileProvider(AppContext.BaseDirectory),
+            Path = "appsettings.json",
+            Optional = true,
+        });
     }
 
     private static void Listen(WebApplicationBuilder builder, string? defaultUrl)

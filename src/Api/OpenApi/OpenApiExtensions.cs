@@ -131,7 +131,7 @@ internal static class OpenApiExtensions
         Type okType,
         (int Status, string Means)[] failures)
     {
-        endpoint.WithName(name).WithSummary(summary).WithTags("users");
+        endpoint.WithHandlerDescribed().WithName(name).WithSummary(summary).WithTags("users");
         endpoint.WithMetadata(new ProducesResponseTypeMetadata(okStatus, okType, [Json]));
         foreach ((int status, _) in failures)
             endpoint.WithMetadata(new ProducesResponseTypeMetadata(status, typeof(Envelope), [Json]));

@@ -27,16 +27,6 @@ internal sealed class RawClient : IDisposable
         return await reader.ReadToEndAsync(patience.Token);
     }
 
-    /// <summary>One line, byte by byte, so that nothing behind it is taken.</summary>
-    public async Task<string> ReadLineAsync()
-    {
-        using var patience = new CancellationTokenSource(Patience.Long);
-        var line = new StringBuilder();
-        byte[] one = new byte[1];
-        while (await _client.GetStream().ReadAsync(one, patience.Token) == 1 && one[0] != '\n') line.Append((char)one[0]);
-        return line.ToString().TrimEnd('\r');
-    }
-
     /// <summary>Goes away without a word (a reset).</summary>
     public void Reset()
     {

@@ -175,19 +175,6 @@ public sealed class SocketTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Client_GoesAwayInItsBody_IsNoError()
-    {
-        using RawClient raw = await RawClient.ConnectAsync(Host.Addresses[0]);
-        await raw.SendAsync("POST /user HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 14\r\n"
-            + "Expect: 100-continue\r\n\r\n");
-        await raw.ReadLineAsync(); // 100 Continue: the server reads the body now.
-        raw.Reset();
-
-        await Host.Log.WaitForAsync("499 POST /user");
-        Assert.DoesNotContain(Host.Log.All, static line => line.StartsWith("Error", StringComparison.Ordinal));
-    }
-
-    [Fact]
     public async Task Head_OnSockets_SendsNoBody()
     {
         string reply = await ExchangeAsync("HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
