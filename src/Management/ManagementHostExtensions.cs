@@ -34,7 +34,7 @@ public static class ManagementHostExtensions
         services.AddHostedService<ShutdownDelay>();
         services.AddHostedService<StartLine>();
         services.Configure<KestrelServerOptions>(static kestrel => kestrel.AddServerHeader = false);
-        ListeningServer.Wrap(services);
+        services.AddHostedService<ListenCheck>();
 
         // The host would log a failed start with its stack; it is told in one plain line instead (RunUPoolAsync). What it
         // says when a service fails later is Critical and stays.
@@ -78,24 +78,34 @@ public static class ManagementHostExtensions
         string? managementUrl = defaultUrl is null || options.Port is not null
             ? $"http://{new IPEndPoint(options.ParsedAddress, options.Port ?? 0)}"
             : null;
+        if (managementUrl is not null) Check(builder, "UPool:Management:Port", managementUrl);
         if (defaultUrl is null)
         {
             builder.WebHost.UseUrls(managementUrl!);
             return;
         }
 
-        if (builder.Configuration.GetSection("Kestrel:Endpoints").GetChildren().Any())
+        IConfigurationSection[] endpoints = [.. builder.Configuration.GetSection("Kestrel:Endpoints").GetChildren()];
+        if (endpoints.Length > 0)
         {
+            foreach (IConfigurationSection endpoint in endpoints)
+                Check(builder, endpoint.Path + ":Url", endpoint["Url"] ?? "");
+
             // Such endpoints override the URLs, so the management address has to be one of them.
             if (managementUrl is not null) builder.Configuration["Kestrel:Endpoints:UPoolManagement:Url"] = managementUrl;
             return;
         }
 
-        string? given = builder.Configuration[WebHostDefaults.ServerUrlsKey] is { Length: > 0 } urls
-            ? urls
-            : FromPorts(builder.Configuration);
-        builder.WebHost.UseUrls(managementUrl is null ? given ?? defaultUrl : $"{given ?? defaultUrl};{managementUrl}");
+        string urls = builder.Configuration[WebHostDefaults.ServerUrlsKey] is { Length: > 0 } given
+            ? given
+            : FromPorts(builder.Configuration) ?? defaultUrl;
+        foreach (string url in urls.Split(';', StringSplitOptions.RemoveEmptyEntries))
+            Check(builder, "Urls (ASPNETCORE_URLS)", url);
+        builder.WebHost.UseUrls(managementUrl is null ? urls : $"{urls};{managementUrl}");
     }
+
+    private static void Check(WebApplicationBuilder builder, string key, string url) =>
+        builder.Services.AddSingleton(new ListenAddress(key, url));
 
     // What the framework does with HTTP_PORTS when there are no URLs (container images set it).
     private static string? FromPorts(ConfigurationManager configuration)

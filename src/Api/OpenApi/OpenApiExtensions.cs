@@ -58,7 +58,7 @@ internal static class OpenApiExtensions
                     Title = "uPool",
                     Version = "v1",
                     Description = "Every body is an envelope: `code` 1 or 0, `msg`, and `data` where there is some. HEAD works "
-                        + "where GET does. With UPool:Http:AlwaysReply200 every status below is 200.",
+                        + "where GET does. With UPool:Http:AlwaysReply200 every status of the users' routes is 200.",
                 };
 
                 // As relative as the routes: the address a caller came by may be a proxy's.
@@ -145,7 +145,7 @@ internal static class OpenApiExtensions
 
             AddHeader(operation, StatusCodes.Status503ServiceUnavailable, "Retry-After", "Seconds to wait.");
             AddHeader(operation, StatusCodes.Status503ServiceUnavailable, Refusals.ReasonHeader, "Why it was refused.",
-                Enum.GetValues<RefusalReason>().Select(Refusals.Name));
+                Enum.GetValues<RefusalReason>().Select(static reason => reason.ToHeader()));
             return Task.CompletedTask;
         });
     }
