@@ -1,33 +1,25 @@
 using System.Data.Common;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using MySqlConnector;
+using UPool.MySql;
 
 namespace UPool.Cluster.Hosting;
 
-/// <summary>The data source of Orleans' membership and grain storage, apart from the pool: a saturated pool must not
-/// starve membership.</summary>
-internal sealed class ControlDatabase(IOptions<DatabaseOptions> options) : IAsyncDisposable
+/// <summary>The control connections of this process, made when they are first needed: the embedded default has none.</summary>
+internal sealed class ControlDatabase(IOptions<DatabaseOptions> options, ILoggerFactory loggers, TimeProvider clock)
+    : IAsyncDisposable
 {
-    // Two at most (DESIGN, "Control connections"): they count in the budget of the whole deployment.
-    private const uint MaxConnections = 2;
-
-    private readonly Lazy<DbDataSource> _storage = new(() => Create(
+    private readonly Lazy<ControlConnections> _connections = new(() => new ControlConnections(
         options.Value.ControlConnectionString
-        ?? throw new InvalidOperationException($"bug: no {DatabaseOptions.ConnectionStringKey} for the control connections.")));
+            ?? throw new InvalidOperationException($"bug: no {DatabaseOptions.ConnectionStringKey} for control connections."),
+        loggers, clock));
+
+    /// <summary>Shared by the pool and by Orleans; they outlive both.</summary>
+    public ControlConnections Connections => _connections.Value;
 
     /// <summary>For membership and grain storage.</summary>
-    public DbDataSource Storage => _storage.Value;
+    public DbDataSource Storage => Connections.Storage;
 
-    public ValueTask DisposeAsync() => _storage.IsValueCreated ? _storage.Value.DisposeAsync() : ValueTask.CompletedTask;
-
-    // The one place to change when the pool library brings its own control connections.
-    private static MySqlDataSource Create(string connectionString) =>
-        new MySqlDataSourceBuilder(new MySqlConnectionStringBuilder(connectionString)
-        {
-            Pooling = true,
-            MinimumPoolSize = 0,
-            MaximumPoolSize = MaxConnections,
-            AllowUserVariables = true,
-            ApplicationName = "upool-control",
-        }.ConnectionString).Build();
+    public ValueTask DisposeAsync() =>
+        _connections.IsValueCreated ? _connections.Value.DisposeAsync() : ValueTask.CompletedTask;
 }

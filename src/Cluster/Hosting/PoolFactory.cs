@@ -1,5 +1,8 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using UPool.MySql;
+using UPool.Sqlite;
 
 namespace UPool.Cluster.Hosting;
 
@@ -8,9 +11,14 @@ internal static class PoolFactory
 {
     public static PooledDataSource Create(IServiceProvider services)
     {
-        _ = services.GetRequiredService<IOptions<PoolOptions>>().Value;
-        _ = services.GetRequiredService<IOptions<DatabaseOptions>>().Value;
-        throw new NotImplementedException("STUB until the pool is there.");
+        PoolOptions options = services.GetRequiredService<IOptions<PoolOptions>>().Value;
+        DatabaseOptions database = services.GetRequiredService<IOptions<DatabaseOptions>>().Value;
+        var loggers = services.GetRequiredService<ILoggerFactory>();
+        var clock = services.GetRequiredService<TimeProvider>();
+        return database.ConnectionString is { } connectionString
+            ? MySqlPool.Create(
+                connectionString, options, services.GetRequiredService<ControlDatabase>().Connections, loggers, clock)
+            : SqlitePool.Create(database.EmbeddedPath, options, loggers, clock);
     }
 }
 
