@@ -1,3 +1,4 @@
+using System.Reflection;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -77,10 +78,28 @@ public static class ManagementEndpoints
             new Envelope<HealthReport>(isWell ? 1 : 0, message, health),
             ManagementJson.Default.EnvelopeHealthReport);
 
-    // What the OpenAPI document needs. The method itself is what makes a plain handler show up there at all.
+    /// <summary>
+    /// Lets a plain handler show up in the OpenAPI document, which is made from the methods behind endpoints and would
+    /// otherwise leave it out.
+    /// </summary>
+    public static TBuilder WithHandlerDescribed<TBuilder>(this TBuilder endpoint)
+        where TBuilder : IEndpointConventionBuilder
+    {
+        endpoint.Add(static builder => builder.Metadata.Add(
+            typeof(ManagementEndpoints).GetMethod(nameof(Described), BindingFlags.NonPublic | BindingFlags.Static)!));
+        return endpoint;
+    }
+
+    // Stands for every handler: takes nothing and replies nothing that would be described by itself.
+    private static void Described()
+    {
+    }
+
+    // What the OpenAPI document needs.
     private static void Describe(
         IEndpointConventionBuilder endpoint, string name, string summary, Type okType, params int[] statuses)
     {
+        endpoint.WithHandlerDescribed();
         endpoint.WithMetadata(new EndpointNameMetadata(name), new EndpointSummaryAttribute(summary), new TagsAttribute("operators"));
         foreach (int status in statuses)
         {

@@ -3,9 +3,12 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Configuration.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.FileProviders;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace UPool.Management;
@@ -27,14 +30,16 @@ public static class ManagementHostExtensions
 
         // Side by side, so that health answers 503 while the silo joins. Stopping stays in reverse order: the server
         // first, which finishes its requests, then the silo.
-        services.AddOptions<HostOptions>().Configure<IOptions<ShutdownOptions>>(static (host, shutdown) =>
-        {
-            host.ShutdownTimeout = shutdown.Value.Timeout;
-            host.ServicesStartConcurrently = true;
-        });
+        services.Configure<HostOptions>(static host => host.ServicesStartConcurrently = true);
         services.AddHostedService<ShutdownDelay>();
+        services.AddHostedService<StartLine>();
         services.Configure<KestrelServerOptions>(static kestrel => kestrel.AddServerHeader = false);
-        ListeningServer.Wrap(services);
+        services.AddHostedService<ListenCheck>();
+
+        // The host would log a failed start with its stack; it is told in one plain line instead (RunUPoolAsync). What it
+        // says when a service fails later is Critical and stays.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
+        UseSettingsBesideProgram(builder);
         Listen(builder, defaultUrl);
         return builder;
     }
@@ -50,6 +55,18 @@ public static class ManagementHostExtensions
             new KnownKeysValidator<TOptions>(provider.GetRequiredService<IConfiguration>(), section));
     }
 
+    // The program's own settings hold wherever it is started from; a file in the folder it is started in, the environment
+    // and the command line go above them.
+    private static void UseSettingsBesideProgram(WebApplicationBuilder builder)
+    {
+        builder.Configuration.Sources.Insert(0, new JsonConfigurationSource
+        {
+            FileProvider = new PhysicalFileProvider(AppContext.BaseDirectory),
+            Path = "appsettings.json",
+            Optional = true,
+        });
+    }
+
     private static void Listen(WebApplicationBuilder builder, string? defaultUrl)
     {
         // Read before the container exists: the addresses are settings of the host.
@@ -61,24 +78,34 @@ public static class ManagementHostExtensions
         string? managementUrl = defaultUrl is null || options.Port is not null
             ? $"http://{new IPEndPoint(options.ParsedAddress, options.Port ?? 0)}"
             : null;
+        if (managementUrl is not null) Check(builder, "UPool:Management:Port", managementUrl);
         if (defaultUrl is null)
         {
             builder.WebHost.UseUrls(managementUrl!);
             return;
         }
 
-        if (builder.Configuration.GetSection("Kestrel:Endpoints").GetChildren().Any())
+        IConfigurationSection[] endpoints = [.. builder.Configuration.GetSection("Kestrel:Endpoints").GetChildren()];
+        if (endpoints.Length > 0)
         {
+            foreach (IConfigurationSection endpoint in endpoints)
+                Check(builder, endpoint.Path + ":Url", endpoint["Url"] ?? "");
+
             // Such endpoints override the URLs, so the management address has to be one of them.
             if (managementUrl is not null) builder.Configuration["Kestrel:Endpoints:UPoolManagement:Url"] = managementUrl;
             return;
         }
 
-        string? given = builder.Configuration[WebHostDefaults.ServerUrlsKey] is { Length: > 0 } urls
-            ? urls
-            : FromPorts(builder.Configuration);
-        builder.WebHost.UseUrls(managementUrl is null ? given ?? defaultUrl : $"{given ?? defaultUrl};{managementUrl}");
+        string urls = builder.Configuration[WebHostDefaults.ServerUrlsKey] is { Length: > 0 } given
+            ? given
+            : FromPorts(builder.Configuration) ?? defaultUrl;
+        foreach (string url in urls.Split(';', StringSplitOptions.RemoveEmptyEntries))
+            Check(builder, "Urls (ASPNETCORE_URLS)", url);
+        builder.WebHost.UseUrls(managementUrl is null ? urls : $"{urls};{managementUrl}");
     }
+
+    private static void Check(WebApplicationBuilder builder, string key, string url) =>
+        builder.Services.AddSingleton(new ListenAddress(key, url));
 
     // What the framework does with HTTP_PORTS when there are no URLs (container images set it).
     private static string? FromPorts(ConfigurationManager configuration)

@@ -143,7 +143,7 @@ internal sealed class UserEndpoints(IUsers users, IOptions<HttpOptions> options,
         if (status == StatusCodes.Status503ServiceUnavailable)
         {
             RefusalReason reason = reply.Status == ReplyStatus.Unavailable ? RefusalReason.Unavailable : reply.Refusal;
-            Refusals.WriteHeaders(context.Response, Refusals.Name(reason), _options.RetryAfter);
+            Refusals.WriteHeaders(context.Response, reason, _options.RetryAfter);
         }
 
         return EnvelopeResponse.WriteAsync(context, status, message);
