@@ -23,6 +23,12 @@ internal abstract class PhysicalConnection
     /// <summary>The current rent's number; 0 when nobody holds it.</summary>
     public long RentId => Volatile.Read(ref _rentId);
 
+    /// <summary>
+    /// The driver's task of the operation in flight. When it is severed and yet succeeds, what it brings (a reader, a
+    /// transaction) belongs to nobody, and the recovery has to end it.
+    /// </summary>
+    public Task? InFlight { get; set; }
+
     /// <summary>The transaction the renter began and has not ended; null when there is none.</summary>
     public DbTransaction? Transaction { get; set; }
 
