@@ -16,7 +16,8 @@ namespace UPool.Management;
 /// <summary>Puts the management routes, the addresses and the manner of stopping into a program.</summary>
 public static class ManagementHostExtensions
 {
-    /// <summary>Adds what <see cref="ManagementEndpoints"/> needs and sets the addresses that the program listens on.</summary>
+    /// <summary>Adds what <see cref="ManagementEndpoints"/> needs and sets the addresses that the program listens
+    /// on.</summary>
     /// <param name="builder">The program.</param>
     /// <param name="defaultUrl">Where the application's own routes are when nothing says otherwise; null for a program
     /// that has none and listens on the management address alone.</param>
@@ -36,15 +37,16 @@ public static class ManagementHostExtensions
         services.Configure<KestrelServerOptions>(static kestrel => kestrel.AddServerHeader = false);
         services.AddHostedService<ListenCheck>();
 
-        // The host would log a failed start with its stack; it is told in one plain line instead (RunUPoolAsync). What it
-        // says when a service fails later is Critical and stays.
+        // The host would log a failed start with its stack; it is told in one plain line instead (RunUPoolAsync). What
+        // it says when a service fails later is Critical and stays.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
         UseSettingsBesideProgram(builder);
         Listen(builder, defaultUrl);
         return builder;
     }
 
-    /// <summary>Binds options to a section and checks them at start: values by the validator, names by the type.</summary>
+    /// <summary>Binds options to a section and checks them at start: values by the validator, names by the
+    /// type.</summary>
     public static void AddUPoolOptions<TOptions, TValidator>(this IServiceCollection services, string section)
         where TOptions : class
         where TValidator : class, IValidateOptions<TOptions>
@@ -55,8 +57,8 @@ public static class ManagementHostExtensions
             new KnownKeysValidator<TOptions>(provider.GetRequiredService<IConfiguration>(), section));
     }
 
-    // The program's own settings hold wherever it is started from; a file in the folder it is started in, the environment
-    // and the command line go above them.
+    // The program's own settings hold wherever it is started from; a file in the folder it is started in, the
+    // environment and the command line go above them.
     private static void UseSettingsBesideProgram(WebApplicationBuilder builder)
     {
         builder.Configuration.Sources.Insert(0, new JsonConfigurationSource
@@ -70,10 +72,14 @@ public static class ManagementHostExtensions
     private static void Listen(WebApplicationBuilder builder, string? defaultUrl)
     {
         // Read before the container exists: the addresses are settings of the host.
-        ManagementOptions options = builder.Configuration.GetSection(ManagementOptions.Section).Get<ManagementOptions>() ?? new();
+        IConfigurationSection section = builder.Configuration.GetSection(ManagementOptions.Section);
+        ManagementOptions options = section.Get<ManagementOptions>() ?? new();
         ValidateOptionsResult checkedOptions = new ManagementOptionsValidator().Validate(null, options);
         if (checkedOptions.Failed)
-            throw new OptionsValidationException(Options.DefaultName, typeof(ManagementOptions), checkedOptions.Failures);
+        {
+            throw new OptionsValidationException(
+                Options.DefaultName, typeof(ManagementOptions), checkedOptions.Failures);
+        }
 
         string? managementUrl = defaultUrl is null || options.Port is not null
             ? $"http://{new IPEndPoint(options.ParsedAddress, options.Port ?? 0)}"
@@ -92,7 +98,8 @@ public static class ManagementHostExtensions
                 Check(builder, endpoint.Path + ":Url", endpoint["Url"] ?? "");
 
             // Such endpoints override the URLs, so the management address has to be one of them.
-            if (managementUrl is not null) builder.Configuration["Kestrel:Endpoints:UPoolManagement:Url"] = managementUrl;
+            if (managementUrl is not null)
+                builder.Configuration["Kestrel:Endpoints:UPoolManagement:Url"] = managementUrl;
             return;
         }
 

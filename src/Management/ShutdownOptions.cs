@@ -11,20 +11,21 @@ public sealed class ShutdownOptions
 
     /// <summary>
     /// How long the process still takes new requests after <c>/health/ready</c> has turned to 503, so that what follows
-    /// readiness can send them elsewhere. Default 0, for a process without a proxy before it; in Kubernetes 5 s is usual.
-    /// Must be shorter than <c>UPool:Cluster:ShutdownTimeout</c>, which bounds the whole of stopping.
+    /// readiness can send them elsewhere. Default 0, for a process without a proxy before it; in Kubernetes 5 s is
+    /// usual. Must be shorter than <c>UPool:Cluster:ShutdownTimeout</c>, which bounds the whole of stopping.
     /// </summary>
     public TimeSpan Delay { get; set; }
 }
 
-internal sealed class ShutdownOptionsValidator(IOptions<UPoolClusterOptions> cluster) : IValidateOptions<ShutdownOptions>
+internal sealed class ShutdownOptionsValidator(IOptions<UPoolClusterOptions> cluster)
+    : IValidateOptions<ShutdownOptions>
 {
     public ValidateOptionsResult Validate(string? name, ShutdownOptions options)
     {
         TimeSpan timeout = cluster.Value.ShutdownTimeout;
         return options.Delay < TimeSpan.Zero || options.Delay >= timeout
-            ? ValidateOptionsResult.Fail($"UPool:Shutdown:Delay is {options.Delay}; it must be 0 or more and shorter than "
-                + $"UPool:Cluster:ShutdownTimeout ({timeout}).")
+            ? ValidateOptionsResult.Fail($"UPool:Shutdown:Delay is {options.Delay}; it must be 0 or more and shorter "
+                + $"than UPool:Cluster:ShutdownTimeout ({timeout}).")
             : ValidateOptionsResult.Success;
     }
 }

@@ -63,6 +63,7 @@ internal static class Refusals
     public static void WriteHeaders(HttpResponse response, RefusalReason reason, TimeSpan retryAfter)
     {
         response.Headers[ReasonHeader] = reason.ToHeader();
-        response.Headers.RetryAfter = ((long)Math.Ceiling(retryAfter.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+        long seconds = (long)Math.Ceiling(retryAfter.TotalSeconds);
+        response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
     }
 }

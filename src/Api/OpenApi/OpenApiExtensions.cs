@@ -17,9 +17,11 @@ internal static class OpenApiExtensions
 
     private static readonly (int Status, string Means)[] CallFailures =
     [
-        (StatusCodes.Status500InternalServerError, "The database failed the statement: msg is `error`. Nothing was changed."),
-        (StatusCodes.Status503ServiceUnavailable, "Refused: msg is `queue empty`, or `error` when the database or the cluster "
-            + "cannot be reached. Nothing was changed; try again after Retry-After."),
+        (StatusCodes.Status500InternalServerError,
+            "The database failed the statement: msg is `error`. Nothing was changed."),
+        (StatusCodes.Status503ServiceUnavailable,
+            "Refused: msg is `queue empty`, or `error` when the database or the cluster cannot be reached. Nothing was "
+            + "changed; try again after Retry-After."),
     ];
 
     private static readonly (int Status, string Means) ReadTooLate =
@@ -57,8 +59,9 @@ internal static class OpenApiExtensions
                 {
                     Title = "uPool",
                     Version = "v1",
-                    Description = "Every body is an envelope: `code` 1 or 0, `msg`, and `data` where there is some. HEAD works "
-                        + "where GET does. With UPool:Http:AlwaysReply200 every status of the users' routes is 200.",
+                    Description = "Every body is an envelope: `code` 1 or 0, `msg`, and `data` where there is some. "
+                        + "HEAD works where GET does. With UPool:Http:AlwaysReply200 every status of the users' "
+                        + "routes is 200.",
                 };
 
                 // As relative as the routes: the address a caller came by may be a proxy's.
@@ -86,9 +89,10 @@ internal static class OpenApiExtensions
             typeof(UserPageReply), [WrongInput, .. CallFailures, ReadTooLate])
         .AddOpenApiOperationTransformer(static (operation, _, _) =>
         {
-            AddParameter(operation, "limit", ParameterLocation.Query, "The most users to reply with; at most, and when absent, "
-                + "UPool:Http:MaxRows.", 1);
-            AddParameter(operation, "after", ParameterLocation.Query, "Only ids above this one: the `next` of the page before.", 0);
+            AddParameter(operation, "limit", ParameterLocation.Query,
+                "The most users to reply with; at most, and when absent, UPool:Http:MaxRows.", 1);
+            AddParameter(operation, "after", ParameterLocation.Query,
+                "Only ids above this one: the `next` of the page before.", 0);
             return Task.CompletedTask;
         });
 
@@ -119,8 +123,8 @@ internal static class OpenApiExtensions
         .WithBody(typeof(NewUser));
 
     public static void DescribeDelete(this IEndpointConventionBuilder endpoint) => endpoint
-        .Describe("DeleteUser", "Deletes a user; replies with what was deleted", StatusCodes.Status200OK, typeof(UserReply),
-            [WrongInput, NoSuchUser, .. CallFailures, WriteUnknown])
+        .Describe("DeleteUser", "Deletes a user; replies with what was deleted", StatusCodes.Status200OK,
+            typeof(UserReply), [WrongInput, NoSuchUser, .. CallFailures, WriteUnknown])
         .WithId();
 
     private static IEndpointConventionBuilder Describe(

@@ -12,7 +12,8 @@ public sealed class InMemoryEmbeddedContract(InMemoryEmbeddedContract.Fixture fi
     public sealed class Fixture() : EmbeddedHostFixture(sockets: false);
 }
 
-/// <summary>The contract on real sockets, over the whole program: a silo in the process and the embedded database.</summary>
+/// <summary>The contract on real sockets, over the whole program: a silo in the process and the embedded
+/// database.</summary>
 public sealed class SocketEmbeddedContract(SocketEmbeddedContract.Fixture fixture)
     : HttpContract, IClassFixture<SocketEmbeddedContract.Fixture>
 {
@@ -21,7 +22,8 @@ public sealed class SocketEmbeddedContract(SocketEmbeddedContract.Fixture fixtur
     public sealed class Fixture() : EmbeddedHostFixture(sockets: true);
 }
 
-/// <summary>The program itself, as it is started in Development with nothing configured but the contract's limits.</summary>
+/// <summary>The program itself, as it is started in Development with nothing configured but the contract's
+/// limits.</summary>
 public abstract class EmbeddedHostFixture : WebApplicationFactory<Program>, IAsyncLifetime
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("upool-api-");

@@ -3,7 +3,8 @@ using UPool.Api.Tests.Hosts;
 namespace UPool.Api.Tests.Contract;
 
 /// <summary>The contract in memory, over fake users.</summary>
-public sealed class InMemoryContract(InMemoryContract.Fixture fixture) : HttpContract, IClassFixture<InMemoryContract.Fixture>
+public sealed class InMemoryContract(InMemoryContract.Fixture fixture)
+    : HttpContract, IClassFixture<InMemoryContract.Fixture>
 {
     private protected override HttpClient Client => fixture.Client;
 

@@ -45,7 +45,7 @@ internal sealed class ApiHost : IAsyncDisposable
         var log = new LogLines();
         WebApplicationBuilder builder = WebApplication.CreateBuilder(
             new WebApplicationOptions { EnvironmentName = "Production", ContentRootPath = AppContext.BaseDirectory });
-        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["urls"] = "http://127.0.0.1:0" });
+        builder.Configuration["urls"] = "http://127.0.0.1:0";
         builder.Configuration.AddInMemoryCollection(settings ?? []);
         builder.Logging.ClearProviders().AddProvider(log);
         builder.AddUPoolApi();
@@ -57,9 +57,9 @@ internal sealed class ApiHost : IAsyncDisposable
         WebApplication app = builder.Build();
         app.UseUPoolApi();
         await app.StartAsync();
+        var bound = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>();
         IPEndPoint[] addresses = sockets
-            ? [.. app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses
-                .Select(static address => IPEndPoint.Parse(new Uri(address).Authority))]
+            ? [.. bound.Addresses.Select(static address => IPEndPoint.Parse(new Uri(address).Authority))]
             : [];
         HttpClient client = sockets
             ? new HttpClient { BaseAddress = new Uri($"http://{addresses[0]}") }

@@ -36,7 +36,8 @@ internal static class Calls
 
         foreach ((string name, string value) in headers)
         {
-            if (!request.Headers.TryAddWithoutValidation(name, value)) request.Content!.Headers.TryAddWithoutValidation(name, value);
+            if (!request.Headers.TryAddWithoutValidation(name, value))
+                request.Content!.Headers.TryAddWithoutValidation(name, value);
         }
 
         using HttpResponseMessage response = await client.SendAsync(request).WaitAsync(Patience.Long);

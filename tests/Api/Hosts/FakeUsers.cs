@@ -18,7 +18,8 @@ internal sealed class FakeUsers : IUsers
     /// <summary>What every call does while it is set.</summary>
     public Scripted? Script { get; set; }
 
-    public Task<Reply<UserPage>> ListAsync(int limit, long after, Deadline deadline, CancellationToken cancellationToken) =>
+    public Task<Reply<UserPage>> ListAsync(
+        int limit, long after, Deadline deadline, CancellationToken cancellationToken) =>
         RunAsync(() =>
         {
             User[] rows = [.. _users.Values.Where(user => user.Id > after).Take(limit + 1)];
@@ -28,21 +29,35 @@ internal sealed class FakeUsers : IUsers
         }, deadline, cancellationToken);
 
     public Task<Reply<User>> GetAsync(long id, Deadline deadline, CancellationToken cancellationToken) =>
-        RunAsync(() => _users.TryGetValue(id, out User? user) ? Reply.Ok(user) : Reply.NotFound<User>(), deadline, cancellationToken);
+        RunAsync(
+            () => _users.TryGetValue(id, out User? user) ? Reply.Ok(user) : Reply.NotFound<User>(),
+            deadline,
+            cancellationToken);
 
     public Task<Reply<User>> CreateAsync(string name, Deadline deadline, CancellationToken cancellationToken) =>
         RunAsync(() => IsName(name) ? Reply.Ok(Add(name)) : WrongName<User>(), deadline, cancellationToken);
 
-    public Task<Reply<User[]>> CreateBatchAsync(string[] names, Deadline deadline, CancellationToken cancellationToken) =>
-        RunAsync(() =>
-            names.All(IsName) ? Reply.Ok(names.Select(Add).ToArray()) : WrongName<User[]>(), deadline, cancellationToken);
+    public Task<Reply<User[]>> CreateBatchAsync(
+        string[] names, Deadline deadline, CancellationToken cancellationToken) =>
+        RunAsync(
+            () => names.All(IsName) ? Reply.Ok(names.Select(Add).ToArray()) : WrongName<User[]>(),
+            deadline,
+            cancellationToken);
 
-    public Task<Reply<User>> RenameAsync(long id, string name, Deadline deadline, CancellationToken cancellationToken) =>
-        RunAsync(() => !IsName(name) ? WrongName<User>()
-            : _users.ContainsKey(id) ? Reply.Ok(_users[id] = new User(id, name)) : Reply.NotFound<User>(), deadline, cancellationToken);
+    public Task<Reply<User>> RenameAsync(
+        long id, string name, Deadline deadline, CancellationToken cancellationToken) =>
+        RunAsync(
+            () => !IsName(name) ? WrongName<User>()
+                : _users.ContainsKey(id) ? Reply.Ok(_users[id] = new User(id, name))
+                : Reply.NotFound<User>(),
+            deadline,
+            cancellationToken);
 
     public Task<Reply<User>> DeleteAsync(long id, Deadline deadline, CancellationToken cancellationToken) =>
-        RunAsync(() => _users.Remove(id, out User? user) ? Reply.Ok(user) : Reply.NotFound<User>(), deadline, cancellationToken);
+        RunAsync(
+            () => _users.Remove(id, out User? user) ? Reply.Ok(user) : Reply.NotFound<User>(),
+            deadline,
+            cancellationToken);
 
     private static bool IsName(string name) => name.Length is > 0 and <= MaxName;
 

@@ -14,9 +14,7 @@ public sealed class OpenApiTests
         JsonElement paths = seen.Json.GetProperty("paths");
 
         Assert.Equal(200, seen.Status);
-        string[] described = [.. paths.EnumerateObject().SelectMany(static path => path.Value.EnumerateObject()
-            .Select(operation => $"{operation.Name} {path.Name}: {string.Join(' ', operation.Value.GetProperty("responses")
-                .EnumerateObject().Select(static response => response.Name).Order())}")).Order()];
+        string[] described = [.. paths.EnumerateObject().SelectMany(Describe).Order()];
         Assert.Equal(
             [
                 "delete /user/{id}: 200 400 404 500 503 504",
@@ -34,6 +32,19 @@ public sealed class OpenApiTests
             described);
     }
 
+    private static IEnumerable<string> Describe(JsonProperty path)
+    {
+        foreach (JsonProperty operation in path.Value.EnumerateObject())
+        {
+            IEnumerable<string> statuses = operation.Value.GetProperty("responses").EnumerateObject()
+                .Select(static response => response.Name).Order();
+            yield return $"{operation.Name} {path.Name}: {string.Join(' ', statuses)}";
+        }
+    }
+
+    private static JsonElement At(JsonElement element, params string[] path) =>
+        path.Aggregate(element, static (at, name) => at.GetProperty(name));
+
     [Fact]
     public async Task Document_Details_AreThere()
     {
@@ -41,18 +52,19 @@ public sealed class OpenApiTests
         JsonElement paths = (await host.Client.CallAsync("GET", "/openapi/v1.json")).Json.GetProperty("paths");
 
         JsonElement list = paths.GetProperty("/user/list").GetProperty("get");
-        Assert.Equal(["limit", "after"], list.GetProperty("parameters").EnumerateArray().Select(static p => p.GetProperty("name").GetString()));
+        Assert.Equal(
+            ["limit", "after"],
+            list.GetProperty("parameters").EnumerateArray().Select(static p => p.GetProperty("name").GetString()));
         JsonElement refused = list.GetProperty("responses").GetProperty("503");
-        Assert.Equal(6, refused.GetProperty("headers").GetProperty("UPool-Reason").GetProperty("schema").GetProperty("enum").GetArrayLength());
+        Assert.Equal(6, At(refused, "headers", "UPool-Reason", "schema", "enum").GetArrayLength());
         Assert.True(refused.GetProperty("headers").TryGetProperty("Retry-After", out _));
         Assert.Contains("queue empty", refused.GetProperty("description").GetString(), StringComparison.Ordinal);
 
         JsonElement create = paths.GetProperty("/user").GetProperty("post");
-        Assert.True(create.GetProperty("responses").GetProperty("201").GetProperty("headers").TryGetProperty("Location", out _));
+        Assert.True(At(create, "responses", "201", "headers").TryGetProperty("Location", out _));
         Assert.True(create.GetProperty("requestBody").GetProperty("required").GetBoolean());
 
-        JsonElement batch = paths.GetProperty("/user/batch").GetProperty("post").GetProperty("requestBody")
-            .GetProperty("content").GetProperty("application/json").GetProperty("schema");
+        JsonElement batch = At(paths, "/user/batch", "post", "requestBody", "content", "application/json", "schema");
         Assert.Equal((1, 1000), (batch.GetProperty("minItems").GetInt32(), batch.GetProperty("maxItems").GetInt32()));
     }
 

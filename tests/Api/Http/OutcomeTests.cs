@@ -26,7 +26,8 @@ public abstract class OutcomeTests(bool sockets)
     [MemberData(nameof(Calls))]
     public async Task Any_Refused_Is503WithItsReason(string method, string path, string? body)
     {
-        await using ApiHost host = await ApiHost.StartAsync(sockets, new() { ["UPool:Http:RetryAfter"] = "00:00:02.5" });
+        await using ApiHost host = await ApiHost.StartAsync(
+            sockets, new() { ["UPool:Http:RetryAfter"] = "00:00:02.5" });
         foreach ((RefusalReason reason, string name) in new[]
         {
             (RefusalReason.TimedOut, "timed-out"),
@@ -36,7 +37,8 @@ public abstract class OutcomeTests(bool sockets)
             (RefusalReason.Draining, "draining"),
         })
         {
-            Seen seen = await SeeAsync(host, new Outcome(ReplyStatus.Refused, reason, "pool 'users': no"), method, path, body);
+            var refused = new Outcome(ReplyStatus.Refused, reason, "pool 'users': no");
+            Seen seen = await SeeAsync(host, refused, method, path, body);
 
             seen.Refuses(503, "queue empty");
             Assert.Equal((name, "3"), (seen.Header("UPool-Reason"), seen.Header("Retry-After")));
@@ -59,7 +61,8 @@ public abstract class OutcomeTests(bool sockets)
         Assert.Null(failed.Header("Retry-After"));
 
         (await SeeAsync(host, new Outcome(ReplyStatus.DeadlineExceeded), method, path, body)).Refuses(504, "error");
-        (await SeeAsync(host, new Outcome(ReplyStatus.OutcomeUnknown), method, path, body)).Refuses(504, "outcome unknown");
+        (await SeeAsync(host, new Outcome(ReplyStatus.OutcomeUnknown), method, path, body))
+            .Refuses(504, "outcome unknown");
         (await SeeAsync(host, new Outcome(ReplyStatus.NotFound), method, path, body)).Refuses(404, "not found");
         (await SeeAsync(host, new Outcome(ReplyStatus.Invalid, Detail: "name is odd"), method, path, body))
             .Refuses(400, "name is odd");
@@ -70,7 +73,8 @@ public abstract class OutcomeTests(bool sockets)
     public async Task Any_Exception_Is500LoggedOnceWithoutValues(string method, string path, string? body)
     {
         await using ApiHost host = await ApiHost.StartAsync(sockets);
-        host.Users.Script = static (_, _) => throw new InvalidOperationException("Duplicate entry 'hunter2'", new IOException("hunter2"));
+        host.Users.Script = static (_, _) =>
+            throw new InvalidOperationException("Duplicate entry 'hunter2'", new IOException("hunter2"));
 
         (await host.Client.CallAsync(method, path, Bytes(body), "application/json")).Refuses(500, "error");
 
@@ -91,7 +95,8 @@ public abstract class OutcomeTests(bool sockets)
     [Fact]
     public async Task Any_Call_CarriesTheDeadlineOfTheRequest()
     {
-        await using ApiHost host = await ApiHost.StartAsync(sockets, new() { ["UPool:Http:RequestTimeout"] = "00:01:00" });
+        await using ApiHost host = await ApiHost.StartAsync(
+            sockets, new() { ["UPool:Http:RequestTimeout"] = "00:01:00" });
         TimeSpan left = default;
         host.Users.Script = (deadline, _) =>
         {
@@ -108,7 +113,8 @@ public abstract class OutcomeTests(bool sockets)
     public async Task AlwaysReply200_AnyOutcome_HasTheSameBodyAndStatus200(string method, string path, string? body)
     {
         await using ApiHost plain = await ApiHost.StartAsync(sockets);
-        await using ApiHost always = await ApiHost.StartAsync(sockets, new() { ["UPool:Http:AlwaysReply200"] = "true" });
+        await using ApiHost always = await ApiHost.StartAsync(
+            sockets, new() { ["UPool:Http:AlwaysReply200"] = "true" });
         foreach (Outcome? outcome in new[]
         {
             null,
@@ -136,7 +142,8 @@ public abstract class OutcomeTests(bool sockets)
         await host.Client.SendJsonAsync("POST", "/user", """{"name":"Ada"}""");
 
         (await host.Client.CallAsync("GET", "/")).Is(200, """{"code":1,"msg":"API is running"}""");
-        (await host.Client.CallAsync("GET", "/user/list")).Is(200, """{"code":1,"msg":"ok","data":[{"id":1,"name":"Ada"}]}""");
+        (await host.Client.CallAsync("GET", "/user/list"))
+            .Is(200, """{"code":1,"msg":"ok","data":[{"id":1,"name":"Ada"}]}""");
         (await SeeAsync(host, new Outcome(ReplyStatus.Refused, RefusalReason.TimedOut), "GET", "/user/list", null))
             .Is(200, """{"code":0,"msg":"queue empty"}""");
         (await SeeAsync(host, new Outcome(ReplyStatus.Failed), "GET", "/user/list", null))
@@ -151,7 +158,8 @@ public abstract class OutcomeTests(bool sockets)
 
         (await host.Client.CallAsync("GET", "/nothing")).Is(200, """{"code":0,"msg":"not found"}""");
         (await host.Client.CallAsync("PATCH", "/user/1")).Is(200, """{"code":0,"msg":"method not allowed"}""");
-        (await host.Client.CallAsync("POST", "/user", "x"u8.ToArray(), "text/plain")).RefusesSaying(200, "Content-Type");
+        (await host.Client.CallAsync("POST", "/user", "x"u8.ToArray(), "text/plain"))
+            .RefusesSaying(200, "Content-Type");
         Assert.Equal(503, (await host.Client.CallAsync("GET", "/health/ready")).Status);
         Assert.Equal(404, (await host.Client.CallAsync("GET", "/upool/nothing")).Status);
     }

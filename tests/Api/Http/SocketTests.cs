@@ -7,6 +7,8 @@ namespace UPool.Api.Tests.Http;
 /// <summary>What only sockets show: malformed requests, and clients that go away.</summary>
 public sealed class SocketTests : IAsyncLifetime
 {
+    private const string Post = "POST /user HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+
     private ApiHost? _host;
 
     private ApiHost Host => _host!;
@@ -26,7 +28,10 @@ public sealed class SocketTests : IAsyncLifetime
         string reply = await ExchangeAsync(head + "Connection: close\r\n\r\n");
 
         Assert.StartsWith("HTTP/1.1 400 ", reply, StringComparison.Ordinal);
-        Assert.EndsWith("""{"code":0,"msg":"id must be a whole number from 1 to 9223372036854775807"}""", reply, StringComparison.Ordinal);
+        Assert.EndsWith(
+            """{"code":0,"msg":"id must be a whole number from 1 to 9223372036854775807"}""",
+            reply,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -37,7 +42,8 @@ public sealed class SocketTests : IAsyncLifetime
         string reply = await ExchangeAsync(head + "Connection: close\r\n\r\n");
 
         Assert.StartsWith("HTTP/1.1 400 ", reply, StringComparison.Ordinal);
-        Assert.EndsWith("""{"code":0,"msg":"limit must be a whole number from 1 to 10000"}""", reply, StringComparison.Ordinal);
+        Assert.EndsWith(
+            """{"code":0,"msg":"limit must be a whole number from 1 to 10000"}""", reply, StringComparison.Ordinal);
     }
 
     // These never become requests: the server refuses them itself, without a body, and closes.
@@ -59,13 +65,14 @@ public sealed class SocketTests : IAsyncLifetime
     [Fact]
     public async Task Path_TooLong_Is414() =>
         Assert.StartsWith("HTTP/1.1 414 ",
-            await ExchangeAsync($"GET /{new string('a', 10_000)} HTTP/1.1\r\nHost: a\r\n\r\n"), StringComparison.Ordinal);
+            await ExchangeAsync($"GET /{new string('a', 10_000)} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            StringComparison.Ordinal);
 
     [Fact]
     public async Task Body_BadChunk_Is400InTheEnvelope()
     {
         string reply = await ExchangeAsync(
-            "POST /user HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n");
+            Post + "Transfer-Encoding: chunked\r\n\r\nzz\r\n");
 
         Assert.StartsWith("HTTP/1.1 400 ", reply, StringComparison.Ordinal);
         Assert.EndsWith("""{"code":0,"msg":"bad request"}""", reply, StringComparison.Ordinal);
@@ -95,7 +102,7 @@ public sealed class SocketTests : IAsyncLifetime
     public async Task Body_AnnouncedTooLarge_IsRefusedBeforeItIsSent()
     {
         string reply = await ExchangeAsync(
-            "POST /user HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n"
+            Post + "Content-Length: 99999999\r\n"
             + "Expect: 100-continue\r\nConnection: close\r\n\r\n");
 
         Assert.StartsWith("HTTP/1.1 413 ", reply, StringComparison.Ordinal);
@@ -105,7 +112,8 @@ public sealed class SocketTests : IAsyncLifetime
     [Fact]
     public async Task Body_ChunkedTooLarge_Is413()
     {
-        await using ApiHost host = await ApiHost.StartAsync(sockets: true, new() { ["UPool:Http:MaxBodyBytes"] = "1024" });
+        await using ApiHost host = await ApiHost.StartAsync(
+            sockets: true, new() { ["UPool:Http:MaxBodyBytes"] = "1024" });
         using RawClient raw = await RawClient.ConnectAsync(host.Addresses[0]);
         await raw.SendAsync(
             "POST /user HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
@@ -119,9 +127,10 @@ public sealed class SocketTests : IAsyncLifetime
     [Fact]
     public async Task Body_NotThereByTheDeadline_Is408AndTheConnectionCloses()
     {
-        await using ApiHost host = await ApiHost.StartAsync(sockets: true, new() { ["UPool:Http:RequestTimeout"] = "00:00:00.050" });
+        await using ApiHost host = await ApiHost.StartAsync(
+            sockets: true, new() { ["UPool:Http:RequestTimeout"] = "00:00:00.050" });
         using RawClient raw = await RawClient.ConnectAsync(host.Addresses[0]);
-        await raw.SendAsync("POST /user HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"na");
+        await raw.SendAsync(Post + "Content-Length: 14\r\n\r\n{\"na");
         string reply = await raw.ReadToEndAsync();
 
         Assert.StartsWith("HTTP/1.1 408 ", reply, StringComparison.Ordinal);
@@ -130,7 +139,7 @@ public sealed class SocketTests : IAsyncLifetime
 
     [Theory]
     [InlineData("GET /user/1 HTTP/1.1\r\nHost: a\r\n\r\n", "GET /user/{id}")]
-    [InlineData("POST /user HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"name\":\"x\"}", "POST /user")]
+    [InlineData(Post + "Content-Length: 12\r\n\r\n{\"name\":\"x\"}", "POST /user")]
     public async Task Client_GoesAway_CancelsItsCallAndLogs499(string request, string route)
     {
         var entered = new TaskCompletionSource();

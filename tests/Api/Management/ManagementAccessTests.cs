@@ -34,8 +34,10 @@ public sealed class ManagementAccessTests
     {
         await using ApiHost host = await ApiHost.StartAsync(sockets: true);
 
-        (await host.Client.CallAsync("GET", Pool, headers: (header, value))).Refuses(403, "callers on this machine only");
-        (await host.Client.CallAsync("GET", "/metrics", headers: (header, value))).Refuses(403, "callers on this machine only");
+        (await host.Client.CallAsync("GET", Pool, headers: (header, value)))
+            .Refuses(403, "callers on this machine only");
+        (await host.Client.CallAsync("GET", "/metrics", headers: (header, value)))
+            .Refuses(403, "callers on this machine only");
         Assert.Equal(200, (await host.Client.CallAsync("GET", "/health/ready", headers: (header, value))).Status);
     }
 
@@ -74,8 +76,8 @@ public sealed class ManagementAccessTests
             .Refuses(404, "this process has no pool");
         foreach (string wrong in new[]
         {
-            "Bearer", "Bearer ", "Bearer wrong", $"Bearer {Key}x", $"Bearer {Key[..^1]}", $"Bearer {Key.ToUpperInvariant()}",
-            $"Basic {Key}", Key, $"Bearer {Key}, Bearer {Key}",
+            "Bearer", "Bearer ", "Bearer wrong", $"Bearer {Key}x", $"Bearer {Key[..^1]}",
+            $"Bearer {Key.ToUpperInvariant()}", $"Basic {Key}", Key, $"Bearer {Key}, Bearer {Key}",
         })
         {
             Seen seen = await host.Client.CallAsync("GET", Pool, headers: ("Authorization", wrong));
@@ -83,7 +85,9 @@ public sealed class ManagementAccessTests
             Assert.Equal("Bearer", seen.Header("WWW-Authenticate"));
         }
 
-        foreach (string path in new[] { Pool, "/upool", "/upool/", "/UPOOL/Pool", "/%75pool/pool", "/upool/nothing", "/metrics", "/metrics/x" })
+        string[] paths =
+            [Pool, "/upool", "/upool/", "/UPOOL/Pool", "/%75pool/pool", "/upool/nothing", "/metrics", "/metrics/x"];
+        foreach (string path in paths)
             (await host.Client.CallAsync("GET", path)).Refuses(401, "key required");
         Assert.Equal(200, (await host.Client.CallAsync("GET", "/health/ready")).Status);
         Assert.Equal(200, (await host.Client.CallAsync("GET", "/user/list")).Status);
@@ -101,7 +105,8 @@ public sealed class ManagementAccessTests
         (await management.CallAsync("GET", Pool, headers: bearer)).Refuses(404, "this process has no pool");
         (await management.CallAsync("GET", Pool)).Refuses(401, "key required");
         (await host.Client.CallAsync("GET", Pool, headers: bearer)).Refuses(404, "not found");
-        (await host.Client.CallAsync("GET", Pool, headers: [bearer, ("Host", $"127.0.0.1:{port}")])).Refuses(404, "not found");
+        (await host.Client.CallAsync("GET", Pool, headers: [bearer, ("Host", $"127.0.0.1:{port}")]))
+            .Refuses(404, "not found");
 
         Assert.Equal(200, (await management.CallAsync("GET", "/health/ready")).Status);
         Assert.Equal(200, (await host.Client.CallAsync("GET", "/health/ready")).Status);
@@ -114,7 +119,8 @@ public sealed class ManagementAccessTests
     public async Task Port_OnLoopbackWithoutAKey_LetsCallersOnThisMachineIn()
     {
         int port = FreePort.Next();
-        await using ApiHost host = await ApiHost.StartAsync(sockets: true, new() { ["UPool:Management:Port"] = port.ToString() });
+        await using ApiHost host = await ApiHost.StartAsync(
+            sockets: true, new() { ["UPool:Management:Port"] = port.ToString() });
         using var management = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
 
         (await management.CallAsync("GET", Pool)).Refuses(404, "this process has no pool");
@@ -166,7 +172,8 @@ public sealed class ManagementAccessTests
     public async Task Urls_HttpPorts_AreRespected()
     {
         int port = FreePort.Next();
-        await using ApiHost host = await ApiHost.StartAsync(sockets: true, new() { ["urls"] = "", ["http_ports"] = port.ToString() });
+        await using ApiHost host = await ApiHost.StartAsync(
+            sockets: true, new() { ["urls"] = "", ["http_ports"] = port.ToString() });
         using var client = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
 
         Assert.Equal(200, (await client.CallAsync("GET", "/")).Status);

@@ -43,8 +43,10 @@ public sealed class ProgramTests : IDisposable
         occupant.Start();
 
         string line = await FailAsync(new() { ["ASPNETCORE_URLS"] = $"http://{occupant.LocalEndpoint}" });
-        Assert.Equal($"uPool cannot start: Cannot listen on http://{occupant.LocalEndpoint}: another process listens there. "
-            + "It comes from Urls (ASPNETCORE_URLS).", line);
+        Assert.Equal(
+            $"uPool cannot start: Cannot listen on http://{occupant.LocalEndpoint}: another process listens there. It "
+            + "comes from Urls (ASPNETCORE_URLS).",
+            line);
     }
 
     [Fact]
@@ -79,7 +81,8 @@ public sealed class ProgramTests : IDisposable
         await api.WaitForHttpAsync(new Uri($"http://127.0.0.1:{port}/health/ready"), Patient);
         using var client = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
         using RawClient underWay = await RawClient.ConnectAsync(new IPEndPoint(IPAddress.Loopback, port));
-        await underWay.SendAsync("POST /user HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        await underWay.SendAsync(
+            "POST /user HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
             + "Content-Length: 14\r\n\r\n{\"name\"");
 
         api.Terminate();
