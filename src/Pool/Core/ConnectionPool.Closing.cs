@@ -74,7 +74,13 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     /// <summary>Closes a used connection.</summary>
     private void Close(PhysicalConnection connection, CloseReason reason)
     {
-        lock (_gate) BeginClose_NeedsLock(connection, reason);
+        lock (_gate)
+        {
+            BeginClose_NeedsLock(connection, reason);
+
+            // A ping that failed was counted on by somebody who waits; another permit may be free.
+            Grow_NeedsLock();
+        }
     }
 
     private CloseReason? WhyClose_NeedsLock(PhysicalConnection connection, long now) =>

@@ -44,15 +44,13 @@ internal sealed partial class ConnectionPool
     {
         if (_draining) return;
 
-        // What is being opened or pinged will serve somebody; the connections in use are not counted on.
-        int missing = _pending.Count - _opening - _validating;
-        while (missing > 0 && _idle.Count > 0)
+        // An open under way does not spare a ping: it may stay unanswered while what is open works.
+        while (_pending.Count > _validating && _idle.Count > 0)
         {
             PhysicalConnection stale = _idle[^1];
             _idle.RemoveAt(_idle.Count - 1);
             _used++;
             _validating++;
-            missing--;
             Queue(static (pool, connection) => pool.ValidateAsync(connection), stale);
         }
 
@@ -64,6 +62,8 @@ internal sealed partial class ConnectionPool
             return;
         }
 
+        // What is being opened or pinged will serve somebody; the connections in use are not counted on.
+        int missing = _pending.Count - _opening - _validating;
         while (missing-- > 0 && _opening < _options.MaxOpening && Sessions_NeedsLock() < _permits)
             StartOpen_NeedsLock();
     }
@@ -106,7 +106,6 @@ internal sealed partial class ConnectionPool
             double lifetime = _options.MaxLifetime.TotalSeconds * (1 - 0.1 * Random.Shared.NextDouble());
             connection.RetireAt = _clock.GetTimestamp() + Ticks(TimeSpan.FromSeconds(lifetime));
             _open.Add(connection);
-            if (recovered) Grow_NeedsLock();
         }
 
         Telemetry.OnOpened(took);

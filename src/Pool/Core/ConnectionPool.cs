@@ -161,6 +161,7 @@ internal sealed partial class ConnectionPool
             if (WhyClose_NeedsLock(connection, now) is { } reason)
             {
                 BeginClose_NeedsLock(connection, reason);
+                Grow_NeedsLock();
                 return;
             }
 
@@ -175,6 +176,9 @@ internal sealed partial class ConnectionPool
             {
                 rentId = BeginRent_NeedsLock(connection, served.StartedAt, now, served.RentedBy);
             }
+
+            // This may have been an open or a ping that is done: there is room for the next one.
+            if (_pending.Count > 0) Grow_NeedsLock();
         }
 
         served?.Complete(new RentOutcome(connection, rentId));
