@@ -29,6 +29,7 @@ internal sealed partial class ConnectionPool
     private readonly DurationWindow _wait = new();
     private readonly DurationWindow _use = new();
     private PendingQueue _pending;
+    private ServicePace _pace;
     private int _permits;
     private int _opening;
     private int _validating;
@@ -136,6 +137,7 @@ internal sealed partial class ConnectionPool
             // With nothing open and the last open failed, waiting would only make the answer late.
             if (IsDown_NeedsLock()) return Rejected_NeedsLock(RefusalReason.Unavailable);
             if (_pending.Count >= _options.MaxPending) return Rejected_NeedsLock(RefusalReason.QueueFull);
+            if (IsPredictedLate_NeedsLock(due - now)) return Rejected_NeedsLock(RefusalReason.PredictedLate);
 
             pending = new PendingRent(this, now, due) { RentedBy = rentedBy };
             _pending.Enqueue(pending);
@@ -158,6 +160,8 @@ internal sealed partial class ConnectionPool
         lock (_gate)
         {
             long now = _clock.GetTimestamp();
+            if (connection.RentedAt != 0) _pace.Add(now - connection.RentedAt);
+            connection.RentedAt = 0;
             if (WhyClose_NeedsLock(connection, now) is { } reason)
             {
                 BeginClose_NeedsLock(connection, reason);
@@ -259,6 +263,14 @@ internal sealed partial class ConnectionPool
 
     private PoolCounts Counts_NeedsLock() =>
         new(_permits, _used, _idle.Count, _opening, _closing, _pending.Count);
+
+    /// <summary>
+    /// Whether a rent that joined the queue now would, by the measured pace, still be in it at its deadline. Refused now
+    /// it costs nothing; served late it would waste a connection on a caller that has given up. With nobody waiting it
+    /// joins in any case: somebody has to measure the pace again after a stall.
+    /// </summary>
+    private bool IsPredictedLate_NeedsLock(long patience) =>
+        _pending.Count > 0 && _pace.PredictWait(_pending.Count, _open.Count + _opening) > patience;
 
     private int Sessions_NeedsLock() => _open.Count + _opening + _closing;
 

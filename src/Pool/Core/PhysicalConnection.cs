@@ -56,7 +56,7 @@ internal abstract class PhysicalConnection
     /// <summary>When it became idle; a timestamp of the pool's clock.</summary>
     public long IdleSince { get; set; }
 
-    /// <summary>When it was rented; a timestamp of the pool's clock.</summary>
+    /// <summary>When it was rented; a timestamp of the pool's clock. 0 once it is back.</summary>
     public long RentedAt { get; set; }
 
     /// <summary>Where it was rented, when the pool was asked to remember; for the report of a rent held too long.</summary>
