@@ -138,7 +138,7 @@ public abstract class HttpContract
     [Fact]
     public async Task Name_WithoutControls_IsReadableInTheBody()
     {
-        const string Name = "Ünïcode 日本 😀 <b>&'";
+        const string Name = "Ünïcode 日本 😀 <b>&' \\\" \\\\ 👍";
         Seen created = await Client.SendJsonAsync("POST", "/user", $$"""{"name":"{{Name}}"}""");
 
         created.Is(201, $$$"""{"code":1,"msg":"ok","data":{"id":{{{created.Id}}},"name":"{{{Name}}}"}}""");
