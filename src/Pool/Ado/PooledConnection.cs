@@ -284,9 +284,14 @@ public sealed class PooledConnection : DbConnection
     private async ValueTask EndAsync(Task operation, OperationBound bound, CancellationToken token)
     {
         PhysicalConnection physical = bound.Physical;
+        physical.Begin(operation);
         OperationEnd end = await physical.Operation
             .RaceAsync(operation, bound.Deadline.Timestamp, _pool.Wheel, token).ConfigureAwait(false);
-        if (end == OperationEnd.Completed) return;
+        if (end == OperationEnd.Completed)
+        {
+            physical.End(operation);
+            return;
+        }
 
         // Nobody awaits the driver's task any more; its failure is of no interest but must not go unobserved.
         _ = operation.ContinueWith(

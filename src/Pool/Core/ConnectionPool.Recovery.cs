@@ -99,6 +99,7 @@ internal sealed partial class ConnectionPool
         // The driver's own hard timeout of the command ends it when the server does not answer; the kill is waited for
         // only by a connection that is still worth having.
         await operation.WhenSettled().ConfigureAwait(false);
+        await connection.AdoptAsync().ConfigureAwait(false);
         if (connection.Reader is { } severed && !connection.IsBroken)
         {
             connection.SkipRows(severed);

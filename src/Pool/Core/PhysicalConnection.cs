@@ -10,6 +10,7 @@ namespace UPool.Core;
 internal abstract class PhysicalConnection
 {
     private long _rentId;
+    private Task? _underWay;
 
     /// <summary>The driver's connection.</summary>
     public abstract DbConnection Inner { get; }
@@ -86,6 +87,29 @@ internal abstract class PhysicalConnection
         Reader = null;
         LingeringReader = true;
         Lingering = Task.Run(async () => await reader.DisposeAsync().ConfigureAwait(false));
+    }
+
+    /// <summary>Remembers what the driver was asked for, before anybody can be cut off from it.</summary>
+    public void Begin(Task operation) => Interlocked.CompareExchange(ref _underWay, operation, null);
+
+    /// <summary>The caller has taken what the operation came to.</summary>
+    public void End(Task operation) => Interlocked.CompareExchange(ref _underWay, null, operation);
+
+    /// <summary>
+    /// Takes what an operation came to that nobody waited for any more. The driver holds on to a reader or a transaction
+    /// that arrived late, and a reset of the session ends neither: the next renter's statements would fail.
+    /// </summary>
+    public async ValueTask AdoptAsync()
+    {
+        switch (Interlocked.Exchange(ref _underWay, null))
+        {
+            case Task<DbDataReader> { IsCompletedSuccessfully: true } reader:
+                Reader ??= await reader.ConfigureAwait(false);
+                break;
+            case Task<DbTransaction> { IsCompletedSuccessfully: true } transaction:
+                Transaction ??= await transaction.ConfigureAwait(false);
+                break;
+        }
     }
 
     /// <summary>Gives the connection to a rent.</summary>
