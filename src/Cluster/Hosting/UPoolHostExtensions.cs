@@ -108,7 +108,7 @@ public static class UPoolHostExtensions
     {
         ArgumentNullException.ThrowIfNull(builder);
         AddShared(builder);
-        builder.Services.AddSingleton<IValidateOptions<UPoolClusterOptions>, ClientModeValidator>();
+        builder.RequireCluster();
         builder.Services.AddSingleton<ClientLifecycle>();
         builder.Services.AddSingleton<ILifecycleParticipant<IClusterClientLifecycle>>(
             static provider => provider.GetRequiredService<ClientLifecycle>());
@@ -127,6 +127,14 @@ public static class UPoolHostExtensions
             client.Services.Configure<ConnectionOptions>(static options => options.OpenConnectionTimeout = ConnectTimeout);
             configure?.Invoke(client);
         });
+        return builder;
+    }
+
+    /// <summary>Refuses to start in the mode Localhost: for a process that is of no use without others.</summary>
+    public static IHostApplicationBuilder RequireCluster(this IHostApplicationBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        builder.Services.AddSingleton<IValidateOptions<UPoolClusterOptions>, SeparateProcessValidator>();
         return builder;
     }
 
@@ -151,11 +159,7 @@ public static class UPoolHostExtensions
             orleans.ClusterId = options.Value.ClusterId ?? LocalId;
             orleans.ServiceId = options.Value.ServiceId ?? LocalId;
         });
-        services.AddOptions<HostOptions>().Configure<IOptions<UPoolClusterOptions>>(static (host, options) =>
-        {
-            host.ServicesStartConcurrently = true;
-            host.ShutdownTimeout = options.Value.ShutdownTimeout;
-        });
+        services.Configure<HostOptions>(static host => host.ServicesStartConcurrently = true);
     }
 
     private static void ConfigureEndpoints(IServiceCollection services) =>
@@ -196,13 +200,13 @@ public static class UPoolHostExtensions
         builder.Services.Any(static service => service.ServiceType == typeof(T));
 }
 
-/// <summary>A client of a lone silo cannot be: that silo is in another process and in nobody's table.</summary>
-internal sealed class ClientModeValidator : IValidateOptions<UPoolClusterOptions>
+/// <summary>A lone silo is in nobody's table: no other process could reach it, and it would wait for calls for ever.</summary>
+internal sealed class SeparateProcessValidator : IValidateOptions<UPoolClusterOptions>
 {
     public ValidateOptionsResult Validate(string? name, UPoolClusterOptions options) =>
         options.TryParseMode(out ClusterMode mode) && mode == ClusterMode.Localhost
             ? ValidateOptionsResult.Fail(
-                $"{UPoolClusterOptions.Section}:Mode is 'Localhost': a process that is only a client of a cluster needs " +
-                "'MySql'.")
+                $"{UPoolClusterOptions.Section}:Mode is 'Localhost': silos and clients in processes of their own need 'MySql', " +
+                $"with {UPoolClusterOptions.Section}:ClusterId and ServiceId.")
             : ValidateOptionsResult.Success;
 }

@@ -17,6 +17,9 @@ public static class WorkerHostExtensions
     public static ISiloBuilder AddWorkers(this ISiloBuilder builder)
     {
         builder.AddGrainDirectory(NoGrainDirectory.Name, static (_, _) => new NoGrainDirectory());
+        builder.Services.AddSingleton<RunningCalls>();
+        builder.Services.AddSingleton<StopServiceClient>();
+        builder.AddGrainService<StopService>();
         builder.Services.AddWorkerClients();
         builder.Services.AddOptions<SiloMessagingOptions>().Configure<IOptions<WorkerClientOptions>>(
             static (messaging, calls) => messaging.ResponseTimeout = calls.Value.MaxCallTime + ResponseTimeoutMargin);
@@ -35,6 +38,7 @@ public static class WorkerHostExtensions
     private static void AddWorkerClients(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<CallStopper>();
         services.TryAddSingleton(typeof(WorkerClient<>));
         services.TryAddEnumerable(
             ServiceDescriptor.Singleton<IValidateOptions<WorkerClientOptions>, WorkerClientOptionsValidator>());
