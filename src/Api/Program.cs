@@ -1,15 +1,26 @@
 using UPool.Api;
 using UPool.Cluster.Hosting;
+using UPool.Grains;
 
-// Settings stand beside the program, wherever it is started from.
-WebApplicationBuilder builder = WebApplication.CreateBuilder(
-    new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
-builder.AddUPoolApi();
-if (builder.Configuration.GetValue("UPool:Api:HostSilo", true))
-    builder.AddUPoolSilo();
-else
-    builder.AddUPoolClient();
+WebApplication app;
+try
+{
+    WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
+    builder.AddUPoolApi();
+    builder.AddUsers();
+    if (builder.Configuration.GetValue("UPool:Api:HostSilo", true))
+        builder.AddUPoolSilo();
+    else
+        builder.AddUPoolClient();
 
-WebApplication app = builder.Build();
-app.UseUPoolApi();
+    app = builder.Build();
+    app.UseUPoolApi();
+}
+catch (Exception e) when (e is not HostAbortedException)
+{
+    // What is wrong before there is a host to run: told as RunUPoolAsync tells the rest.
+    await Console.Error.WriteLineAsync(UPoolProgram.Describe(e));
+    return 1;
+}
+
 return await app.RunUPoolAsync();

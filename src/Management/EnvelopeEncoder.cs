@@ -7,7 +7,8 @@ namespace UPool.Management;
 
 /// <summary>
 /// Escapes what JSON requires and nothing more, so that names come back as they were given, in every script and with
-/// emoji. Safe because the replies are <c>application/json</c> with <c>nosniff</c>: never paste them into HTML unescaped.
+/// emoji. Safe because the replies are <c>application/json</c> with <c>nosniff</c>: never paste them into HTML
+/// unescaped.
 /// </summary>
 /// <remarks>The framework's relaxed encoder escapes everything beyond the Basic Multilingual Plane.</remarks>
 public sealed unsafe class EnvelopeEncoder : JavaScriptEncoder
@@ -63,7 +64,10 @@ public sealed unsafe class EnvelopeEncoder : JavaScriptEncoder
             _ => '\0',
         };
         if (brief == '\0')
-            return output.TryWrite(CultureInfo.InvariantCulture, $"\\u{unicodeScalar:X4}", out numberOfCharactersWritten);
+        {
+            return output.TryWrite(
+                CultureInfo.InvariantCulture, $"\\u{unicodeScalar:X4}", out numberOfCharactersWritten);
+        }
 
         if (output.Length < 2) return false;
 

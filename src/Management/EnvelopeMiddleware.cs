@@ -29,9 +29,10 @@ public sealed partial class EnvelopeMiddleware(RequestDelegate next, ILogger<Env
         {
             if (!TryClear(context)) return;
 
-            await EnvelopeResponse.WriteAsync(context, e.StatusCode, e.StatusCode == StatusCodes.Status413PayloadTooLarge
+            string message = e.StatusCode == StatusCodes.Status413PayloadTooLarge
                 ? "the body is too large"
-                : EnvelopeResponse.Describe(e.StatusCode));
+                : EnvelopeResponse.Describe(e.StatusCode);
+            await EnvelopeResponse.WriteAsync(context, e.StatusCode, message);
         }
         catch (Exception e)
         {

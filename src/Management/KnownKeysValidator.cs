@@ -3,8 +3,10 @@ using Microsoft.Extensions.Options;
 
 namespace UPool.Management;
 
-/// <summary>Refuses settings that nothing reads: a misspelt one would otherwise be repaired in silence, by its default.</summary>
-internal sealed class KnownKeysValidator<TOptions>(IConfiguration configuration, string section) : IValidateOptions<TOptions>
+/// <summary>Refuses settings that nothing reads: a misspelt one would otherwise be repaired in silence, by its
+/// default.</summary>
+internal sealed class KnownKeysValidator<TOptions>(IConfiguration configuration, string section)
+    : IValidateOptions<TOptions>
     where TOptions : class
 {
     public ValidateOptionsResult Validate(string? name, TOptions options)

@@ -7,8 +7,8 @@ using Microsoft.Extensions.Options;
 namespace UPool.Management;
 
 /// <summary>
-/// Lets operators in, and nobody else. Works on paths rather than on marked endpoints, so that a route added later under
-/// <c>/upool/</c> is guarded by standing there.
+/// Lets operators in, and nobody else. Works on paths rather than on marked endpoints, so that a route added later
+/// under <c>/upool/</c> is guarded by standing there.
 /// </summary>
 public sealed class ManagementAccess
 {
@@ -61,7 +61,8 @@ public sealed class ManagementAccess
 
     private static Task Refuse(HttpContext context, int status, string message)
     {
-        // Routing has chosen already; without this the endpoint's own metadata would colour the reply's log and metrics.
+        // Routing has chosen already; without this the endpoint's own metadata would colour the reply's log and
+        // metrics.
         context.SetEndpoint(null);
         return EnvelopeResponse.WriteAsync(context, status, message);
     }

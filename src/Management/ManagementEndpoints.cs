@@ -1,3 +1,4 @@
+using System.Reflection;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -25,8 +26,8 @@ public static class ManagementEndpoints
     public static IEndpointRouteBuilder MapUPoolManagement(this IEndpointRouteBuilder endpoints)
     {
         Describe(endpoints.MapMethods("/health/startup", Get, StartupAsync), "Startup",
-            "Whether the process has started: its silo is active, or its client connected.", typeof(Envelope<HealthReport>),
-            StatusCodes.Status200OK, StatusCodes.Status503ServiceUnavailable);
+            "Whether the process has started: its silo is active, or its client connected.",
+            typeof(Envelope<HealthReport>), StatusCodes.Status200OK, StatusCodes.Status503ServiceUnavailable);
         Describe(endpoints.MapMethods("/health/live", Get, LiveAsync), "Live",
             "Whether the process answers at all; asks nobody else.", typeof(Envelope),
             StatusCodes.Status200OK);
@@ -35,9 +36,9 @@ public static class ManagementEndpoints
             + "process stands in data.problem.", typeof(Envelope<HealthReport>),
             StatusCodes.Status200OK, StatusCodes.Status503ServiceUnavailable);
         Describe(endpoints.MapMethods("/upool/pool", Get, PoolAsync), "Pool",
-            "The pool of this process at this moment. For operators: see UPool:Management:Key.", typeof(Envelope<PoolSnapshot>),
-            StatusCodes.Status200OK, StatusCodes.Status401Unauthorized, StatusCodes.Status403Forbidden,
-            StatusCodes.Status404NotFound);
+            "The pool of this process at this moment. For operators: see UPool:Management:Key.",
+            typeof(Envelope<PoolSnapshot>), StatusCodes.Status200OK, StatusCodes.Status401Unauthorized,
+            StatusCodes.Status403Forbidden, StatusCodes.Status404NotFound);
         return endpoints;
     }
 
@@ -77,16 +78,37 @@ public static class ManagementEndpoints
             new Envelope<HealthReport>(isWell ? 1 : 0, message, health),
             ManagementJson.Default.EnvelopeHealthReport);
 
-    // What the OpenAPI document needs. The method itself is what makes a plain handler show up there at all.
+    /// <summary>
+    /// Lets a plain handler show up in the OpenAPI document, which is made from the methods behind endpoints and would
+    /// otherwise leave it out.
+    /// </summary>
+    public static TBuilder WithHandlerDescribed<TBuilder>(this TBuilder endpoint)
+        where TBuilder : IEndpointConventionBuilder
+    {
+        endpoint.Add(static builder => builder.Metadata.Add(
+            typeof(ManagementEndpoints).GetMethod(nameof(Described), BindingFlags.NonPublic | BindingFlags.Static)!));
+        return endpoint;
+    }
+
+    // Stands for every handler: takes nothing and replies nothing that would be described by itself.
+    private static void Described()
+    {
+    }
+
+    // What the OpenAPI document needs.
     private static void Describe(
         IEndpointConventionBuilder endpoint, string name, string summary, Type okType, params int[] statuses)
     {
-        endpoint.WithMetadata(new EndpointNameMetadata(name), new EndpointSummaryAttribute(summary), new TagsAttribute("operators"));
+        endpoint.WithHandlerDescribed();
+        endpoint.WithMetadata(
+            new EndpointNameMetadata(name), new EndpointSummaryAttribute(summary), new TagsAttribute("operators"));
         foreach (int status in statuses)
         {
-            bool isHealth503 = status == StatusCodes.Status503ServiceUnavailable;
-            endpoint.WithMetadata(new ProducesResponseTypeMetadata(
-                status, status == StatusCodes.Status200OK || isHealth503 ? okType : typeof(Envelope), ["application/json"]));
+            // A health route that says 503 says it with the same report.
+            Type type = status is StatusCodes.Status200OK or StatusCodes.Status503ServiceUnavailable
+                ? okType
+                : typeof(Envelope);
+            endpoint.WithMetadata(new ProducesResponseTypeMetadata(status, type, ["application/json"]));
         }
     }
 }

@@ -3,9 +3,12 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Configuration.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.FileProviders;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace UPool.Management;
@@ -13,7 +16,8 @@ namespace UPool.Management;
 /// <summary>Puts the management routes, the addresses and the manner of stopping into a program.</summary>
 public static class ManagementHostExtensions
 {
-    /// <summary>Adds what <see cref="ManagementEndpoints"/> needs and sets the addresses that the program listens on.</summary>
+    /// <summary>Adds what <see cref="ManagementEndpoints"/> needs and sets the addresses that the program listens
+    /// on.</summary>
     /// <param name="builder">The program.</param>
     /// <param name="defaultUrl">Where the application's own routes are when nothing says otherwise; null for a program
     /// that has none and listens on the management address alone.</param>
@@ -27,19 +31,22 @@ public static class ManagementHostExtensions
 
         // Side by side, so that health answers 503 while the silo joins. Stopping stays in reverse order: the server
         // first, which finishes its requests, then the silo.
-        services.AddOptions<HostOptions>().Configure<IOptions<ShutdownOptions>>(static (host, shutdown) =>
-        {
-            host.ShutdownTimeout = shutdown.Value.Timeout;
-            host.ServicesStartConcurrently = true;
-        });
+        services.Configure<HostOptions>(static host => host.ServicesStartConcurrently = true);
         services.AddHostedService<ShutdownDelay>();
+        services.AddHostedService<StartLine>();
         services.Configure<KestrelServerOptions>(static kestrel => kestrel.AddServerHeader = false);
-        ListeningServer.Wrap(services);
+        services.AddHostedService<ListenCheck>();
+
+        // The host would log a failed start with its stack; it is told in one plain line instead (RunUPoolAsync). What
+        // it says when a service fails later is Critical and stays.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
+        UseSettingsBesideProgram(builder);
         Listen(builder, defaultUrl);
         return builder;
     }
 
-    /// <summary>Binds options to a section and checks them at start: values by the validator, names by the type.</summary>
+    /// <summary>Binds options to a section and checks them at start: values by the validator, names by the
+    /// type.</summary>
     public static void AddUPoolOptions<TOptions, TValidator>(this IServiceCollection services, string section)
         where TOptions : class
         where TValidator : class, IValidateOptions<TOptions>
@@ -50,35 +57,62 @@ public static class ManagementHostExtensions
             new KnownKeysValidator<TOptions>(provider.GetRequiredService<IConfiguration>(), section));
     }
 
+    // The program's own settings hold wherever it is started from; a file in the folder it is started in, the
+    // environment and the command line go above them.
+    private static void UseSettingsBesideProgram(WebApplicationBuilder builder)
+    {
+        builder.Configuration.Sources.Insert(0, new JsonConfigurationSource
+        {
+            FileProvider = new PhysicalFileProvider(AppContext.BaseDirectory),
+            Path = "appsettings.json",
+            Optional = true,
+        });
+    }
+
     private static void Listen(WebApplicationBuilder builder, string? defaultUrl)
     {
         // Read before the container exists: the addresses are settings of the host.
-        ManagementOptions options = builder.Configuration.GetSection(ManagementOptions.Section).Get<ManagementOptions>() ?? new();
+        IConfigurationSection section = builder.Configuration.GetSection(ManagementOptions.Section);
+        ManagementOptions options = section.Get<ManagementOptions>() ?? new();
         ValidateOptionsResult checkedOptions = new ManagementOptionsValidator().Validate(null, options);
         if (checkedOptions.Failed)
-            throw new OptionsValidationException(Options.DefaultName, typeof(ManagementOptions), checkedOptions.Failures);
+        {
+            throw new OptionsValidationException(
+                Options.DefaultName, typeof(ManagementOptions), checkedOptions.Failures);
+        }
 
         string? managementUrl = defaultUrl is null || options.Port is not null
             ? $"http://{new IPEndPoint(options.ParsedAddress, options.Port ?? 0)}"
             : null;
+        if (managementUrl is not null) Check(builder, "UPool:Management:Port", managementUrl);
         if (defaultUrl is null)
         {
             builder.WebHost.UseUrls(managementUrl!);
             return;
         }
 
-        if (builder.Configuration.GetSection("Kestrel:Endpoints").GetChildren().Any())
+        IConfigurationSection[] endpoints = [.. builder.Configuration.GetSection("Kestrel:Endpoints").GetChildren()];
+        if (endpoints.Length > 0)
         {
+            foreach (IConfigurationSection endpoint in endpoints)
+                Check(builder, endpoint.Path + ":Url", endpoint["Url"] ?? "");
+
             // Such endpoints override the URLs, so the management address has to be one of them.
-            if (managementUrl is not null) builder.Configuration["Kestrel:Endpoints:UPoolManagement:Url"] = managementUrl;
+            if (managementUrl is not null)
+                builder.Configuration["Kestrel:Endpoints:UPoolManagement:Url"] = managementUrl;
             return;
         }
 
-        string? given = builder.Configuration[WebHostDefaults.ServerUrlsKey] is { Length: > 0 } urls
-            ? urls
-            : FromPorts(builder.Configuration);
-        builder.WebHost.UseUrls(managementUrl is null ? given ?? defaultUrl : $"{given ?? defaultUrl};{managementUrl}");
+        string urls = builder.Configuration[WebHostDefaults.ServerUrlsKey] is { Length: > 0 } given
+            ? given
+            : FromPorts(builder.Configuration) ?? defaultUrl;
+        foreach (string url in urls.Split(';', StringSplitOptions.RemoveEmptyEntries))
+            Check(builder, "Urls (ASPNETCORE_URLS)", url);
+        builder.WebHost.UseUrls(managementUrl is null ? urls : $"{urls};{managementUrl}");
     }
+
+    private static void Check(WebApplicationBuilder builder, string key, string url) =>
+        builder.Services.AddSingleton(new ListenAddress(key, url));
 
     // What the framework does with HTTP_PORTS when there are no URLs (container images set it).
     private static string? FromPorts(ConfigurationManager configuration)

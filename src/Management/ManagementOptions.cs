@@ -14,7 +14,8 @@ public sealed class ManagementOptions
 
     /// <summary>
     /// With a key every request needs it: <c>Authorization: Bearer &lt;key&gt;</c>. Printable ASCII without spaces.
-    /// Default none: then only callers on this machine are let in. A secret: give it by the environment or a secret file.
+    /// Default none: then only callers on this machine are let in. A secret: give it by the environment or a secret
+    /// file.
     /// </summary>
     public string? Key { get; set; }
 
@@ -49,7 +50,8 @@ internal sealed class ManagementOptionsValidator : IValidateOptions<ManagementOp
 
         if (!IPAddress.TryParse(options.Address, out IPAddress? address))
         {
-            failures.Add("UPool:Management:Address is not an IP address. Use 127.0.0.1, 0.0.0.0 or one of this machine's.");
+            failures.Add("UPool:Management:Address is not an IP address. Use 127.0.0.1, 0.0.0.0 or one of this "
+                + "machine's.");
         }
         else if (options.Key is null && !IPAddress.IsLoopback(address))
         {

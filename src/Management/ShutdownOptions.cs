@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using UPool.Cluster.Hosting;
 
 namespace UPool.Management;
 
@@ -9,29 +10,22 @@ public sealed class ShutdownOptions
     public const string Section = "UPool:Shutdown";
 
     /// <summary>
-    /// The longest that stopping may take, from the signal to the end: <see cref="Delay"/>, the requests that are under
-    /// way, the silo, the pool. Default 25 s, below the 30 s after which Kubernetes kills; 1 s to 1 h.
-    /// </summary>
-    public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(25);
-
-    /// <summary>
     /// How long the process still takes new requests after <c>/health/ready</c> has turned to 503, so that what follows
-    /// readiness can send them elsewhere. Default 0, for a process without a proxy before it; in Kubernetes 5 s is usual.
-    /// Must be shorter than <see cref="Timeout"/>.
+    /// readiness can send them elsewhere. Default 0, for a process without a proxy before it; in Kubernetes 5 s is
+    /// usual. Must be shorter than <c>UPool:Cluster:ShutdownTimeout</c>, which bounds the whole of stopping.
     /// </summary>
     public TimeSpan Delay { get; set; }
 }
 
-internal sealed class ShutdownOptionsValidator : IValidateOptions<ShutdownOptions>
+internal sealed class ShutdownOptionsValidator(IOptions<UPoolClusterOptions> cluster)
+    : IValidateOptions<ShutdownOptions>
 {
     public ValidateOptionsResult Validate(string? name, ShutdownOptions options)
     {
-        if (options.Timeout < TimeSpan.FromSeconds(1) || options.Timeout > TimeSpan.FromHours(1))
-            return ValidateOptionsResult.Fail($"UPool:Shutdown:Timeout is {options.Timeout}; it must be 00:00:01 to 01:00:00.");
-
-        return options.Delay < TimeSpan.Zero || options.Delay >= options.Timeout
-            ? ValidateOptionsResult.Fail($"UPool:Shutdown:Delay is {options.Delay}; it must be 0 or more and shorter than "
-                + $"UPool:Shutdown:Timeout ({options.Timeout}).")
+        TimeSpan timeout = cluster.Value.ShutdownTimeout;
+        return options.Delay < TimeSpan.Zero || options.Delay >= timeout
+            ? ValidateOptionsResult.Fail($"UPool:Shutdown:Delay is {options.Delay}; it must be 0 or more and shorter "
+                + $"than UPool:Cluster:ShutdownTimeout ({timeout}).")
             : ValidateOptionsResult.Success;
     }
 }

@@ -9,14 +9,15 @@ public sealed class HttpOptions
     public const string Section = "UPool:Http";
 
     /// <summary>
-    /// The most rows in one reply; a reply that was cut says so with <c>next</c>, and a <c>limit</c> above it is refused.
-    /// Default 10,000 (a reply is made in memory: about 10 MB with the longest names); 1 to 1,000,000.
+    /// The most rows in one reply; a reply that was cut says so with <c>next</c>, and a <c>limit</c> above it is
+    /// refused. Default 10,000 (a reply is made in memory: about 10 MB with the longest names); 1 to 1,000,000.
     /// </summary>
     public int MaxRows { get; set; } = 10_000;
 
     /// <summary>
-    /// Replies with status 200 to everything, as the original did, for clients that look at <c>code</c> alone. Bodies and
-    /// headers stay the same; health and management keep their statuses, because probes look at nothing else. Default false.
+    /// Replies with status 200 to everything, as the original did, for clients that look at <c>code</c> alone. Bodies
+    /// and headers stay the same; health and management keep their statuses, because probes look at nothing else.
+    /// Default false.
     /// </summary>
     public bool AlwaysReply200 { get; set; }
 
@@ -27,8 +28,8 @@ public sealed class HttpOptions
     public TimeSpan RequestTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// What <c>Retry-After</c> says with a 503; the header carries whole seconds. Default 1 s, about what the pool needs
-    /// to recover from a burst or a restart of the database; 1 s to 1 h.
+    /// What <c>Retry-After</c> says with a 503; the header carries whole seconds. Default 1 s, about what the pool
+    /// needs to recover from a burst or a restart of the database; 1 s to 1 h.
     /// </summary>
     public TimeSpan RetryAfter { get; set; } = TimeSpan.FromSeconds(1);
 
@@ -39,15 +40,15 @@ public sealed class HttpOptions
     public int MaxBodyBytes { get; set; } = 4 * 1024 * 1024;
 
     /// <summary>
-    /// The most requests under way at once; what is above is refused at once as <c>queue-full</c>. Health and management
-    /// are not counted. Default 1,024: ten connections serve about as many short statements in a tenth of a second, so a
-    /// longer line only makes everybody late; 1 to 1,000,000.
+    /// The most requests under way at once; what is above is refused at once as <c>queue-full</c>. Health and
+    /// management are not counted. Default 1,024: ten connections serve about as many short statements in a tenth of a
+    /// second, so a longer line only makes everybody late; 1 to 1,000,000.
     /// </summary>
     public int MaxRequestsInFlight { get; set; } = 1_024;
 
     /// <summary>
-    /// The most client connections, idle ones included; what is above is closed unanswered. Default 4,096: room for every
-    /// request in flight and three idle neighbours each; it bounds memory and file handles. 1 to 1,000,000.
+    /// The most client connections, idle ones included; what is above is closed unanswered. Default 4,096: room for
+    /// every request in flight and three idle neighbours each; it bounds memory and file handles. 1 to 1,000,000.
     /// </summary>
     public int MaxClientConnections { get; set; } = 4_096;
 
@@ -69,15 +70,18 @@ internal sealed class HttpOptionsValidator : IValidateOptions<HttpOptions>
 
     public ValidateOptionsResult Validate(string? name, HttpOptions options)
     {
+        TimeSpan oneSecond = TimeSpan.FromSeconds(1);
+        TimeSpan tenMinutes = TimeSpan.FromMinutes(10);
+        TimeSpan oneHour = TimeSpan.FromHours(1);
         var failures = new List<string>();
         CheckNumber(nameof(options.MaxRows), options.MaxRows, 1, 1_000_000);
         CheckNumber(nameof(options.MaxBodyBytes), options.MaxBodyBytes, 1_024, 64 * 1024 * 1024);
         CheckNumber(nameof(options.MaxRequestsInFlight), options.MaxRequestsInFlight, 1, 1_000_000);
         CheckNumber(nameof(options.MaxClientConnections), options.MaxClientConnections, 1, 1_000_000);
-        CheckTime(nameof(options.RequestTimeout), options.RequestTimeout, TimeSpan.FromMilliseconds(1), TimeSpan.FromMinutes(10));
-        CheckTime(nameof(options.RetryAfter), options.RetryAfter, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1));
-        CheckTime(nameof(options.KeepAliveTimeout), options.KeepAliveTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1));
-        CheckTime(nameof(options.HeadersTimeout), options.HeadersTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(10));
+        CheckTime(nameof(options.RequestTimeout), options.RequestTimeout, TimeSpan.FromMilliseconds(1), tenMinutes);
+        CheckTime(nameof(options.RetryAfter), options.RetryAfter, oneSecond, oneHour);
+        CheckTime(nameof(options.KeepAliveTimeout), options.KeepAliveTimeout, oneSecond, oneHour);
+        CheckTime(nameof(options.HeadersTimeout), options.HeadersTimeout, oneSecond, tenMinutes);
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
 
         void CheckNumber(string key, int value, int min, int max)

@@ -38,12 +38,17 @@ internal readonly struct RequestBody : IDisposable
         HttpContext context, int maxBytes, Deadline deadline, TimeProvider clock)
     {
         HttpRequest request = context.Request;
-        if (context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: false } || request.ContentLength == 0)
+        bool canHaveBody = context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: false };
+        if (!canHaveBody || request.ContentLength == 0)
             return new RequestBody(StatusCodes.Status400BadRequest, "the body is empty");
 
         // Before the first read: a client that waits for 100 Continue is then spared sending it.
         if (!IsJson(request))
-            return new RequestBody(StatusCodes.Status415UnsupportedMediaType, "Content-Type must be application/json in UTF-8");
+        {
+            return new RequestBody(
+                StatusCodes.Status415UnsupportedMediaType, "Content-Type must be application/json in UTF-8");
+        }
+
         if (request.ContentLength > maxBytes) return TooLarge();
 
         using var due = new CancellationTokenSource(deadline.Remaining(clock), clock);
@@ -69,7 +74,8 @@ internal readonly struct RequestBody : IDisposable
             isKept = true;
             return new RequestBody(buffer, length);
         }
-        catch (OperationCanceledException) when (due.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
+        catch (OperationCanceledException)
+            when (due.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
         {
             // What is still to come belongs to this request: the connection is of no use to a next one.
             context.Response.Headers.Connection = "close";

@@ -36,9 +36,9 @@ internal sealed class RequestGate(RequestDelegate next, IOptions<HttpOptions> op
         {
             // Counted before it is compared: two that arrive together at the last place must not both take it.
             if (Interlocked.Increment(ref _inFlight) > _options.MaxRequestsInFlight)
-                await RefuseAsync(context, Refusals.Name(RefusalReason.QueueFull), "queue empty");
+                await RefuseAsync(context, RefusalReason.QueueFull, "queue empty");
             else if (!status.IsStarted)
-                await RefuseAsync(context, Refusals.Name(RefusalReason.Unavailable), "error");
+                await RefuseAsync(context, RefusalReason.Unavailable, "error");
             else
                 await next(context);
         }
@@ -48,7 +48,7 @@ internal sealed class RequestGate(RequestDelegate next, IOptions<HttpOptions> op
         }
     }
 
-    private Task RefuseAsync(HttpContext context, string reason, string message)
+    private Task RefuseAsync(HttpContext context, RefusalReason reason, string message)
     {
         Refusals.WriteHeaders(context.Response, reason, _options.RetryAfter);
         return EnvelopeResponse.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, message);
@@ -60,20 +60,10 @@ internal static class Refusals
 {
     public const string ReasonHeader = "UPool-Reason";
 
-    public static string Name(RefusalReason reason) => reason switch
+    public static void WriteHeaders(HttpResponse response, RefusalReason reason, TimeSpan retryAfter)
     {
-        RefusalReason.TimedOut => "timed-out",
-        RefusalReason.QueueFull => "queue-full",
-        RefusalReason.PredictedLate => "predicted-late",
-        RefusalReason.NoPermits => "no-permits",
-        RefusalReason.Draining => "draining",
-        RefusalReason.Unavailable => "unavailable",
-        _ => throw new InvalidOperationException($"bug: refusal reason {(int)reason} has no name"),
-    };
-
-    public static void WriteHeaders(HttpResponse response, string reason, TimeSpan retryAfter)
-    {
-        response.Headers[ReasonHeader] = reason;
-        response.Headers.RetryAfter = ((long)Math.Ceiling(retryAfter.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+        response.Headers[ReasonHeader] = reason.ToHeader();
+        long seconds = (long)Math.Ceiling(retryAfter.TotalSeconds);
+        response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
     }
 }

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.OpenApi;
 using UPool.Api.Http;
 using UPool.Api.Users;
@@ -18,9 +17,11 @@ internal static class OpenApiExtensions
 
     private static readonly (int Status, string Means)[] CallFailures =
     [
-        (StatusCodes.Status500InternalServerError, "The database failed the statement: msg is `error`. Nothing was changed."),
-        (StatusCodes.Status503ServiceUnavailable, "Refused: msg is `queue empty`, or `error` when the database or the cluster "
-            + "cannot be reached. Nothing was changed; try again after Retry-After."),
+        (StatusCodes.Status500InternalServerError,
+            "The database failed the statement: msg is `error`. Nothing was changed."),
+        (StatusCodes.Status503ServiceUnavailable,
+            "Refused: msg is `queue empty`, or `error` when the database or the cluster cannot be reached. Nothing was "
+            + "changed; try again after Retry-After."),
     ];
 
     private static readonly (int Status, string Means) ReadTooLate =
@@ -58,8 +59,9 @@ internal static class OpenApiExtensions
                 {
                     Title = "uPool",
                     Version = "v1",
-                    Description = "Every body is an envelope: `code` 1 or 0, `msg`, and `data` where there is some. HEAD works "
-                        + "where GET does. With UPool:Http:AlwaysReply200 every status below is 200.",
+                    Description = "Every body is an envelope: `code` 1 or 0, `msg`, and `data` where there is some. "
+                        + "HEAD works where GET does. With UPool:Http:AlwaysReply200 every status of the users' "
+                        + "routes is 200.",
                 };
 
                 // As relative as the routes: the address a caller came by may be a proxy's.
@@ -87,9 +89,10 @@ internal static class OpenApiExtensions
             typeof(UserPageReply), [WrongInput, .. CallFailures, ReadTooLate])
         .AddOpenApiOperationTransformer(static (operation, _, _) =>
         {
-            AddParameter(operation, "limit", ParameterLocation.Query, "The most users to reply with; at most, and when absent, "
-                + "UPool:Http:MaxRows.", 1);
-            AddParameter(operation, "after", ParameterLocation.Query, "Only ids above this one: the `next` of the page before.", 0);
+            AddParameter(operation, "limit", ParameterLocation.Query,
+                "The most users to reply with; at most, and when absent, UPool:Http:MaxRows.", 1);
+            AddParameter(operation, "after", ParameterLocation.Query,
+                "Only ids above this one: the `next` of the page before.", 0);
             return Task.CompletedTask;
         });
 
@@ -111,13 +114,7 @@ internal static class OpenApiExtensions
     public static void DescribeCreateBatch(this IEndpointConventionBuilder endpoint) => endpoint
         .Describe("CreateUsers", "Creates 1 to 1,000 users in one transaction: all or none, replied in order",
             StatusCodes.Status201Created, typeof(UsersReply), [.. WrongBody, .. CallFailures, WriteUnknown])
-        .WithBody(typeof(NewUser[]))
-        .AddOpenApiOperationTransformer(static (operation, _, _) =>
-        {
-            if (operation.RequestBody?.Content?[Json].Schema is OpenApiSchema schema)
-                (schema.MinItems, schema.MaxItems) = (1, UserBody.MaxBatch);
-            return Task.CompletedTask;
-        });
+        .WithBody(typeof(NewUser[]), static schema => (schema.MinItems, schema.MaxItems) = (1, UserBody.MaxBatch));
 
     public static void DescribeRename(this IEndpointConventionBuilder endpoint) => endpoint
         .Describe("RenameUser", "Gives a user another name", StatusCodes.Status200OK, typeof(UserReply),
@@ -126,8 +123,8 @@ internal static class OpenApiExtensions
         .WithBody(typeof(NewUser));
 
     public static void DescribeDelete(this IEndpointConventionBuilder endpoint) => endpoint
-        .Describe("DeleteUser", "Deletes a user; replies with what was deleted", StatusCodes.Status200OK, typeof(UserReply),
-            [WrongInput, NoSuchUser, .. CallFailures, WriteUnknown])
+        .Describe("DeleteUser", "Deletes a user; replies with what was deleted", StatusCodes.Status200OK,
+            typeof(UserReply), [WrongInput, NoSuchUser, .. CallFailures, WriteUnknown])
         .WithId();
 
     private static IEndpointConventionBuilder Describe(
@@ -138,7 +135,7 @@ internal static class OpenApiExtensions
         Type okType,
         (int Status, string Means)[] failures)
     {
-        endpoint.WithName(name).WithSummary(summary).WithTags("users");
+        endpoint.WithHandlerDescribed().WithName(name).WithSummary(summary).WithTags("users");
         endpoint.WithMetadata(new ProducesResponseTypeMetadata(okStatus, okType, [Json]));
         foreach ((int status, _) in failures)
             endpoint.WithMetadata(new ProducesResponseTypeMetadata(status, typeof(Envelope), [Json]));
@@ -152,7 +149,7 @@ internal static class OpenApiExtensions
 
             AddHeader(operation, StatusCodes.Status503ServiceUnavailable, "Retry-After", "Seconds to wait.");
             AddHeader(operation, StatusCodes.Status503ServiceUnavailable, Refusals.ReasonHeader, "Why it was refused.",
-                Enum.GetValues<RefusalReason>().Select(Refusals.Name));
+                Enum.GetValues<RefusalReason>().Select(static reason => reason.ToHeader()));
             return Task.CompletedTask;
         });
     }
@@ -164,8 +161,19 @@ internal static class OpenApiExtensions
             return Task.CompletedTask;
         });
 
-    private static IEndpointConventionBuilder WithBody(this IEndpointConventionBuilder endpoint, Type type) =>
-        endpoint.WithMetadata(new AcceptsMetadata([Json], type, isOptional: false));
+    // Said to the document alone: the framework's own metadata for it would also make routing refuse, in its own words.
+    private static IEndpointConventionBuilder WithBody(
+        this IEndpointConventionBuilder endpoint, Type type, Action<OpenApiSchema>? refine = null) =>
+        endpoint.AddOpenApiOperationTransformer(async (operation, context, cancellationToken) =>
+        {
+            OpenApiSchema schema = await context.GetOrCreateSchemaAsync(type, null, cancellationToken);
+            refine?.Invoke(schema);
+            operation.RequestBody = new OpenApiRequestBody
+            {
+                Required = true,
+                Content = new Dictionary<string, OpenApiMediaType> { [Json] = new() { Schema = schema } },
+            };
+        });
 
     private static void AddParameter(
         OpenApiOperation operation, string name, ParameterLocation location, string description, int minimum)

@@ -4,8 +4,9 @@ using System.Text.Json;
 namespace UPool.Api.Users;
 
 /// <summary>
-/// Reads names out of bodies. Fields other than <c>name</c> are refused: a body says what is to be stored, and accepting
-/// what is not stored would be a lie. Messages never repeat a value (INV-8). How long a name may be is the grain's to say.
+/// Reads names out of bodies. Fields other than <c>name</c> are refused: a body says what is to be stored, and
+/// accepting what is not stored would be a lie. Messages never repeat a value (INV-8). How long a name may be is the
+/// grain's to say.
 /// </summary>
 internal static class UserBody
 {

@@ -18,7 +18,8 @@ internal sealed class UserEndpoints(IUsers users, IOptions<HttpOptions> options,
 
     public async Task ListAsync(HttpContext context)
     {
-        if (!RequestArguments.TryReadPage(context.Request.Query, _options.MaxRows, out int limit, out long after, out string? wrong))
+        if (!RequestArguments.TryReadPage(
+            context.Request.Query, _options.MaxRows, out int limit, out long after, out string? wrong))
         {
             await RefuseAsync(context, wrong);
             return;
@@ -73,7 +74,8 @@ internal sealed class UserEndpoints(IUsers users, IOptions<HttpOptions> options,
         Reply<User[]> reply = await users.CreateBatchAsync(names, deadline, context.RequestAborted);
         if (reply is { Status: ReplyStatus.Ok, Value: { } created })
         {
-            await WriteAsync(context, StatusCodes.Status201Created, new UsersReply(1, "ok", created), UserJson.Default.UsersReply);
+            var envelope = new UsersReply(1, "ok", created);
+            await WriteAsync(context, StatusCodes.Status201Created, envelope, UserJson.Default.UsersReply);
         }
         else
         {
@@ -143,7 +145,7 @@ internal sealed class UserEndpoints(IUsers users, IOptions<HttpOptions> options,
         if (status == StatusCodes.Status503ServiceUnavailable)
         {
             RefusalReason reason = reply.Status == ReplyStatus.Unavailable ? RefusalReason.Unavailable : reply.Refusal;
-            Refusals.WriteHeaders(context.Response, Refusals.Name(reason), _options.RetryAfter);
+            Refusals.WriteHeaders(context.Response, reason, _options.RetryAfter);
         }
 
         return EnvelopeResponse.WriteAsync(context, status, message);

@@ -40,8 +40,10 @@ public static class UPoolProgram
     /// <summary>A start's failure in one plain line.</summary>
     public static string Describe(Exception exception)
     {
-        // Services that start together fail together; the first is the one that matters.
-        Exception cause = exception is AggregateException { InnerExceptions: [var first, ..] } ? first : exception;
+        // Services that start together fail together: one fails, and those that still waited are cancelled.
+        Exception cause = exception is AggregateException { InnerExceptions: [var first, ..] all }
+            ? all.FirstOrDefault(static inner => inner is not OperationCanceledException) ?? first
+            : exception;
         string text = cause is OptionsValidationException validation
             ? string.Join(" ", validation.Failures)
             : cause.Message.ReplaceLineEndings(" ");

@@ -284,9 +284,15 @@ public sealed class PooledConnection : DbConnection
     private async ValueTask EndAsync(Task operation, OperationBound bound, CancellationToken token)
     {
         PhysicalConnection physical = bound.Physical;
-        OperationEnd end = await physical.Operation
-            .RaceAsync(operation, bound.Deadline.Timestamp, _pool.Wheel, token).ConfigureAwait(false);
-        if (end == OperationEnd.Completed) return;
+        ValueTask<OperationEnd> race = physical.Operation
+            .RaceAsync(operation, bound.Deadline.Timestamp, _pool.Wheel, token);
+        physical.InFlight = operation;
+        OperationEnd end = await race.ConfigureAwait(false);
+        if (end == OperationEnd.Completed)
+        {
+            physical.InFlight = null;
+            return;
+        }
 
         // Nobody awaits the driver's task any more; its failure is of no interest but must not go unobserved.
         _ = operation.ContinueWith(

@@ -29,7 +29,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     /// <returns>Whether every session is known to be gone.</returns>
     public async Task<bool> DrainAsync(TimeSpan timeout)
     {
-        List<PendingRent> refused = [];
+        List<PendingRent> refused;
         RentRefusal refusal;
         Task drained;
         lock (_gate)
@@ -38,13 +38,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
             _drained ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             drained = _drained.Task;
             refusal = Refuse_NeedsLock(RefusalReason.Draining);
-            while (_pending.Dequeue() is { } rent)
-            {
-                _rejected++;
-                Wheel.Remove(rent);
-                refused.Add(rent);
-            }
-
+            refused = DequeueAll_NeedsLock(RefusalReason.Draining);
             CloseIdle_NeedsLock(CloseReason.Drained);
             NoteDrained_NeedsLock();
         }
@@ -70,6 +64,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     {
         if (!await DrainAsync(_options.DrainTimeout).ConfigureAwait(false))
             LogNotDrained(_options.Name, Counts.ToString());
+        _connector.ProblemFound -= RefusePendingIfDown;
         await _maintenance.DisposeAsync().ConfigureAwait(false);
         Wheel.Dispose();
         Telemetry.Dispose();
@@ -79,7 +74,13 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     /// <summary>Closes a used connection.</summary>
     private void Close(PhysicalConnection connection, CloseReason reason)
     {
-        lock (_gate) BeginClose_NeedsLock(connection, reason);
+        lock (_gate)
+        {
+            BeginClose_NeedsLock(connection, reason);
+
+            // A ping that failed was counted on by somebody who waits; another permit may be free.
+            Grow_NeedsLock();
+        }
     }
 
     private CloseReason? WhyClose_NeedsLock(PhysicalConnection connection, long now) =>

@@ -44,15 +44,13 @@ internal sealed partial class ConnectionPool
     {
         if (_draining) return;
 
-        // What is being opened or pinged will serve somebody; the connections in use are not counted on.
-        int missing = _pending.Count - _opening - _validating;
-        while (missing > 0 && _idle.Count > 0)
+        // An open under way does not spare a ping: it may stay unanswered while what is open works.
+        while (_pending.Count > _validating && _idle.Count > 0)
         {
             PhysicalConnection stale = _idle[^1];
             _idle.RemoveAt(_idle.Count - 1);
             _used++;
             _validating++;
-            missing--;
             Queue(static (pool, connection) => pool.ValidateAsync(connection), stale);
         }
 
@@ -64,6 +62,8 @@ internal sealed partial class ConnectionPool
             return;
         }
 
+        // What is being opened or pinged will serve somebody; the connections in use are not counted on.
+        int missing = _pending.Count - _opening - _validating;
         while (missing-- > 0 && _opening < _options.MaxOpening && Sessions_NeedsLock() < _permits)
             StartOpen_NeedsLock();
     }
@@ -106,7 +106,6 @@ internal sealed partial class ConnectionPool
             double lifetime = _options.MaxLifetime.TotalSeconds * (1 - 0.1 * Random.Shared.NextDouble());
             connection.RetireAt = _clock.GetTimestamp() + Ticks(TimeSpan.FromSeconds(lifetime));
             _open.Add(connection);
-            if (recovered) Grow_NeedsLock();
         }
 
         Telemetry.OnOpened(took);
@@ -172,32 +171,31 @@ internal sealed partial class ConnectionPool
 
     private void SetFault(Fault fault)
     {
-        List<PendingRent> refused = [];
-        RentRefusal? refusal = null;
         bool isNews;
         lock (_gate)
         {
             isNews = _fault?.Problem != fault.Problem;
             _fault = fault;
-            if (IsDown_NeedsLock())
-            {
-                // The pending hear at once why, rather than each at the end of its wait.
-                refusal = Refuse_NeedsLock(RefusalReason.Unavailable);
-                while (_pending.Dequeue() is { } rent)
-                {
-                    _rejected++;
-                    Wheel.Remove(rent);
-                    refused.Add(rent);
-                }
-            }
         }
 
         if (isNews) LogOpenFailed(_options.Name, fault.Problem);
-        foreach (PendingRent rent in refused)
+        RefusePendingIfDown();
+    }
+
+    /// <summary>The pending hear at once that nothing will come, and why, rather than each at the end of its wait.</summary>
+    private void RefusePendingIfDown()
+    {
+        List<PendingRent> refused;
+        RentRefusal refusal;
+        lock (_gate)
         {
-            Telemetry.OnRejected(RefusalReason.Unavailable);
-            rent.Complete(new RentOutcome(refusal!));
+            if (!IsDown_NeedsLock()) return;
+
+            refusal = Refuse_NeedsLock(RefusalReason.Unavailable);
+            refused = DequeueAll_NeedsLock(RefusalReason.Unavailable);
         }
+
+        foreach (PendingRent rent in refused) rent.Complete(new RentOutcome(refusal));
     }
 
     private async Task ValidateAsync(PhysicalConnection connection)

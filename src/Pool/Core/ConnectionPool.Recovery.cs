@@ -1,3 +1,5 @@
+using System.Data.Common;
+
 namespace UPool.Core;
 
 /// <content>Taking a connection from its renter, and making it clean behind everybody's back.</content>
@@ -87,7 +89,7 @@ internal sealed partial class ConnectionPool
     {
         Operation operation = connection.Operation;
         bool inFlight = operation.IsInFlight;
-        if (!inFlight && connection.Reader is { } reader) connection.SkipRows(reader);
+        if (!inFlight) await SkipWhatIsLeftAsync(connection).ConfigureAwait(false);
         Task lingering = connection.Lingering ?? Task.CompletedTask;
         if (!inFlight && await EndsWithinAsync(lingering, UnreadRowsGrace).ConfigureAwait(false)) return true;
 
@@ -99,17 +101,26 @@ internal sealed partial class ConnectionPool
         // The driver's own hard timeout of the command ends it when the server does not answer; the kill is waited for
         // only by a connection that is still worth having.
         await operation.WhenSettled().ConfigureAwait(false);
-        if (connection.Reader is { } severed && !connection.IsBroken)
-        {
-            connection.SkipRows(severed);
-            lingering = connection.Lingering!;
-        }
-
-        await lingering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (inFlight) await SkipWhatIsLeftAsync(connection).ConfigureAwait(false);
+        await (connection.Lingering ?? lingering).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (connection.IsBroken) return false;
 
         await kill.ConfigureAwait(false);
         return true;
+    }
+
+    /// <summary>
+    /// Begins to skip the rows of a reader that nobody will read: one left open, or one that a severed operation brought
+    /// after all. A transaction it brought is rolled back with the rest.
+    /// </summary>
+    private static async Task SkipWhatIsLeftAsync(PhysicalConnection connection)
+    {
+        if (connection.InFlight is Task<DbTransaction> { IsCompletedSuccessfully: true } begun)
+            connection.Transaction = await begun.ConfigureAwait(false);
+        if (connection.InFlight is Task<DbDataReader> { IsCompletedSuccessfully: true } opened)
+            connection.Reader = await opened.ConfigureAwait(false);
+        connection.InFlight = null;
+        if (connection.Reader is { } reader && !connection.IsBroken) connection.SkipRows(reader);
     }
 
     private static async Task CleanAsync(PhysicalConnection connection)

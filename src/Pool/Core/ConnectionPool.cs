@@ -29,6 +29,7 @@ internal sealed partial class ConnectionPool
     private readonly DurationWindow _wait = new();
     private readonly DurationWindow _use = new();
     private PendingQueue _pending;
+    private ServicePace _pace;
     private int _permits;
     private int _opening;
     private int _validating;
@@ -59,6 +60,7 @@ internal sealed partial class ConnectionPool
         }
 
         Telemetry = new PoolTelemetry(this, options);
+        connector.ProblemFound += RefusePendingIfDown;
     }
 
     public PoolOptions Options => _options;
@@ -135,6 +137,7 @@ internal sealed partial class ConnectionPool
             // With nothing open and the last open failed, waiting would only make the answer late.
             if (IsDown_NeedsLock()) return Rejected_NeedsLock(RefusalReason.Unavailable);
             if (_pending.Count >= _options.MaxPending) return Rejected_NeedsLock(RefusalReason.QueueFull);
+            if (IsPredictedLate_NeedsLock(due - now)) return Rejected_NeedsLock(RefusalReason.PredictedLate);
 
             pending = new PendingRent(this, now, due) { RentedBy = rentedBy };
             _pending.Enqueue(pending);
@@ -157,9 +160,12 @@ internal sealed partial class ConnectionPool
         lock (_gate)
         {
             long now = _clock.GetTimestamp();
+            if (connection.RentedAt != 0) _pace.Add(now - connection.RentedAt);
+            connection.RentedAt = 0;
             if (WhyClose_NeedsLock(connection, now) is { } reason)
             {
                 BeginClose_NeedsLock(connection, reason);
+                Grow_NeedsLock();
                 return;
             }
 
@@ -174,6 +180,9 @@ internal sealed partial class ConnectionPool
             {
                 rentId = BeginRent_NeedsLock(connection, served.StartedAt, now, served.RentedBy);
             }
+
+            // This may have been an open or a ping that is done: there is room for the next one.
+            if (_pending.Count > 0) Grow_NeedsLock();
         }
 
         served?.Complete(new RentOutcome(connection, rentId));
@@ -255,6 +264,14 @@ internal sealed partial class ConnectionPool
     private PoolCounts Counts_NeedsLock() =>
         new(_permits, _used, _idle.Count, _opening, _closing, _pending.Count);
 
+    /// <summary>
+    /// Whether a rent that joined the queue now would, by the measured pace, still be in it at its deadline. Refused now
+    /// it costs nothing; served late it would waste a connection on a caller that has given up. With nobody waiting it
+    /// joins in any case: somebody has to measure the pace again after a stall.
+    /// </summary>
+    private bool IsPredictedLate_NeedsLock(long patience) =>
+        _pending.Count > 0 && _pace.PredictWait(_pending.Count, _open.Count + _opening) > patience;
+
     private int Sessions_NeedsLock() => _open.Count + _opening + _closing;
 
     /// <summary>
@@ -317,6 +334,21 @@ internal sealed partial class ConnectionPool
         }
 
         return null;
+    }
+
+    /// <summary>Empties the queue of rents that will be refused for one and the same reason.</summary>
+    private List<PendingRent> DequeueAll_NeedsLock(RefusalReason reason)
+    {
+        List<PendingRent> rents = [];
+        while (_pending.Dequeue() is { } rent)
+        {
+            _rejected++;
+            Telemetry.OnRejected(reason);
+            Wheel.Remove(rent);
+            rents.Add(rent);
+        }
+
+        return rents;
     }
 
     private RefusalReason WhyTimedOut_NeedsLock() =>

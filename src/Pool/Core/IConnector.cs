@@ -17,6 +17,9 @@ internal interface IConnector : IAsyncDisposable
     /// </summary>
     string? Problem { get; }
 
+    /// <summary><see cref="Problem"/> has come up or changed.</summary>
+    event Action? ProblemFound;
+
     /// <summary>
     /// Opens a session. Takes no token and no bound: an open that was sent counts on the server until the server
     /// has answered it, so the pool waits for the answer behind everybody's back (INV-1).

@@ -23,6 +23,12 @@ internal abstract class PhysicalConnection
     /// <summary>The current rent's number; 0 when nobody holds it.</summary>
     public long RentId => Volatile.Read(ref _rentId);
 
+    /// <summary>
+    /// The driver's task of the operation in flight. When it is severed and yet succeeds, what it brings (a reader, a
+    /// transaction) belongs to nobody, and the recovery has to end it.
+    /// </summary>
+    public Task? InFlight { get; set; }
+
     /// <summary>The transaction the renter began and has not ended; null when there is none.</summary>
     public DbTransaction? Transaction { get; set; }
 
@@ -50,7 +56,7 @@ internal abstract class PhysicalConnection
     /// <summary>When it became idle; a timestamp of the pool's clock.</summary>
     public long IdleSince { get; set; }
 
-    /// <summary>When it was rented; a timestamp of the pool's clock.</summary>
+    /// <summary>When it was rented; a timestamp of the pool's clock. 0 once it is back.</summary>
     public long RentedAt { get; set; }
 
     /// <summary>Where it was rented, when the pool was asked to remember; for the report of a rent held too long.</summary>

@@ -56,6 +56,9 @@ internal sealed partial class KillLane : IAsyncDisposable
     /// <summary>Why the server cannot be asked, in one plain line; null when it can, or nobody tried.</summary>
     public string? Problem => _problem;
 
+    /// <summary><see cref="Problem"/> has come up or changed. Raised on the lane: a handler must not block.</summary>
+    public event Action? ProblemFound;
+
     /// <summary>Ends the statement a session executes. Completes when the server has answered.</summary>
     public Task KillStatementAsync(ServerSession session) => AskAsync(session, untilGone: false);
 
@@ -210,8 +213,11 @@ internal sealed partial class KillLane : IAsyncDisposable
     private void Note(Exception exception)
     {
         string problem = MySqlErrors.Explain(exception, _target);
-        if (problem != _problem) LogCannotAsk(problem);
+        if (problem == _problem) return;
+
         _problem = problem;
+        LogCannotAsk(problem);
+        ProblemFound?.Invoke();
     }
 
     private static async Task CloseAsync(MySqlConnection connection)

@@ -30,6 +30,12 @@ internal sealed class MySqlServerConnector : IConnector
 
     public string? Problem => _killLane.Problem;
 
+    public event Action? ProblemFound
+    {
+        add => _killLane.ProblemFound += value;
+        remove => _killLane.ProblemFound -= value;
+    }
+
     public async Task<PhysicalConnection> OpenAsync()
     {
         MySqlConnection inner = _dataSource.CreateConnection();

@@ -30,6 +30,12 @@ internal sealed class SqliteConnector(string path) : IConnector
 
     public string? Problem => null;
 
+    public event Action? ProblemFound
+    {
+        add { }
+        remove { }
+    }
+
     public async Task<PhysicalConnection> OpenAsync()
     {
         var connection = new SqlitePhysicalConnection(new SqliteConnection(_connectionString));

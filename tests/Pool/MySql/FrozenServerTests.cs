@@ -13,6 +13,7 @@ namespace UPool.Tests.MySql;
 /// The real server is stopped with SIGSTOP at each moment of a connection's life. Every caller must be let go by its
 /// deadline (INV-6), and after SIGCONT the pool must be whole (INV-7) with no session too many (INV-1).
 /// </summary>
+[Collection(nameof(Alone))]
 public sealed class FrozenServerTests : IAsyncLifetime
 {
     private const int MaxConnections = 4;
@@ -200,6 +201,7 @@ public sealed class FrozenServerTests : IAsyncLifetime
     private async Task CallersEndInTimeAsync(int count, Func<PooledConnection, Task> work)
     {
         double slowest = 0;
+        await using var lateness = new TimerLateness();
         await Task.WhenAll(Enumerable.Range(0, count).Select(async _ =>
         {
             long startedAt = Stopwatch.GetTimestamp();
@@ -219,8 +221,12 @@ public sealed class FrozenServerTests : IAsyncLifetime
                 lock (_fixture) slowest = Math.Max(slowest, past);
             }
         }));
-        TestContext.Current.TestOutputHelper?.WriteLine($"slowest caller past its deadline: {slowest:0.0} ms");
-        Assert.True(slowest <= 50, $"a caller ended {slowest:0.0} ms past its deadline: {_pool.Snapshot()}");
+        double machine = lateness.WorstMilliseconds;
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"slowest caller past its deadline: {slowest:0.0} ms (a bare timer: {machine:0.0} ms late)");
+        Assert.True(
+            slowest <= 50 + machine,
+            $"a caller ended {slowest:0.0} ms past its deadline, a bare timer {machine:0.0} ms: {_pool.Snapshot()}");
     }
 
     /// <summary>After the thaw: full capacity, no statement left behind, no session too many.</summary>

@@ -71,6 +71,69 @@ public sealed class LateKillTests : IAsyncLifetime
         Assert.InRange(severed, Rounds / 20, Rounds);
     }
 
+    [Fact]
+    public async Task Cancel_AsTheReaderOpens_ConnectionComesBackClean()
+    {
+        PooledDataSource pool = _fixture.CreatePool(o =>
+        {
+            o.MaxConnections = 1;
+            o.RentTimeout = TimeSpan.FromSeconds(10);
+        });
+        var random = new Random(1);
+        int severed = 0;
+        for (int round = 0; round < 500; round++)
+        {
+            using var leaves = new CancellationTokenSource();
+            await using PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow();
+            await using DbCommand command = connection.CreateCommand();
+            command.CommandText = "SELECT seq, REPEAT('x', 100) FROM seq_1_to_2000";
+            Task<DbDataReader> opening = command.ExecuteReaderAsync(leaves.Token);
+            await SpinAsync(TimeSpan.FromMicroseconds(random.Next(400)));
+            leaves.Cancel();
+            try
+            {
+                await using DbDataReader reader = await opening;
+                while (await reader.ReadAsync(CancellationToken.None)) Assert.NotEqual(0, reader.GetInt64(0));
+            }
+            catch (OperationCanceledException)
+            {
+                severed++;
+            }
+        }
+
+        await UntilAsync(pool, s => s.Idle == 1);
+        TestContext.Current.TestOutputHelper?.WriteLine($"severed {severed}, opened {pool.Snapshot().Opened}");
+        Assert.InRange(severed, 10, 500);
+        Assert.True(pool.Snapshot().Opened == 1, _fixture.Log);
+    }
+
+    [Fact]
+    public async Task Cancel_AsATransactionBegins_NextRenterCanBeginItsOwn()
+    {
+        PooledDataSource pool = _fixture.CreatePool(o =>
+        {
+            o.MaxConnections = 1;
+            o.RentTimeout = TimeSpan.FromSeconds(10);
+        });
+        for (int round = 0; round < 200; round++)
+        {
+            using var leaves = new CancellationTokenSource();
+            await using PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow();
+            Task begin = connection.BeginTransactionAsync(leaves.Token).AsTask();
+            leaves.Cancel();
+            try
+            {
+                await begin;
+            }
+            catch (OperationCanceledException)
+            {
+            }
+        }
+
+        await UntilAsync(pool, s => s.Idle == 1);
+        Assert.Equal(1, pool.Snapshot().Opened);
+    }
+
     private static async Task SpinAsync(TimeSpan time)
     {
         long startedAt = Stopwatch.GetTimestamp();

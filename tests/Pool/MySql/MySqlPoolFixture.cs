@@ -12,19 +12,23 @@ public sealed class MySqlPoolFixture : IAsyncDisposable
 {
     private readonly string _connectionString;
     private readonly List<PooledDataSource> _pools = [];
+    private readonly RecordingLog _log = new();
     private ControlConnections? _control;
 
     public MySqlPoolFixture(string connectionString) => _connectionString = connectionString;
 
     public string ConnectionString => _connectionString;
 
-    public ControlConnections Control => _control ??= new ControlConnections(_connectionString);
+    /// <summary>What was logged at Information and above, for the message of a failure.</summary>
+    public string Log => _log.ToString();
+
+    public ControlConnections Control => _control ??= new ControlConnections(_connectionString, _log);
 
     public PooledDataSource CreatePool(Action<PoolOptions>? configure = null)
     {
         var options = new PoolOptions { Name = "test" };
         configure?.Invoke(options);
-        PooledDataSource pool = MySqlPool.Create(_connectionString, options, Control);
+        PooledDataSource pool = MySqlPool.Create(_connectionString, options, Control, _log);
         _pools.Add(pool);
         return pool;
     }

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Builds uPool and runs it: one process, or a whole cluster on this machine.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/lib.sh"
+
+usage() {
+    cat <<'TEXT'
+Usage: ./run.sh                 one process: HTTP, a worker (silo) and its pool, on http://127.0.0.1:5000
+       ./run.sh cluster [N]     N silos (3) and an HTTP front over a private MariaDB, all on this machine
+
+Without a connection string ./run.sh serves from an embedded SQLite file with a few users in it. To serve from MySQL or
+MariaDB:
+
+  ConnectionStrings__UPool='Server=…;User ID=…;Password=…;Database=…' ./run.sh
+
+ASPNETCORE_URLS     where to listen (http://127.0.0.1:5000)
+DOTNET_ENVIRONMENT  Development without a connection string, Production with one, unless it is set
+
+The cluster keeps its data and its logs in .upool/cluster/. Ctrl-C stops everything.
+TEXT
+}
+
+readonly DEFAULT_URL=http://127.0.0.1:5000
+readonly DEFAULT_SILOS=3
+# Each silo is a process of some 150 MB; this is for looking at a cluster, not for running one.
+readonly MAX_SILOS=16
+
+run_single() {
+    need_dotnet
+    say "Building…"
+    build "$UPOOL_ROOT/src/Api" || die 1 "the build failed"
+
+    local environment=Production what="the database of ConnectionStrings__UPool"
+    if [[ -z ${ConnectionStrings__UPool:-} ]]; then
+        environment=Development
+        what="an embedded SQLite file"
+    fi
+    environment=${ASPNETCORE_ENVIRONMENT:-${DOTNET_ENVIRONMENT:-$environment}}
+    export ASPNETCORE_ENVIRONMENT=$environment DOTNET_ENVIRONMENT=${DOTNET_ENVIRONMENT:-$environment}
+    export ASPNETCORE_URLS=${ASPNETCORE_URLS:-$DEFAULT_URL}
+
+    say "uPool on $ASPNETCORE_URLS from $what ($environment). Ctrl-C stops it."
+    say "  curl -s ${ASPNETCORE_URLS%%;*}/user/list"
+    # The folder of appsettings.json, as with 'dotnet run'. exec: signals reach the program itself.
+    cd "$UPOOL_ROOT/src/Api"
+    exec dotnet "$(program_dll Api)"
+}
+
+case ${1:-} in
+    "") run_single ;;
+    -h | --help) usage ;;
+    cluster)
+        (($# <= 2)) || die 2 "too many arguments (see ./run.sh --help)"
+        count=${2:-$DEFAULT_SILOS}
+        if ! [[ $count =~ ^[1-9][0-9]?$ ]] || ((count > MAX_SILOS)); then
+            die 2 "the number of silos must be 1 to $MAX_SILOS, not '$count'"
+        fi
+        # shellcheck source=scripts/cluster.sh
+        source "$UPOOL_ROOT/scripts/cluster.sh"
+        run_cluster "$count" "${ASPNETCORE_URLS:-$DEFAULT_URL}"
+        ;;
+    *) die 2 "unknown argument '$1' (see ./run.sh --help)" ;;
+esac

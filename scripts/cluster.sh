@@ -1,0 +1,265 @@
+# shellcheck shell=bash
+# ./run.sh cluster: a private MariaDB, N silos and an HTTP front as processes of their own. Sourced by run.sh.
+
+readonly CLUSTER_DIR=$UPOOL_ROOT/.upool/cluster
+readonly CLUSTER_DATABASE=upool
+
+# Bounds in seconds. The last one is above the 30 s that a .NET host gives itself to stop.
+readonly DATABASE_START_TIMEOUT=60
+readonly READY_TIMEOUT=120
+readonly STOP_TIMEOUT=40
+
+# Parts in the order of their start, by name; the database is the first.
+parts=()
+declare -A part_pid part_url
+
+# run_cluster <silos> <urls of the front>
+run_cluster() {
+    local silos=$1 urls=$2 front_port number
+    front_port=$(port_of "$urls")
+    mkdir -p "$CLUSTER_DIR/logs"
+    chmod 700 "$CLUSTER_DIR"
+    exec 9>"$CLUSTER_DIR/lock"
+    flock -n 9 || die 1 "another './run.sh cluster' of this folder is running"
+    ! port_answers "$front_port" || die 1 "port $front_port is in use; set ASPNETCORE_URLS to another"
+    need_dotnet
+    find_program setpriv >/dev/null || die 1 "setpriv is missing: apt-get install util-linux"
+    ensure_mariadb
+    say "Building…"
+    # One after the other: they share projects, and two builds at once would write the same files. Without the lock's
+    # descriptor, which the compiler's server would keep long after this script.
+    build "$UPOOL_ROOT/src/Silo" 9>&- || die 1 "the build failed"
+    build "$UPOOL_ROOT/src/Api" 9>&- || die 1 "the build failed"
+
+    trap stop_cluster EXIT
+    trap 'say ""; exit 130' INT
+    trap 'exit 143' TERM HUP
+
+    start_database
+    export_settings
+    say "Applying the schema…"
+    part_run migrate Silo --migrate
+    seed_users
+
+    for ((number = 1; number <= silos; number++)); do
+        start_silo "silo-$number"
+    done
+    for ((number = 1; number <= silos; number++)); do
+        wait_ready "silo-$number"
+    done
+    start_front "$urls" "$front_port"
+    wait_ready api
+
+    print_cluster
+    watch_cluster
+}
+
+# start_part <name> <where> <folder> <command…>: in a session of its own, so that Ctrl-C reaches this script alone, which
+# stops the parts in their order; and with the kernel to end it should this script be killed.
+start_part() {
+    local name=$1 url=$2 folder=$3
+    shift 3
+    setsid setpriv --pdeathsig TERM env --chdir="$folder" "$@" >"$CLUSTER_DIR/logs/$name.log" 2>&1 </dev/null 9>&- &
+    parts+=("$name")
+    part_pid[$name]=$!
+    part_url[$name]=$url
+}
+
+# part_run <name> <project> <argument…>: runs a program to its end; dies with its output when it fails.
+part_run() {
+    local name=$1 project=$2 log=$CLUSTER_DIR/logs/$1.log
+    shift 2
+    (cd "$UPOOL_ROOT/src/$project" && exec dotnet "$(program_dll "$project")" "$@" >"$log" 2>&1 </dev/null 9>&-) || {
+        tail -n 30 "$log" >&2
+        die 1 "'$project $*' failed; its log: $log"
+    }
+}
+
+start_database() {
+    local data=$CLUSTER_DIR/data user install port waited
+    user=$(id -un)
+    install=$(find_program mariadb-install-db)
+    database_password
+    if [[ ! -d $data/mysql ]]; then
+        say "Creating a private MariaDB in $data…"
+        rm -rf "$data"
+        "$install" --no-defaults --datadir="$data" --user="$user" --auth-root-authentication-method=normal \
+            --skip-test-db >"$CLUSTER_DIR/logs/install.log" 2>&1 ||
+            die 1 "mariadb-install-db failed; its log: $CLUSTER_DIR/logs/install.log"
+    fi
+
+    (umask 077 && cat >"$CLUSTER_DIR/init.sql" <<SQL
+CREATE DATABASE IF NOT EXISTS $CLUSTER_DATABASE CHARACTER SET utf8mb4;
+DROP USER IF EXISTS 'root'@'127.0.0.1', 'root'@'::1';
+CREATE USER IF NOT EXISTS 'upool'@'%' IDENTIFIED BY '$password';
+ALTER USER 'upool'@'%' IDENTIFIED BY '$password';
+GRANT ALL ON $CLUSTER_DATABASE.* TO 'upool'@'%';
+GRANT PROCESS, CONNECTION ADMIN ON *.* TO 'upool'@'%';
+SQL
+    )
+
+    port=$(free_port)
+    # Relative to the data folder, because a socket's path has room for 108 bytes.
+    start_part mariadb "127.0.0.1:$port" "$data" "$(find_program mariadbd)" --no-defaults --user="$user" --datadir="$data" \
+        --socket=mariadb.sock --pid-file=mariadb.pid --init-file="$CLUSTER_DIR/init.sql" --port="$port" \
+        --skip-networking=0 --bind-address=127.0.0.1 --skip-name-resolve --innodb-buffer-pool-size=64M \
+        --performance-schema=0 --character-set-server=utf8mb4
+    database_port=$port
+    for ((waited = 0; waited < DATABASE_START_TIMEOUT * 10; waited++)); do
+        if grep -q 'ready for connections' "$CLUSTER_DIR/logs/mariadb.log"; then
+            return
+        fi
+        check_alive mariadb
+        sleep 0.1
+    done
+    die 1 "MariaDB did not start within $DATABASE_START_TIMEOUT s; its log: $CLUSTER_DIR/logs/mariadb.log"
+}
+
+# Sets password: made once, kept beside the data that knows it, readable for this user alone.
+database_password() {
+    local file=$CLUSTER_DIR/password
+    [[ -s $file ]] || (umask 077 && head -c 18 /dev/urandom | base64 | tr '+/' '-_' >"$file")
+    password=$(<"$file")
+}
+
+# What all .NET processes of the cluster share; by the environment, so that no secret stands in a process list.
+export_settings() {
+    unset ASPNETCORE_URLS
+    export DOTNET_ENVIRONMENT=${DOTNET_ENVIRONMENT:-Production}
+    export ASPNETCORE_ENVIRONMENT=${ASPNETCORE_ENVIRONMENT:-$DOTNET_ENVIRONMENT}
+    export ConnectionStrings__UPool="Server=127.0.0.1;Port=$database_port;User ID=upool;Password=$password;Database=$CLUSTER_DATABASE"
+    export UPool__Embedded=false
+    export UPool__Cluster__Mode=MySql
+    export UPool__Cluster__ClusterId=${UPool__Cluster__ClusterId:-local}
+    export UPool__Cluster__ServiceId=${UPool__Cluster__ServiceId:-upool}
+}
+
+# Users to look at, in a table that has none; nobody else ever writes rows of their own accord.
+seed_users() {
+    local client
+    client=$(find_program mariadb) || die 1 "the program 'mariadb' is missing: apt-get install mariadb-client"
+    MYSQL_PWD=$password "$client" --no-defaults --protocol=tcp --host=127.0.0.1 --port="$database_port" --user=upool \
+        --default-character-set=utf8mb4 "$CLUSTER_DATABASE" >"$CLUSTER_DIR/logs/seed.log" 2>&1 <<'SQL' ||
+INSERT INTO tb1 (name)
+SELECT name FROM (
+    SELECT 1 AS ordinal, 'Ada' AS name UNION ALL SELECT 2, 'Grace' UNION ALL SELECT 3, 'Edsger') AS seed
+WHERE NOT EXISTS (SELECT 1 FROM tb1)
+ORDER BY ordinal;
+SQL
+        die 1 "tb1 could not be filled; the log: $CLUSTER_DIR/logs/seed.log"
+}
+
+# start_silo <name>: its Orleans ports are found by itself; health and management answer on a port of their own.
+start_silo() {
+    local port
+    port=$(free_port)
+    UPool__Management__Port=$port start_part "$1" "http://127.0.0.1:$port" "$UPOOL_ROOT/src/Silo" \
+        dotnet "$(program_dll Silo)"
+}
+
+# start_front <urls> <port>
+start_front() {
+    ASPNETCORE_URLS=$1 UPool__Api__HostSilo=false start_part api "http://127.0.0.1:$2" "$UPOOL_ROOT/src/Api" \
+        dotnet "$(program_dll Api)"
+}
+
+# The port of the first of several urls.
+port_of() {
+    [[ ${1%%;*} =~ ^https?://[^/]+:([0-9]+)/?$ ]] || die 2 "ASPNETCORE_URLS must name a port, like $DEFAULT_URL"
+    printf '%s\n' "${BASH_REMATCH[1]}"
+}
+
+wait_ready() {
+    local name=$1 port=${part_url[$1]##*:} begun=$SECONDS status="none"
+    while ((SECONDS - begun < READY_TIMEOUT)); do
+        check_alive "$name"
+        status=$(http_status "$port" /health/ready)
+        [[ $status != 200 ]] || return 0
+        sleep 0.2
+    done
+    tail -n 30 "$CLUSTER_DIR/logs/$name.log" >&2
+    die 1 "$name was not ready within $READY_TIMEOUT s (last answer: ${status:-none}); its log: $CLUSTER_DIR/logs/$name.log"
+}
+
+check_alive() { kill -0 "${part_pid[$1]}" 2>/dev/null || report_death "$1"; }
+
+# report_death <name>: of a part that ended by itself; does not return.
+report_death() {
+    local status=0
+    wait "${part_pid[$1]}" || status=$?
+    tail -n 30 "$CLUSTER_DIR/logs/$1.log" >&2
+    die 1 "$1 (process ${part_pid[$1]}) ended with exit code $status; its log: $CLUSTER_DIR/logs/$1.log"
+}
+
+print_cluster() {
+    local name front=${part_url[api]}
+    say ""
+    printf '%-10s %8s  %s\n' part process where
+    for name in "${parts[@]}"; do
+        printf '%-10s %8d  %s\n' "$name" "${part_pid[$name]}" "${part_url[$name]}"
+    done
+    cat <<TEXT
+
+logs in ${CLUSTER_DIR#"$UPOOL_ROOT/"}/logs/
+
+  curl -s $front/
+  curl -s $front/user/list
+  curl -s -X POST $front/user -H 'Content-Type: application/json' -d '{"name":"Alan"}'
+  curl -s $front/health/ready
+
+Ctrl-C stops everything.
+TEXT
+}
+
+# Waits until any part ends, which none should.
+watch_cluster() {
+    local ended="" name
+    wait -n -p ended "${part_pid[@]}" || true
+    for name in "${parts[@]}"; do
+        [[ ${part_pid[$name]} != "$ended" ]] || report_death "$name"
+    done
+}
+
+# The front first, then the silos together, the database last: nobody loses what it still needs.
+stop_cluster() {
+    local status=$? name
+    trap - EXIT
+    # From here on a second Ctrl-C does not wait.
+    trap 'kill_parts; exit 130' INT TERM HUP
+    ((${#parts[@]} == 0)) || say "Stopping…"
+    local -a silos=()
+    for name in "${parts[@]}"; do
+        [[ $name != silo-* ]] || silos+=("$name")
+    done
+    stop_parts api
+    stop_parts "${silos[@]}"
+    stop_parts mariadb
+    exit "$status"
+}
+
+# stop_parts <name…>: SIGTERM to each, SIGKILL to those that are still there after the bound.
+stop_parts() {
+    local name begun=$SECONDS
+    local -a running=()
+    for name in "$@"; do
+        [[ -n ${part_pid[$name]:-} ]] && kill -TERM "${part_pid[$name]}" 2>/dev/null && running+=("$name")
+    done
+    for name in "${running[@]}"; do
+        while kill -0 "${part_pid[$name]}" 2>/dev/null; do
+            if ((SECONDS - begun >= STOP_TIMEOUT)); then
+                say "$name did not stop within $STOP_TIMEOUT s and is killed; its log: $CLUSTER_DIR/logs/$name.log"
+                # With the wait, bash does not report the kill a second time.
+                { kill -KILL "${part_pid[$name]}" && wait "${part_pid[$name]}"; } 2>/dev/null || true
+                break
+            fi
+            sleep 0.1
+        done
+    done
+}
+
+kill_parts() {
+    local name
+    for name in "${parts[@]}"; do
+        kill -KILL "${part_pid[$name]}" 2>/dev/null || true
+    done
+}

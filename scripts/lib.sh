@@ -1,0 +1,112 @@
+# shellcheck shell=bash
+# What ./run.sh, ./test.sh and .ci/run share. Sourced, never run.
+
+# The parent's folder of this file: the repository.
+UPOOL_ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+readonly UPOOL_ROOT
+
+export DOTNET_NOLOGO=true DOTNET_CLI_TELEMETRY_OPTOUT=true
+
+say() { printf '%s\n' "$*"; }
+
+# die <exit code> <message…>
+die() {
+    local code=$1
+    shift
+    printf '%s: %s\n' "$(basename -- "$0")" "$*" >&2
+    exit "$code"
+}
+
+need_dotnet() {
+    command -v dotnet >/dev/null ||
+        die 1 "the .NET 10 SDK is missing. See https://dotnet.microsoft.com/download/dotnet/10.0"
+    # In the repository global.json decides; without a fitting SDK this fails and says which one is wanted.
+    (cd "$UPOOL_ROOT" && dotnet --version >/dev/null) ||
+        die 1 "no installed .NET SDK fits global.json. See https://dotnet.microsoft.com/download/dotnet/10.0"
+}
+
+# Prints the path of a program in PATH or in the folders that an ordinary user's PATH leaves out; fails without one.
+find_program() {
+    PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" command -v "$1"
+}
+
+# Installs Debian's MariaDB when there is none. The package's own service is neither started nor enabled: what runs
+# afterwards on this machine is what ran before.
+ensure_mariadb() {
+    find_program mariadbd >/dev/null && find_program mariadb-install-db >/dev/null && return
+
+    local how="install it with: apt-get install --no-install-recommends mariadb-server"
+    command -v apt-get >/dev/null || die 1 "mariadbd is missing, and this is no Debian: install MariaDB 10.11 or later."
+    local -a root=()
+    if [[ $(id -u) != 0 ]]; then
+        sudo -n true 2>/dev/null || die 1 "mariadbd is missing, and there is no root here (nor sudo without a password): $how"
+        root=(sudo -n)
+    fi
+
+    say "Installing Debian's mariadb-server (its service stays off)…"
+    local log
+    log=$(mktemp)
+    if ! install_mariadb_package "${root[@]}" >"$log" 2>&1; then
+        tail -n 30 "$log" >&2
+        rm -f "$log"
+        die 1 "the installation failed; $how"
+    fi
+    rm -f "$log"
+    find_program mariadbd >/dev/null || die 1 "mariadbd is still missing after the installation; $how"
+}
+
+# install_mariadb_package [sudo…]. In a subshell, so that its trap also cleans up after Ctrl-C.
+install_mariadb_package() (
+    # invoke-rc.d asks this file whether it may start a service; 101 says no. One that is there is somebody's decision.
+    policy=/usr/sbin/policy-rc.d
+    if [[ ! -e $policy ]]; then
+        trap '"$@" rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | "$@" tee "$policy" >/dev/null
+        "$@" chmod 755 "$policy"
+    fi
+
+    "$@" apt-get -q -o DPkg::Lock::Timeout=300 update || true
+    "$@" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+        install --no-install-recommends mariadb-server || exit
+    # The package enables its service for the next boot.
+    [[ ! -d /run/systemd/system ]] || "$@" systemctl disable mariadb.service || true
+)
+
+# Prints a loopback port on which nobody listens; below the range from which outgoing connections take theirs.
+free_port() {
+    local port attempt
+    for ((attempt = 0; attempt < 100; attempt++)); do
+        port=$((15000 + RANDOM % 14900))
+        port_answers "$port" || { printf '%s\n' "$port"; return; }
+    done
+    die 1 "no free port between 15000 and 29900"
+}
+
+port_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# Prints the status of GET http://127.0.0.1:<port><path>, or nothing when there is no answer. (curl may be missing.)
+http_status() {
+    local answer=""
+    # shellcheck disable=SC2016  # The inner shell expands these.
+    answer=$(timeout 5 bash -c '
+        exec 3<>"/dev/tcp/127.0.0.1/$1" &&
+        printf "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\nConnection: close\r\n\r\n" "$2" "$1" >&3 &&
+        head -n 1 <&3' _ "$1" "$2" 2>/dev/null) || return 0
+    [[ $answer =~ ^HTTP/[0-9.]+\ ([0-9]{3}) ]] && printf '%s\n' "${BASH_REMATCH[1]}"
+    return 0
+}
+
+# build <project or solution> [option…]; prints nothing when all is well.
+build() {
+    local log
+    log=$(mktemp)
+    if ! dotnet build "$@" --configuration Release --nologo --verbosity quiet >"$log" 2>&1; then
+        sort -u "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
+    rm -f "$log"
+}
+
+# Where a program's Release build lies: program_dll Api
+program_dll() { printf '%s/src/%s/bin/Release/net10.0/UPool.%s.dll\n' "$UPOOL_ROOT" "$1" "$1"; }

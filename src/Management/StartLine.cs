@@ -1,0 +1,42 @@
+using System.Reflection;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using UPool.Cluster.Hosting;
+
+namespace UPool.Management;
+
+/// <summary>Says once, when everything has started, what this process serves and where.</summary>
+internal sealed partial class StartLine(
+    IServer server,
+    IHostEnvironment environment,
+    IOptions<UPoolClusterOptions> cluster,
+    ILogger<StartLine> logger,
+    PooledDataSource? pool = null) : IHostedLifecycleService
+{
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartedAsync(CancellationToken cancellationToken)
+    {
+        string version = typeof(StartLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
+            .InformationalVersion.Split('+')[0];
+        string addresses = string.Join(", ", server.Features.Get<IServerAddressesFeature>()?.Addresses ?? []);
+        string place = cluster.Value.ClusterId is { } id ? $"cluster '{id}'" : "no cluster";
+        string role = pool is null ? $"a client of {place}" : $"a silo of {place}, database {pool.Target}";
+        LogStarted(version, addresses, role, environment.EnvironmentName);
+        return Task.CompletedTask;
+    }
+
+    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    [LoggerMessage(10, LogLevel.Information, "uPool {Version} serves {Addresses}: {Role} ({Environment})")]
+    private partial void LogStarted(string version, string addresses, string role, string environment);
+}

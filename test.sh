@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# Builds everything and runs every test. The last line is "N passed, N failed".
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/lib.sh"
+cd "$UPOOL_ROOT"
+
+usage() {
+    cat <<'TEXT'
+Usage: ./test.sh [project…] [option…]
+
+  project             a folder of tests/ (Pool) or a project's name (UPool.Tests); all of them when none is given
+  --filter <text>     only tests whose full name contains the text
+  --filter-<what> <x> passed on to the test programs: class, method, namespace, trait, query (and their not- forms)
+  --no-build          runs what was built last
+
+Tests that need a database use the server of UPOOL_TEST_MYSQL (a connection string of an account that may create
+databases), or start private ones; Debian's mariadb-server is installed when there is none.
+UPOOL_TEST_TIMEOUT  seconds for one project before it counts as hung (600)
+TEXT
+}
+
+projects=()
+filters=()
+build=true
+while (($# > 0)); do
+    case $1 in
+        -h | --help) usage; exit 0 ;;
+        --no-build) build=false ;;
+        --filter)
+            (($# > 1)) || die 2 "--filter needs a text"
+            filters+=(--filter-method "*$2*")
+            shift
+            ;;
+        --filter-*)
+            (($# > 1)) || die 2 "$1 needs a value"
+            filters+=("$1" "$2")
+            shift
+            ;;
+        -*) die 2 "unknown option '$1' (see ./test.sh --help)" ;;
+        *) projects+=("$1") ;;
+    esac
+    shift
+done
+
+# Prints the project files to run, in the order of their folders.
+selected_projects() {
+    local file name wanted found
+    local -a all=(tests/*/*.Tests.csproj)
+    if ((${#projects[@]} == 0)); then
+        printf '%s\n' "${all[@]}"
+        return
+    fi
+
+    for wanted in "${projects[@]}"; do
+        found=false
+        for file in "${all[@]}"; do
+            name=$(basename -- "$file" .csproj)
+            if [[ $wanted == "$name" || tests/${wanted#tests/} == "$(dirname -- "$file")" ]]; then
+                printf '%s\n' "$file"
+                found=true
+            fi
+        done
+        [[ $found == true ]] || die 2 "no test project '$wanted'; there are: ${all[*]}"
+    done
+}
+
+# Prints a number of the summary that a test program prints last; nothing when it printed none.
+summary_of() { sed -n "s/^ *$2: \([0-9][0-9]*\)$/\1/p" "$1" | tail -n 1; }
+
+passed=0
+failed=0
+
+# run_project <project file>: one line when all is well, the program's output when not.
+run_project() {
+    local name program log status=0 begun=$EPOCHREALTIME ok bad skipped problem=""
+    name=$(basename -- "$1" .csproj)
+    program=$(dirname -- "$1")/bin/Release/net10.0/$name.dll
+    log=$logs/$name.log
+
+    # --foreground: Ctrl-C reaches the tests too.
+    timeout --foreground --kill-after=10 "${UPOOL_TEST_TIMEOUT:-600}" \
+        dotnet "$program" --progress off --ansi off "${filters[@]}" >"$log" 2>&1 </dev/null || status=$?
+
+    ok=$(summary_of "$log" succeeded)
+    bad=$(summary_of "$log" failed)
+    skipped=$(summary_of "$log" skipped)
+    if [[ -z $ok || -z $bad ]]; then
+        problem="ended without a result (exit code $status)"
+        ((status != 124 && status != 137)) || problem="did not end within ${UPOOL_TEST_TIMEOUT:-600} s"
+    elif ((${skipped:-0} > 0)); then
+        problem="skipped $skipped; no test may skip itself"
+    elif ((ok + bad == 0 && ${#filters[@]} == 0)); then
+        problem="ran no test"
+    elif ((bad == 0 && status != 0 && ok > 0)); then
+        problem="ended with exit code $status"
+    fi
+
+    # What went wrong beside the tests counts as one failure.
+    [[ -z $problem ]] || bad=$((${bad:-0} + 1))
+    passed=$((passed + ${ok:-0}))
+    failed=$((failed + bad))
+    if ((bad > 0)); then
+        sed 's/^/    /' "$log"
+    fi
+
+    printf '%-6s %-22s %4d passed, %d failed  %5.1f s  %s\n' \
+        "$( ((bad > 0)) && echo FAILED || echo ok)" "$name" "${ok:-0}" "$bad" \
+        "$(seconds_since "$begun")" "$problem"
+}
+
+# EPOCHREALTIME has microseconds; its point may be a comma in some locales.
+seconds_since() {
+    local now=$EPOCHREALTIME
+    local micros=$((${now/[.,]/} - ${1/[.,]/}))
+    printf '%d.%d\n' $((micros / 1000000)) $((micros / 100000 % 10))
+}
+
+need_dotnet
+list=$(selected_projects)
+[[ -n ${UPOOL_TEST_MYSQL:-} ]] || ensure_mariadb
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+if [[ $build == true ]]; then
+    begun=$EPOCHREALTIME
+    # A build that fails is one failure, so that the last line says so too.
+    build uPool.sln || { say "The build failed."; say "0 passed, 1 failed"; exit 1; }
+    say "built in $(seconds_since "$begun") s"
+fi
+
+# One project after the other: each runs its own tests side by side on all processors already, and those that measure
+# time or load the machine would disturb the others.
+while read -r project; do
+    run_project "$project"
+done <<<"$list"
+
+if ((passed + failed == 0)); then
+    say "No test matches."
+    failed=1
+fi
+
+say "$passed passed, $failed failed"
+((failed == 0))

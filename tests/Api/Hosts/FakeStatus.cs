@@ -1,0 +1,13 @@
+using UPool.Cluster.Hosting;
+
+namespace UPool.Api.Tests.Hosts;
+
+/// <summary>A process that stands where the test says.</summary>
+internal sealed class FakeStatus : ISiloStatus
+{
+    public bool IsStarted { get; set; } = true;
+
+    public bool IsStopping { get; set; }
+
+    public PoolHealth Health { get; set; } = new(true, null);
+}

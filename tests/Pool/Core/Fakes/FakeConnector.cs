@@ -1,0 +1,231 @@
+using System.Data.Common;
+using System.Threading.Channels;
+
+using UPool.Core;
+
+namespace UPool.Tests.Fakes;
+
+/// <summary>
+/// A driver and its server without any I/O. Each kind of call answers at once, is held until the test lets it finish,
+/// or fails. Counts sessions as a server does, and notes what no pool may do to a driver.
+/// </summary>
+internal sealed class FakeConnector : IConnector
+{
+    public const string Secret = "s3cret-passw0rd";
+
+    private readonly Lock _gate = new();
+    private readonly Rule[] _rules;
+    private readonly Channel<FakeCall>[] _arrived;
+    private readonly List<FakeCall> _held = [];
+    private readonly List<string> _violations = [];
+    private readonly List<string> _applied = [];
+    private readonly List<FakePhysicalConnection> _connections = [];
+    private readonly int[] _calls;
+    private int _sessions, _maxSessions;
+
+    public FakeConnector()
+    {
+        Step[] steps = Enum.GetValues<Step>();
+        _rules = new Rule[steps.Length];
+        _calls = new int[steps.Length];
+        _arrived = [.. steps.Select(_ => Channel.CreateUnbounded<FakeCall>())];
+    }
+
+    public event Action? ProblemFound;
+
+    public SqlDialect Dialect => SqlDialect.MySql;
+
+    public string Target => "Fake at nowhere:0/db";
+
+    public string? Problem { get; private set; }
+
+    /// <summary>Whether statements can be ended on the server.</summary>
+    public bool CanKill { get; set; } = true;
+
+    /// <summary>Rows in each result and results of each reader.</summary>
+    public int Rows { get; set; } = 2;
+
+    public int Results { get; set; } = 2;
+
+    public bool IsDisposed { get; private set; }
+
+    /// <summary>Called at the start of each open, the one moment at which a server gets one more session.</summary>
+    public Action? Opening { get; set; }
+
+    /// <summary>Called at the start of each statement.</summary>
+    public Action<FakeDbConnection, string>? Executing { get; set; }
+
+    /// <summary>Sessions as the server counts them: from the start of an open to the end of a close.</summary>
+    public int Sessions
+    {
+        get
+        {
+            lock (_gate) return _sessions;
+        }
+    }
+
+    public int MaxSessions
+    {
+        get
+        {
+            lock (_gate) return _maxSessions;
+        }
+    }
+
+    /// <summary>What a driver must never be asked to do and was.</summary>
+    public IReadOnlyList<string> Violations
+    {
+        get
+        {
+            lock (_gate) return [.. _violations];
+        }
+    }
+
+    /// <summary>The statements that are durable: executed in autocommit, or committed.</summary>
+    public IReadOnlyList<string> Applied
+    {
+        get
+        {
+            lock (_gate) return [.. _applied];
+        }
+    }
+
+    /// <summary>All connections that were ever opened, in order.</summary>
+    public IReadOnlyList<FakePhysicalConnection> Connections
+    {
+        get
+        {
+            lock (_gate) return [.. _connections];
+        }
+    }
+
+    /// <summary>How many calls of a kind have reached the server.</summary>
+    public int CallsOf(Step step)
+    {
+        lock (_gate) return _calls[(int)step];
+    }
+
+    /// <summary>Holds calls of these kinds from now on until the test answers them.</summary>
+    public void Hold(params Step[] steps) => Rules(steps, new Rule(IsHeld: true, null, 0));
+
+    /// <summary>Fails calls of a kind from now on.</summary>
+    public void Fail(Step step, DriverFailure kind = DriverFailure.Connection, int times = int.MaxValue) =>
+        Rules([step], new Rule(IsHeld: false, kind, times));
+
+    /// <summary>Answers these kinds at once from now on, and those that are held.</summary>
+    public void Answer(params Step[] steps)
+    {
+        Rules(steps, default);
+        List<FakeCall> held;
+        lock (_gate) held = [.. _held.Where(call => steps.Contains(call.Step))];
+        foreach (FakeCall call in held) Finish(call, null);
+    }
+
+    /// <summary>Holds every kind of call: a server that is frozen.</summary>
+    public void Freeze() => Hold(Enum.GetValues<Step>());
+
+    /// <summary>Answers everything, at once and from now on.</summary>
+    public void Heal() => Answer(Enum.GetValues<Step>());
+
+    /// <summary>The next call of a kind that is held; waits for it to arrive.</summary>
+    public ValueTask<FakeCall> HeldAsync(Step step) => _arrived[(int)step].Reader.ReadAsync();
+
+    /// <summary>Answers a held call.</summary>
+    public void Finish(FakeCall call, Exception? failure)
+    {
+        lock (_gate) _held.Remove(call);
+        if (failure is null) call.Succeed();
+        else call.Fail(failure);
+    }
+
+    public void SetProblem(string? problem)
+    {
+        Problem = problem;
+        if (problem is not null) ProblemFound?.Invoke();
+    }
+
+    public void Violate(string what)
+    {
+        lock (_gate) _violations.Add(what);
+    }
+
+    public void Apply(IEnumerable<string> statements)
+    {
+        lock (_gate) _applied.AddRange(statements);
+    }
+
+    /// <summary>A call reaches the server.</summary>
+    public void Arrive(FakeCall call)
+    {
+        Rule rule;
+        lock (_gate)
+        {
+            rule = _rules[(int)call.Step];
+            _calls[(int)call.Step]++;
+            if (rule.IsHeld) _held.Add(call);
+            else if (rule is { Failure: not null, Times: var times })
+                _rules[(int)call.Step] = times > 1 ? rule with { Times = times - 1 } : default;
+        }
+
+        if (rule.IsHeld) _arrived[(int)call.Step].Writer.TryWrite(call);
+        else if (rule.Failure is { } failure) call.Fail(new FakeDbException(failure, $"{call.Step} failed"));
+        else call.Succeed();
+    }
+
+    public async Task<PhysicalConnection> OpenAsync()
+    {
+        lock (_gate) _maxSessions = Math.Max(_maxSessions, ++_sessions);
+        Opening?.Invoke();
+        try
+        {
+            var call = new FakeCall(Step.Open, null);
+            Arrive(call);
+            await call.Task;
+        }
+        catch
+        {
+            EndSession();
+            throw;
+        }
+
+        lock (_gate)
+        {
+            var connection = new FakePhysicalConnection(this, _connections.Count + 1);
+            _connections.Add(connection);
+            return connection;
+        }
+    }
+
+    /// <summary>The server has dropped a session.</summary>
+    public void EndSession()
+    {
+        lock (_gate) _sessions--;
+    }
+
+    public DbCommand CreateCommand() => new FakeDbCommand();
+
+    public DbBatch CreateBatch() => new FakeDbBatch();
+
+    public DriverFailure Classify(Exception exception) =>
+        exception is FakeDbException fake ? fake.Kind : DriverFailure.None;
+
+    public string Explain(Exception exception) => exception is FakeDbException fake
+        ? $"{Target} failed with {fake.Kind}."
+        : $"{Target}: {exception.GetType().Name}.";
+
+    public ValueTask DisposeAsync()
+    {
+        IsDisposed = true;
+        return ValueTask.CompletedTask;
+    }
+
+    private void Rules(Step[] steps, Rule rule)
+    {
+        lock (_gate)
+        {
+            foreach (Step step in steps) _rules[(int)step] = rule;
+        }
+    }
+
+    private readonly record struct Rule(bool IsHeld, DriverFailure? Failure, int Times);
+}

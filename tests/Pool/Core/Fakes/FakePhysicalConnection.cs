@@ -1,0 +1,55 @@
+using System.Data.Common;
+
+using UPool.Core;
+
+namespace UPool.Tests.Fakes;
+
+/// <summary>One session with the fake server.</summary>
+internal sealed class FakePhysicalConnection(FakeConnector server, int id) : PhysicalConnection
+{
+    private int _closed;
+
+    public override DbConnection Inner => Fake;
+
+    public FakeDbConnection Fake { get; } = new(server, id);
+
+    public override bool CanKill => server.CanKill;
+
+    /// <summary>Who holds it, for tests that look for two owners.</summary>
+    public object? Owner { get; set; }
+
+    /// <summary>The session is lost; the next call finds out.</summary>
+    public void Die() => Fake.Die();
+
+    public override Task PingAsync() => Fake.CallAsync(Step.Ping);
+
+    public override async Task ResetAsync()
+    {
+        if (Fake.Reader is not null) throw new InvalidOperationException("There is an open reader on the connection.");
+
+        await Fake.CallAsync(Step.Reset);
+
+        // As the real one: the session is as new, the driver's note of a transaction is not touched.
+        Fake.ResetSession();
+    }
+
+    public override async Task KillStatementAsync()
+    {
+        var call = new FakeCall(Step.Kill, Fake);
+        server.Arrive(call);
+        await call.Task;
+        if (RentId != 0) server.Violate($"a kill was answered when connection {id} had its next renter (INV-5)");
+        Fake.Interrupt();
+    }
+
+    public override async Task CloseAsync()
+    {
+        if (Interlocked.Exchange(ref _closed, 1) != 0) server.Violate($"connection {id} was closed twice");
+
+        Fake.CloseDriver();
+        var call = new FakeCall(Step.Close, Fake);
+        server.Arrive(call);
+        await call.Task;
+        server.EndSession();
+    }
+}

@@ -1,0 +1,234 @@
+using Microsoft.Extensions.Time.Testing;
+
+using UPool.Core;
+
+namespace UPool.Tests.Fakes;
+
+/// <summary>
+/// A pool over the fake driver and a fake clock. Waits are for events and bounded in real time; whoever waits past the
+/// bound sees the pool's snapshot. At every open and every look the sessions are compared with the permits (INV-1).
+/// </summary>
+internal sealed class PoolHarness
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan Step10 = TimeSpan.FromMilliseconds(10);
+
+    private readonly Lock _gate = new();
+
+    // The most that the sessions may be: the permits, or after a shrink what there was then. Guarded by _gate.
+    private int _ceiling;
+
+    private PoolHarness(Action<PoolOptions>? configure)
+    {
+        Options = new PoolOptions { Name = "users", MaxConnections = 2 };
+        configure?.Invoke(Options);
+        _ceiling = Options.MaxConnections;
+        Source = new PooledDataSource(Options, Server, Clock, Log);
+        Server.Opening = () => Check(Pool.Counts);
+    }
+
+    public PoolOptions Options { get; }
+
+    public FakeTimeProvider Clock { get; } = new();
+
+    public FakeConnector Server { get; } = new();
+
+    public RecordingLogger Log { get; } = new();
+
+    public PooledDataSource Source { get; }
+
+    public ConnectionPool Pool => Source.Pool;
+
+    public PoolCounts Counts => Pool.Counts;
+
+    /// <summary>
+    /// Runs a test; afterwards every permit is back, each connection works, and nothing was done that must not be.
+    /// </summary>
+    public static async Task RunAsync(Func<PoolHarness, Task> test, Action<PoolOptions>? configure = null)
+    {
+        var pool = new PoolHarness(configure);
+        try
+        {
+            await test(pool);
+            if (pool.Pool.Permits == 0) pool.SetPermits(pool.Options.MaxConnections);
+            await pool.AssertWholeAsync();
+            await pool.AssertDrainsAsync();
+        }
+        finally
+        {
+            pool.Server.Heal();
+            ValueTask disposing = pool.Source.DisposeAsync();
+            for (int i = 0; i < 1000 && !disposing.IsCompleted; i++)
+                await pool.AdvanceAsync(TimeSpan.FromMilliseconds(100));
+        }
+    }
+
+    /// <summary>A deadline on the fake clock.</summary>
+    public Deadline In(double milliseconds) => Deadline.After(TimeSpan.FromMilliseconds(milliseconds), Clock);
+
+    public void Advance(double milliseconds) => Clock.Advance(TimeSpan.FromMilliseconds(milliseconds));
+
+    public void SetPermits(int permits)
+    {
+        lock (_gate)
+        {
+            Source.MaxConnections = permits;
+            _ceiling = Math.Max(permits, Math.Min(_ceiling, Sessions(Pool.Counts)));
+        }
+    }
+
+    /// <summary>Starts a rent.</summary>
+    public Task<RentOutcome> Rent(Deadline deadline = default, string? by = null, CancellationToken token = default) =>
+        Pool.RentAsync(deadline, token, by).AsTask();
+
+    /// <summary>Rents and expects a connection.</summary>
+    public async Task<RentOutcome> RentedAsync()
+    {
+        RentOutcome outcome = await FinishAsync(Rent());
+        Assert.True(outcome.Refusal is null, outcome.Refusal?.Message);
+        return outcome;
+    }
+
+    /// <summary>Rents at the ADO.NET surface and expects a connection.</summary>
+    public async Task<PooledConnection> OpenedAsync(Deadline deadline = default)
+    {
+        RentResult result = await FinishAsync(Source.RentAsync(deadline).AsTask());
+        return result.GetConnectionOrThrow();
+    }
+
+    public void Return(RentOutcome rented) => Pool.Release(rented.Connection!, rented.RentId);
+
+    /// <summary>Opens this many connections and returns them, so that they are idle.</summary>
+    public async Task WarmAsync(int connections)
+    {
+        Task<RentOutcome>[] rents = [.. Enumerable.Range(0, connections).Select(_ => Rent())];
+        foreach (RentOutcome rented in await FinishAsync(Task.WhenAll(rents)))
+        {
+            Assert.True(rented.Refusal is null, rented.Refusal?.Message);
+            Return(rented);
+        }
+
+        await UntilAsync("warm", c => c.Idle == connections && c is { Used: 0, Opening: 0, Closing: 0 });
+    }
+
+    /// <summary>Waits for a call to be held by the server.</summary>
+    public Task<FakeCall> HeldAsync(Step step) => FinishAsync(Server.HeldAsync(step).AsTask(), $"a held {step}");
+
+    /// <summary>Waits for a task that nothing but the thread pool delays.</summary>
+    public async Task<T> FinishAsync<T>(Task<T> task, string what = "the task")
+    {
+        await FinishAsync((Task)task, what);
+        return await task;
+    }
+
+    public async Task FinishAsync(Task task, string what = "the task")
+    {
+        await task.WaitAsync(Patience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!task.IsCompleted) Assert.Fail($"Waited past the barrier for {what}: {Describe()}");
+        await task;
+    }
+
+    /// <summary>Waits for the pool to come to a state; the fake clock stands.</summary>
+    public Task UntilAsync(string what, Func<PoolCounts, bool> reached) => UntilAsync(what, reached, TimeSpan.Zero);
+
+    /// <summary>Lets the fake clock run until the pool comes to a state.</summary>
+    public Task AdvanceUntilAsync(string what, Func<PoolCounts, bool> reached) => UntilAsync(what, reached, Step10);
+
+    /// <summary>Advances in steps and gives the pool's own work time between them.</summary>
+    public async Task AdvanceAsync(TimeSpan time)
+    {
+        Clock.Advance(time);
+        await PauseAsync();
+    }
+
+    public string Describe() =>
+        $"{Pool.Snapshot()}; closed {string.Join(", ", Pool.Snapshot().Closed)}; problem: {Pool.Problem}; "
+        + $"server sessions {Server.Sessions}; log: {string.Join(" | ", Log.Entries.TakeLast(5).Select(e => e.Text))}";
+
+    /// <summary>INV-1 at this moment.</summary>
+    public void Check(PoolCounts counts)
+    {
+        int ceiling, sessions = Server.Sessions;
+        lock (_gate)
+        {
+            ceiling = _ceiling;
+
+            // What a shrink left over never grows again.
+            _ceiling = Math.Max(Pool.Permits, Math.Min(_ceiling, Sessions(Pool.Counts)));
+        }
+
+        if (Sessions(counts) > ceiling || sessions > ceiling)
+            Server.Violate($"more sessions than permits (INV-1): {counts}, server {sessions}, ceiling {ceiling}");
+    }
+
+    public void AssertNoViolation()
+    {
+        Check(Pool.Counts);
+        Assert.Empty(Server.Violations);
+        Assert.Empty(Log.Of(1099));
+        Assert.DoesNotContain(Log.Entries, entry => entry.Text.Contains(FakeConnector.Secret, StringComparison.Ordinal));
+    }
+
+    /// <summary>Heals the server and expects full capacity: every permit rented at once, each connection works.</summary>
+    public async Task AssertWholeAsync()
+    {
+        Server.Heal();
+        Server.SetProblem(null);
+        await AdvanceUntilAsync(
+            "rest", c => c is { Used: 0, Opening: 0, Closing: 0, Pending: 0 } && Pool.Problem is null);
+        AssertNoViolation();
+
+        int permits = Pool.Permits;
+        Task<RentOutcome>[] rents = [.. Enumerable.Range(0, permits).Select(_ => Rent())];
+        RentOutcome[] outcomes = await FinishAsync(Task.WhenAll(rents), "full capacity");
+        foreach (RentOutcome outcome in outcomes)
+        {
+            Assert.True(outcome.Connection is not null, outcome.Refusal?.Message);
+            var fake = (FakePhysicalConnection)outcome.Connection;
+            Assert.False(fake.Fake.IsDirty, "The connection was handed on dirty (INV-5).");
+            await fake.Fake.StatementAsync("whole", fake.Transaction, CancellationToken.None);
+        }
+
+        Assert.Equal(permits, outcomes.Select(outcome => outcome.Connection).Distinct().Count());
+        Assert.Equal(permits, Counts.Used);
+        Assert.Equal(permits, Server.Sessions);
+        foreach (RentOutcome outcome in outcomes) Return(outcome);
+        await UntilAsync("all idle", c => c.Idle == permits && c is { Used: 0, Pending: 0 });
+        AssertNoViolation();
+    }
+
+    /// <summary>Drains and expects that no session is left.</summary>
+    public async Task AssertDrainsAsync()
+    {
+        Assert.True(await FinishAsync(Pool.DrainAsync(TimeSpan.FromSeconds(1)), "the drain"), Describe());
+        Assert.Equal(0, Server.Sessions);
+        Assert.Equal(0, Pool.Wheel.Count);
+        AssertNoViolation();
+    }
+
+    private static int Sessions(PoolCounts counts) => counts.Used + counts.Idle + counts.Opening + counts.Closing;
+
+    // The pool's work runs on the thread pool: let it have the processor, then look again.
+    private static async Task PauseAsync()
+    {
+        for (int i = 0; i < 20; i++) await Task.Yield();
+        await Task.Delay(1);
+    }
+
+    private async Task UntilAsync(string what, Func<PoolCounts, bool> reached, TimeSpan step)
+    {
+        long startedAt = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            PoolCounts counts = Pool.Counts;
+            Check(counts);
+            if (reached(counts)) return;
+
+            if (TimeProvider.System.GetElapsedTime(startedAt) > Patience)
+                Assert.Fail($"Waited past the barrier for {what}: {Describe()}");
+            if (step > TimeSpan.Zero) Clock.Advance(step);
+            await PauseAsync();
+        }
+    }
+}
