@@ -34,6 +34,10 @@ public sealed class UPoolClusterOptions
     /// create tables.</summary>
     public bool MigrateAtStart { get; set; }
 
+    /// <summary>How long a process that was told to stop may take for the requests it has. 30 seconds by default, 1 second
+    /// to 10 minutes; keep it below what a supervisor grants.</summary>
+    public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
     /// <summary>The mode; Localhost when the text is wrong, which validation refuses.</summary>
     internal ClusterMode ParsedMode => TryParseMode(out ClusterMode mode) ? mode : ClusterMode.Localhost;
 
@@ -52,6 +56,9 @@ internal sealed class UPoolClusterOptionsValidator : IValidateOptions<UPoolClust
 {
     // The width of the columns of the membership and storage tables.
     private const int MaxIdLength = 150;
+
+    private static readonly TimeSpan MinShutdownTimeout = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MaxShutdownTimeout = TimeSpan.FromMinutes(10);
 
     public ValidateOptionsResult Validate(string? name, UPoolClusterOptions options)
     {
@@ -73,6 +80,11 @@ internal sealed class UPoolClusterOptionsValidator : IValidateOptions<UPoolClust
             problems.Add($"{Key(nameof(options.GatewayPort))} is {options.GatewayPort}: it must be from 0 (none) to 65535.");
         if (options.SiloPort is { } siloPort && siloPort == options.GatewayPort)
             problems.Add($"{Key(nameof(options.SiloPort))} and {nameof(options.GatewayPort)} are both {siloPort}.");
+        if (options.ShutdownTimeout < MinShutdownTimeout || options.ShutdownTimeout > MaxShutdownTimeout)
+        {
+            problems.Add($"{Key(nameof(options.ShutdownTimeout))} is {options.ShutdownTimeout}: it must be from " +
+                $"{MinShutdownTimeout} to {MaxShutdownTimeout}.");
+        }
 
         return problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(problems);
     }

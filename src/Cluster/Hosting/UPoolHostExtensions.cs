@@ -15,8 +15,6 @@ public static class UPoolHostExtensions
     /// <summary>The name under which grains find the storage: ADO.NET in a cluster, memory in a lone silo.</summary>
     public const string StorageName = "upool";
 
-    private const string Invariant = "MySql.Data.MySqlConnector";
-
     // The ids of a lone silo, which shares nothing with anybody.
     private const string LocalId = "upool-local";
 
@@ -78,14 +76,14 @@ public static class UPoolHostExtensions
             {
                 silo.UseAdoNetClustering(options => options.Configure<ControlDatabase>(static (clustering, control) =>
                 {
-                    clustering.Invariant = Invariant;
-                    clustering.DataSource = control.Storage;
+                    clustering.Invariant = OrleansDataSource.Invariant;
+                    clustering.DataSource = control.ForOrleans;
                 }));
                 silo.AddAdoNetGrainStorage(StorageName, options => options.Configure<ControlDatabase>(
                     static (storage, control) =>
                     {
-                        storage.Invariant = Invariant;
-                        storage.DataSource = control.Storage;
+                        storage.Invariant = OrleansDataSource.Invariant;
+                        storage.DataSource = control.ForOrleans;
                     }));
             }
             else
@@ -117,8 +115,8 @@ public static class UPoolHostExtensions
             client.AddWorkers();
             client.UseAdoNetClustering(options => options.Configure<ControlDatabase>(static (clustering, control) =>
             {
-                clustering.Invariant = Invariant;
-                clustering.DataSource = control.Storage;
+                clustering.Invariant = OrleansDataSource.Invariant;
+                clustering.DataSource = control.ForOrleans;
             }));
             client.Services.AddSingleton<IClientConnectionRetryFilter>(
                 static provider => provider.GetRequiredService<ClientLifecycle>());
@@ -159,7 +157,11 @@ public static class UPoolHostExtensions
             orleans.ClusterId = options.Value.ClusterId ?? LocalId;
             orleans.ServiceId = options.Value.ServiceId ?? LocalId;
         });
-        services.Configure<HostOptions>(static host => host.ServicesStartConcurrently = true);
+        services.AddOptions<HostOptions>().Configure<IOptions<UPoolClusterOptions>>(static (host, options) =>
+        {
+            host.ServicesStartConcurrently = true;
+            host.ShutdownTimeout = options.Value.ShutdownTimeout;
+        });
     }
 
     private static void ConfigureEndpoints(IServiceCollection services) =>

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 using Orleans.Runtime.Hosting;
@@ -20,6 +21,10 @@ public static class WorkerHostExtensions
         builder.Services.AddSingleton<RunningCalls>();
         builder.Services.AddSingleton<StopServiceClient>();
         builder.AddGrainService<StopService>();
+
+        // Its base tells every change of a ring that this service does not use.
+        builder.Services.Configure<LoggerFilterOptions>(
+            static options => options.AddFilter(typeof(StopService).FullName, LogLevel.Warning));
         builder.Services.AddWorkerClients();
         builder.Services.AddOptions<SiloMessagingOptions>().Configure<IOptions<WorkerClientOptions>>(
             static (messaging, calls) => messaging.ResponseTimeout = calls.Value.MaxCallTime + ResponseTimeoutMargin);
