@@ -14,6 +14,8 @@ Usage: ./test.sh [project…] [option…]
   --filter-<what> <x> passed on to the test programs: class, method, namespace, trait, query (and their not- forms)
   --no-build          runs what was built last
 
+Given projects are built alone; without any, the whole solution.
+
 Tests that need a database use the server of UPOOL_TEST_MYSQL (a connection string of an account that may create
 databases), or start private ones; Debian's mariadb-server is installed when there is none.
 UPOOL_TEST_TIMEOUT  seconds for one project before it counts as hung (600)
@@ -124,8 +126,12 @@ trap 'rm -rf "$logs"' EXIT
 
 if [[ $build == true ]]; then
     begun=$EPOCHREALTIME
-    # A build that fails is one failure, so that the last line says so too.
-    build uPool.sln || { say "The build failed."; say "0 passed, 1 failed"; exit 1; }
+    targets=uPool.sln
+    ((${#projects[@]} == 0)) || targets=$list
+    while read -r target; do
+        # A build that fails is one failure, so that the last line says so too.
+        build "$target" || { say "The build failed."; say "0 passed, 1 failed"; exit 1; }
+    done <<<"$targets"
     say "built in $(seconds_since "$begun") s"
 fi
 
