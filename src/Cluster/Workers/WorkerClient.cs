@@ -21,6 +21,10 @@ public sealed class WorkerClient<TGrain>
     // past the deadline, of which the HTTP front keeps the rest.
     private static readonly TimeSpan AnswerGrace = TimeSpan.FromMilliseconds(25);
 
+    // A write is due in its silo a little earlier than here: only the silo can tell that a transaction was rolled back, and
+    // when its word comes too late the outcome is unknown. No more than a tenth of what is left.
+    private static readonly TimeSpan WriteMargin = TimeSpan.FromMilliseconds(25);
+
     private readonly IGrainFactory _grains;
     private readonly WorkerClientOptions _options;
     private readonly TimeProvider _clock;
@@ -97,7 +101,7 @@ public sealed class WorkerClient<TGrain>
         Task<Reply<T>>? answer = null;
         try
         {
-            answer = call(Grain, deadline, ending.Token);
+            answer = call(Grain, _isLocal ? deadline : DueInSilo(deadline), ending.Token);
             return await answer.WaitAsync(deadline.Remaining(_clock) + AnswerGrace, _clock, cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -161,6 +165,12 @@ public sealed class WorkerClient<TGrain>
         }
 
         return isExpected ? WorkerFailures.Unreachable<T>() : Reply.Ended<T>(ReplyStatus.Failed);
+    }
+
+    private Deadline DueInSilo(Deadline deadline)
+    {
+        TimeSpan left = deadline.Remaining(_clock);
+        return Deadline.After(left - TimeSpan.FromTicks(Math.Min(WriteMargin.Ticks, left.Ticks / 10)), _clock);
     }
 
     private Deadline Bound(Deadline deadline) =>

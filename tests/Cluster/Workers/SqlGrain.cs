@@ -1,0 +1,61 @@
+using System.Data.Common;
+using System.Globalization;
+using UPool.Cluster.Workers;
+
+namespace UPool.Cluster.Tests.Workers;
+
+/// <summary>A worker that runs the statement a test gives it.</summary>
+[Alias("UPool.Tests.ISqlGrain")]
+public interface ISqlGrain : IGrainWithIntegerKey
+{
+    [Spread, Alias("Read")]
+    Task<Reply<long>> Read(string sql, Deadline deadline, CancellationToken cancellationToken);
+
+    [Spread, Alias("Write")]
+    Task<Reply<long>> Write(string sql, Deadline deadline, CancellationToken cancellationToken);
+
+    /// <summary>Runs the statements in one transaction, and throws or answers as the last argument says.</summary>
+    [Spread, Alias("Transaction")]
+    Task<Reply<long>> Transaction(
+        string[] statements, TransactionEnd end, Deadline deadline, CancellationToken cancellationToken);
+}
+
+public enum TransactionEnd
+{
+    Commit,
+    NotFound,
+    Throw,
+}
+
+public sealed class SqlGrain(PooledDataSource pool) : WorkerGrain(pool), ISqlGrain
+{
+    public Task<Reply<long>> Read(string sql, Deadline deadline, CancellationToken cancellationToken) =>
+        ReadAsync(deadline, cancellationToken, (connection, token) => ScalarAsync(connection, null, sql, token));
+
+    public Task<Reply<long>> Write(string sql, Deadline deadline, CancellationToken cancellationToken) =>
+        WriteAsync(deadline, cancellationToken, (connection, token) => ScalarAsync(connection, null, sql, token));
+
+    public Task<Reply<long>> Transaction(
+        string[] statements, TransactionEnd end, Deadline deadline, CancellationToken cancellationToken) =>
+        WriteInTransactionAsync(deadline, cancellationToken, async (connection, transaction, token) =>
+        {
+            Reply<long> reply = Reply.Ok(0L);
+            foreach (string sql in statements) reply = await ScalarAsync(connection, transaction, sql, token);
+            return end switch
+            {
+                TransactionEnd.Commit => reply,
+                TransactionEnd.NotFound => Reply.NotFound<long>(),
+                _ => throw new InvalidOperationException("secret"),
+            };
+        });
+
+    private static async Task<Reply<long>> ScalarAsync(
+        DbConnection connection, DbTransaction? transaction, string sql, CancellationToken token)
+    {
+        await using DbCommand command = connection.CreateCommand();
+        command.CommandText = sql;
+        command.Transaction = transaction;
+        object? value = await command.ExecuteScalarAsync(token);
+        return Reply.Ok(value is null or DBNull ? 0 : Convert.ToInt64(value, CultureInfo.InvariantCulture));
+    }
+}

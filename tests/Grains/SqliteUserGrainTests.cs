@@ -1,0 +1,43 @@
+using UPool.Sqlite;
+
+namespace UPool.Grains.Tests;
+
+/// <summary>The embedded default.</summary>
+public sealed class SqliteUserGrainTests(SqliteFixture fixture) : UserGrainTests(fixture), IClassFixture<SqliteFixture>
+{
+    [Fact]
+    public async Task CreateEmbeddedAsync_NewFile_IsSeededOnce()
+    {
+        string folder = Directory.CreateTempSubdirectory("upool-users-").FullName;
+        await using PooledDataSource pool = SqliteFixture.CreatePool(folder);
+        await UserSchema.CreateEmbeddedAsync(pool, TestContext.Current.CancellationToken);
+        await using var users = await UserHost.StartAsync(pool, () => ValueTask.CompletedTask);
+        string[] seeds = await users.NamesAsync();
+        Assert.NotEmpty(seeds);
+
+        await users.ExecuteAsync("DELETE FROM tb1");
+        await UserSchema.CreateEmbeddedAsync(pool, TestContext.Current.CancellationToken);
+
+        Assert.Empty(await users.NamesAsync());
+    }
+}
+
+public sealed class SqliteFixture : UserHostFixture
+{
+    public override string Reset => "DELETE FROM tb1; DELETE FROM sqlite_sequence";
+
+    public static PooledDataSource CreatePool(string folder) =>
+        SqlitePool.Create(Path.Combine(folder, "users.db"), new PoolOptions { RentTimeout = TimeSpan.FromSeconds(10) });
+
+    protected override async Task<UserHost> StartAsync()
+    {
+        string folder = Directory.CreateTempSubdirectory("upool-users-").FullName;
+        PooledDataSource pool = CreatePool(folder);
+        await UserSchema.CreateEmbeddedAsync(pool, default);
+        return await UserHost.StartAsync(pool, () =>
+        {
+            Directory.Delete(folder, recursive: true);
+            return ValueTask.CompletedTask;
+        });
+    }
+}

@@ -1,0 +1,86 @@
+using System.Data.Common;
+using Microsoft.Extensions.DependencyInjection;
+using Orleans.TestingHost;
+using UPool.Cluster.Workers;
+
+namespace UPool.Grains.Tests;
+
+/// <summary>The users' grain in a silo over a pool, called from outside as the API of a cluster calls it.</summary>
+public sealed class UserHost : IAsyncDisposable
+{
+    private readonly InProcessTestCluster _cluster;
+    private readonly WorkerClient<IUserGrain> _client;
+    private readonly Func<ValueTask> _release;
+
+    private UserHost(InProcessTestCluster cluster, PooledDataSource pool, Func<ValueTask> release)
+    {
+        _cluster = cluster;
+        _release = release;
+        Pool = pool;
+        _client = cluster.Client.ServiceProvider.GetRequiredService<WorkerClient<IUserGrain>>();
+    }
+
+    public PooledDataSource Pool { get; }
+
+    public static async Task<UserHost> StartAsync(PooledDataSource pool, Func<ValueTask> release)
+    {
+        var builder = new InProcessTestClusterBuilder(1);
+        builder.ConfigureSilo((_, silo) =>
+        {
+            silo.AddWorkers();
+            silo.Services.AddSingleton(pool);
+        });
+        builder.ConfigureClient(static client => client.AddWorkers());
+        InProcessTestCluster cluster = builder.Build();
+        await cluster.DeployAsync();
+        return new UserHost(cluster, pool, release);
+    }
+
+    public Task<Reply<UserPage>> ListAsync(int limit = 1000, long after = 0, Deadline? due = null) =>
+        _client.ReadAsync((grain, d, t) => grain.List(limit, after, d, t), due ?? In(20), default);
+
+    public Task<Reply<User>> GetAsync(long id) => _client.ReadAsync((grain, d, t) => grain.Get(id, d, t), In(20), default);
+
+    public Task<Reply<User>> CreateAsync(string name, Deadline? due = null) =>
+        _client.WriteAsync((grain, d, t) => grain.Create(name, d, t), due ?? In(20), default);
+
+    public Task<Reply<User[]>> CreateBatchAsync(string[] names) =>
+        _client.WriteAsync((grain, d, t) => grain.CreateBatch(names, d, t), In(20), default);
+
+    /// <summary>Past the client, which cannot know when the silo's word comes after its deadline.</summary>
+    public Task<Reply<User[]>> CreateBatchDirectlyAsync(string[] names, Deadline due) =>
+        _cluster.Client.GetGrain<IUserGrain>(0).CreateBatch(names, due, default);
+
+    public Task<Reply<User>> RenameAsync(long id, string name) =>
+        _client.WriteAsync((grain, d, t) => grain.Rename(id, name, d, t), In(20), default);
+
+    public Task<Reply<User>> DeleteAsync(long id) =>
+        _client.WriteAsync((grain, d, t) => grain.Delete(id, d, t), In(20), default);
+
+    /// <summary>The names in the table, in id order.</summary>
+    public async Task<string[]> NamesAsync() => [.. Ok(await ListAsync()).Users.Select(static user => user.Name)];
+
+    public static Deadline In(double seconds) => Deadline.After(TimeSpan.FromSeconds(seconds));
+
+    public static T Ok<T>(Reply<T> reply)
+    {
+        Assert.True(reply.Status == ReplyStatus.Ok, $"{reply.Status} {reply.Refusal} {reply.Detail}");
+        return reply.Value!;
+    }
+
+    public async Task ExecuteAsync(string sql)
+    {
+        RentResult rent = await Pool.RentAsync();
+        await using PooledConnection connection = rent.GetConnectionOrThrow();
+        await using DbCommand command = connection.CreateCommand();
+        command.CommandText = sql;
+        await command.ExecuteNonQueryAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _cluster.DisposeAsync();
+        await Pool.DisposeAsync();
+        await _release();
+    }
+}
