@@ -290,6 +290,15 @@ public abstract class HttpContract
         (await Client.CallAsync("POST", "/user", body, "application/json")).Refuses(413, "the body is too large");
     }
 
+    [Fact]
+    public async Task Create_BodyOfUnknownLengthAboveTheLimit_Is413()
+    {
+        byte[] body = Encoding.UTF8.GetBytes($$"""{"name":"{{new string('x', 262_144)}}"}""");
+
+        (await Client.CallAsync("POST", "/user", body, "application/json", ("Transfer-Encoding", "chunked")))
+            .Refuses(413, "the body is too large");
+    }
+
     [Theory]
     [InlineData("abc")]
     [InlineData("0")]
