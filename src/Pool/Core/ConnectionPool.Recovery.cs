@@ -87,6 +87,7 @@ internal sealed partial class ConnectionPool
     {
         Operation operation = connection.Operation;
         bool inFlight = operation.IsInFlight;
+        if (!inFlight) await connection.AdoptAsync().ConfigureAwait(false);
         if (!inFlight && connection.Reader is { } reader) connection.SkipRows(reader);
         Task lingering = connection.Lingering ?? Task.CompletedTask;
         if (!inFlight && await EndsWithinAsync(lingering, UnreadRowsGrace).ConfigureAwait(false)) return true;
@@ -118,6 +119,7 @@ internal sealed partial class ConnectionPool
         // Seen to its end already.
         connection.Lingering = null;
         connection.LingeringReader = false;
+        connection.LingeringRollback = false;
         if (connection.Transaction is { } transaction)
         {
             // The driver keeps its own note of the transaction, which a reset of the session would not clear.
