@@ -120,11 +120,7 @@ public sealed class PooledBatch : DbBatch
     public override Task PrepareAsync(CancellationToken cancellationToken = default) => Task.CompletedTask;
 
     /// <summary>Cuts the batch in flight off from its caller and ends it on the server. Does not wait.</summary>
-    public override void Cancel()
-    {
-        if (_connection is { State: ConnectionState.Open } connection && connection.Physical.Operation.IsInFlight)
-            connection.Close();
-    }
+    public override void Cancel() => _connection?.Cancel();
 
     /// <inheritdoc/>
     public override void Dispose()
@@ -138,7 +134,7 @@ public sealed class PooledBatch : DbBatch
 
     private async ValueTask<OperationBound> BeginAsync(PooledConnection connection, CancellationToken token)
     {
-        OperationBound bound = await connection.BeginAsync(Timeout, token).ConfigureAwait(false);
+        OperationBound bound = await connection.BeginAsync(PooledCommand.Bound(Timeout), token).ConfigureAwait(false);
         _inner.Connection = bound.Physical.Inner;
         _inner.Transaction = _transaction?.InnerOf(connection) ?? bound.Physical.Transaction;
         _inner.Timeout = PooledCommand.DriverTimeout(connection.Pool, bound.Deadline);

@@ -157,11 +157,7 @@ public sealed class PooledCommand : DbCommand
     /// Cuts the statement in flight off from its caller and ends it on the server; the connection is severed. Does not
     /// wait. Nothing happens when none is in flight.
     /// </summary>
-    public override void Cancel()
-    {
-        if (_connection is { State: ConnectionState.Open } connection && connection.Physical.Operation.IsInFlight)
-            connection.Close();
-    }
+    public override void Cancel() => _connection?.Cancel();
 
     /// <inheritdoc/>
     protected override DbParameter CreateDbParameter() => _inner.CreateParameter();
@@ -175,7 +171,7 @@ public sealed class PooledCommand : DbCommand
 
     private async ValueTask<OperationBound> BeginAsync(PooledConnection connection, CancellationToken token)
     {
-        OperationBound bound = await connection.BeginAsync(CommandTimeout, token).ConfigureAwait(false);
+        OperationBound bound = await connection.BeginAsync(Bound(CommandTimeout), token).ConfigureAwait(false);
         _inner.Connection = bound.Physical.Inner;
 
         // Enlisted whether the caller says so or not: on this session there is nothing else it could run in.
@@ -183,6 +179,10 @@ public sealed class PooledCommand : DbCommand
         _inner.CommandTimeout = DriverTimeout(connection.Pool, bound.Deadline);
         return bound;
     }
+
+    /// <summary>A timeout of ADO.NET, where 0 stands for none.</summary>
+    internal static TimeSpan Bound(int seconds) =>
+        seconds == 0 ? Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(seconds);
 
     /// <summary>
     /// The driver's timeout in whole seconds: what is left, and the time of a recovery. It is the last resort, for a

@@ -89,7 +89,8 @@ public sealed class PooledConnection : DbConnection
     public override async Task OpenAsync(CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (_physical is not null) throw new InvalidOperationException("The connection is open already.");
+        if (_physical is not null)
+            throw IsOpen ? new InvalidOperationException("The connection is open already.") : NotOpen();
         if (System.Transactions.Transaction.Current is not null)
         {
             throw new NotSupportedException(
@@ -147,13 +148,13 @@ public sealed class PooledConnection : DbConnection
     public override void ChangeDatabase(string databaseName)
     {
         ThrowUnlessSynchronous("ChangeDatabaseAsync");
-        Physical.Inner.ChangeDatabase(databaseName);
+        ChangeDatabaseAsync(databaseName, CancellationToken.None).GetAwaiter().GetResult();
     }
 
     /// <summary>Changes the current database; the next renter finds the pool's own again.</summary>
     public override async Task ChangeDatabaseAsync(string databaseName, CancellationToken cancellationToken = default)
     {
-        var bound = await BeginAsync(0, cancellationToken).ConfigureAwait(false);
+        var bound = await BeginAsync(_pool.Options.StatementTimeout, cancellationToken).ConfigureAwait(false);
         await RunAsync(
             bound.Physical.Inner.ChangeDatabaseAsync(databaseName, CancellationToken.None), bound, cancellationToken)
             .ConfigureAwait(false);
@@ -163,7 +164,7 @@ public sealed class PooledConnection : DbConnection
     protected override async ValueTask<DbTransaction> BeginDbTransactionAsync(
         IsolationLevel isolationLevel, CancellationToken cancellationToken)
     {
-        var bound = await BeginAsync(0, cancellationToken).ConfigureAwait(false);
+        var bound = await BeginAsync(_pool.Options.StatementTimeout, cancellationToken).ConfigureAwait(false);
         if (bound.Physical.Transaction is not null)
             throw new InvalidOperationException("The connection has a transaction already; they do not nest.");
 
@@ -205,29 +206,37 @@ public sealed class PooledConnection : DbConnection
     /// Makes ready for an operation: checks that there is still time, and waits for what an earlier dispose left to be
     /// done on the session.
     /// </summary>
-    /// <param name="commandTimeout">The command's own bound in seconds; 0 for none.</param>
+    /// <param name="timeout">The operation's own bound; infinite for none but the connection's.</param>
     /// <param name="token">The caller's token.</param>
-    internal async ValueTask<OperationBound> BeginAsync(int commandTimeout, CancellationToken token)
+    internal async ValueTask<OperationBound> BeginAsync(TimeSpan timeout, CancellationToken token)
     {
         PhysicalConnection physical = Physical;
+        physical.Operation.ThrowIfInFlight();
         token.ThrowIfCancellationRequested();
 
-        Deadline deadline = commandTimeout == 0
-            ? _deadline
-            : Deadline.Earlier(_deadline, Deadline.After(TimeSpan.FromSeconds(commandTimeout), _pool.Clock));
+        Deadline deadline = Deadline.Earlier(_deadline, Deadline.After(timeout, _pool.Clock));
         if (deadline.HasPassed(_pool.Clock))
         {
             throw new DeadlineExceededException(
                 $"Pool '{_pool.Options.Name}': the deadline had passed before the statement was sent; nothing was done.");
         }
 
-        var bound = new OperationBound(physical, deadline);
+        var bound = new OperationBound(physical, _rentId, deadline);
         if (physical.Lingering is { } lingering)
         {
             await EndAsync(lingering, bound, token).ConfigureAwait(false);
             await lingering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (physical.LingeringRollback && !lingering.IsCompletedSuccessfully)
+            {
+                // What is executed now would run in the old transaction: acknowledged, and lost at its end (INV-9).
+                physical.MustDiscard = true;
+                Sever(bound, OperationEnd.Closed);
+                await lingering.ConfigureAwait(false);
+            }
+
             physical.Lingering = null;
             physical.LingeringReader = false;
+            physical.LingeringRollback = false;
         }
 
         return bound;
@@ -265,10 +274,21 @@ public sealed class PooledConnection : DbConnection
         }
     }
 
-    /// <summary>Severs between two operations, for a caller that never waits long enough to be cut off in one.</summary>
-    internal Exception SeverBetween(OperationEnd end, CancellationToken token)
+    /// <summary>Cuts the operation in flight off from its caller, who then severs the connection. Does not wait.</summary>
+    internal void Cancel()
     {
-        Sever(Physical, end);
+        if (_physical is not { } physical) return;
+
+        // Which run first, then whose: in the other order the run could be the next renter's (INV-3).
+        long run = physical.Operation.CurrentRun;
+        if (physical.RentId == _rentId) physical.Operation.Cancel(run);
+    }
+
+    /// <summary>Severs between two operations, for a caller that never waits long enough to be cut off in one.</summary>
+    internal Exception SeverBetween(OperationBound bound, OperationEnd end, CancellationToken token)
+    {
+        _ = Physical;
+        Sever(bound, end);
         return Severed(end, token);
     }
 
@@ -297,15 +317,16 @@ public sealed class PooledConnection : DbConnection
         _ = operation.ContinueWith(
             static severed => severed.Exception, CancellationToken.None,
             TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-        Sever(physical, end);
+        Sever(bound, end);
         throw Severed(end, token);
     }
 
-    private void Sever(PhysicalConnection physical, OperationEnd end)
+    // By the rent of the operation: a caller who closed and opened again meanwhile has another one.
+    private void Sever(OperationBound bound, OperationEnd end)
     {
         _severedBy = end;
         _pool.OnSevered();
-        _pool.Release(physical, _rentId);
+        _pool.Release(bound.Physical, bound.RentId);
     }
 
     private Exception Severed(OperationEnd end, CancellationToken token) => end switch
@@ -334,4 +355,8 @@ public sealed class PooledConnection : DbConnection
 }
 
 /// <summary>The session an operation runs on, and when it has to end.</summary>
-internal readonly record struct OperationBound(PhysicalConnection Physical, Deadline Deadline);
+internal readonly record struct OperationBound(PhysicalConnection Physical, long RentId, Deadline Deadline)
+{
+    /// <summary>Whether the caller still holds the session.</summary>
+    public bool IsHeld => Physical.RentId == RentId;
+}

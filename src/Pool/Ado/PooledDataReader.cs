@@ -213,9 +213,9 @@ public sealed class PooledDataReader : DbDataReader
     private void ThrowIfTimeIsUp(CancellationToken token)
     {
         // Rows that have arrived are read without a wait, so nothing else would notice; the clock is not read for each.
-        if (token.IsCancellationRequested) throw _connection.SeverBetween(OperationEnd.Cancelled, token);
+        if (token.IsCancellationRequested) throw _connection.SeverBetween(_bound, OperationEnd.Cancelled, token);
         if ((++_advances & 63) == 0 && _bound.Deadline.HasPassed(_connection.Pool.Clock))
-            throw _connection.SeverBetween(OperationEnd.Deadline, token);
+            throw _connection.SeverBetween(_bound, OperationEnd.Deadline, token);
     }
 
     private Task<bool> AdvanceAsync(Task<bool> advance, CancellationToken token)

@@ -39,14 +39,11 @@ public sealed class PooledTransaction : DbTransaction
     public override async Task CommitAsync(CancellationToken cancellationToken = default)
     {
         OperationBound bound = await BeginEndAsync(cancellationToken).ConfigureAwait(false);
-        bool sent = false;
         try
         {
-            Task commit = _inner.CommitAsync(CancellationToken.None);
-            sent = true;
-            await _connection.RunAsync(commit, bound, cancellationToken).ConfigureAwait(false);
+            await EndAsync(_inner.CommitAsync(CancellationToken.None), bound, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception exception) when (sent && IsUnknown(exception))
+        catch (Exception exception) when (IsUnknown(exception, bound))
         {
             throw new OutcomeUnknownException(
                 $"Pool '{_connection.Pool.Options.Name}': a commit was sent and its answer was not seen; whether it took "
@@ -59,8 +56,7 @@ public sealed class PooledTransaction : DbTransaction
     public override async Task RollbackAsync(CancellationToken cancellationToken = default)
     {
         OperationBound bound = await BeginEndAsync(cancellationToken).ConfigureAwait(false);
-        await _connection.RunAsync(_inner.RollbackAsync(CancellationToken.None), bound, cancellationToken)
-            .ConfigureAwait(false);
+        await EndAsync(_inner.RollbackAsync(CancellationToken.None), bound, cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -104,13 +100,13 @@ public sealed class PooledTransaction : DbTransaction
         {
             _ended = true;
 
-            // Sent at once, so that its locks are freed soon, but not awaited here: whoever uses the session next does.
             if (_connection.State == ConnectionState.Open
-                && _connection.Physical is { Operation.IsInFlight: false, Lingering: null } physical
+                && _connection.Physical is { } physical
                 && ReferenceEquals(physical.Transaction, _inner))
             {
-                physical.Transaction = null;
-                physical.Lingering = _inner.DisposeAsync().AsTask();
+                // A statement still under way belongs to the transaction: both end with the connection.
+                if (physical.Operation.IsInFlight) _connection.Close();
+                else physical.RollBack(_inner);
             }
         }
 
@@ -121,7 +117,7 @@ public sealed class PooledTransaction : DbTransaction
     {
         if (_ended) throw new InvalidOperationException("The transaction has ended.");
 
-        OperationBound bound = await _connection.BeginAsync(0, token).ConfigureAwait(false);
+        OperationBound bound = await _connection.BeginAsync(_connection.Pool.Options.StatementTimeout, token).ConfigureAwait(false);
         await _connection.RunAsync(operation(), bound, token).ConfigureAwait(false);
     }
 
@@ -129,13 +125,29 @@ public sealed class PooledTransaction : DbTransaction
     {
         if (_ended) throw new InvalidOperationException("The transaction has ended.");
 
-        OperationBound bound = await _connection.BeginAsync(0, token).ConfigureAwait(false);
+        OperationBound bound = await _connection.BeginAsync(_connection.Pool.Options.StatementTimeout, token).ConfigureAwait(false);
         _ended = true;
-        bound.Physical.Transaction = null;
         return bound;
     }
 
-    private bool IsUnknown(Exception exception) =>
-        exception is DeadlineExceededException or OperationCanceledException or InvalidOperationException
-        || _connection.Pool.Connector.Classify(exception) == DriverFailure.Connection;
+    private async ValueTask EndAsync(Task end, OperationBound bound, CancellationToken token)
+    {
+        try
+        {
+            await _connection.RunAsync(end, bound, token).ConfigureAwait(false);
+        }
+        catch
+        {
+            // The server's answer was no: the transaction is still there, for a rollback or a dispose to end.
+            _ended = !bound.IsHeld;
+            throw;
+        }
+
+        // Only now: until the driver has let go of it the recovery must know of it.
+        if (ReferenceEquals(bound.Physical.Transaction, _inner)) bound.Physical.Transaction = null;
+    }
+
+    /// <summary>Whether a commit that was sent ended without its answer: severed, or the connection was lost.</summary>
+    private bool IsUnknown(Exception exception, OperationBound bound) =>
+        !bound.IsHeld || _connection.Pool.Connector.Classify(exception) == DriverFailure.Connection;
 }

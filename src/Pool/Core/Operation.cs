@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Threading.Tasks.Sources;
 
 namespace UPool.Core;
@@ -54,6 +55,12 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
     /// <summary>Whether the driver or the caller has not finished with the last operation.</summary>
     public bool IsInFlight => (Volatile.Read(ref _state) & PhaseMask) != Idle;
 
+    /// <summary>Refuses a second operation before the driver hears of it.</summary>
+    public void ThrowIfInFlight()
+    {
+        if (IsInFlight) ThrowInFlight();
+    }
+
     /// <summary>Waits for a task of the driver, or for what comes first.</summary>
     /// <param name="driver">The driver's task, already running.</param>
     /// <param name="due">The deadline as a timestamp of the wheel's clock; 0 for none.</param>
@@ -67,8 +74,7 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
         long run = (idle & ~PhaseMask) + NextRun;
         if ((idle & PhaseMask) != Idle || Interlocked.CompareExchange(ref _state, run | Arming, idle) != idle)
         {
-            throw new InvalidOperationException(
-                "The connection already executes an operation. Await it first, or rent a second connection.");
+            ThrowInFlight();
         }
 
         _source.Reset();
@@ -94,6 +100,12 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
 
     /// <summary>Cuts the caller off, when one is waiting; it sees <see cref="OperationEnd.Closed"/>.</summary>
     public void Sever() => TrySever(Volatile.Read(ref _state), OperationEnd.Closed);
+
+    /// <summary>The operation that runs now, for <see cref="Cancel"/>.</summary>
+    public long CurrentRun => Volatile.Read(ref _state);
+
+    /// <summary>Cuts the caller of that very run off, as its token would.</summary>
+    public void Cancel(long run) => TrySever(run, OperationEnd.Cancelled);
 
     /// <summary>Completes when the driver and the caller have both finished with the last operation.</summary>
     public Task WhenSettled()
@@ -171,6 +183,10 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
 
         FinishSevered();
     }
+
+    [DoesNotReturn]
+    private static void ThrowInFlight() => throw new InvalidOperationException(
+        "The connection already executes an operation. Await it first, or rent a second connection.");
 
     /// <summary>One of the two parties of a severed operation, the driver and the caller, has finished.</summary>
     private void FinishSevered()

@@ -39,6 +39,11 @@ internal abstract class PhysicalConnection
     /// <summary>Whether <see cref="Lingering"/> is a reader with rows to come, which a kill shortens.</summary>
     public bool LingeringReader { get; set; }
 
+    /// <summary>
+    /// Whether <see cref="Lingering"/> ends with a rollback. When it fails the session is still in the old transaction.
+    /// </summary>
+    public bool LingeringRollback { get; set; }
+
     /// <summary>Whether the connection must not be used again once its renter is done with it.</summary>
     public bool MustDiscard { get; set; }
 
@@ -112,10 +117,29 @@ internal abstract class PhysicalConnection
         }
     }
 
+    /// <summary>
+    /// Rolls a transaction back, as <see cref="Lingering"/>, behind what lingers already. Sent at once, so that its locks
+    /// are freed soon.
+    /// </summary>
+    public void RollBack(DbTransaction transaction)
+    {
+        LingeringRollback = true;
+        Lingering = RollBackAfterAsync(Lingering, transaction);
+    }
+
     /// <summary>Gives the connection to a rent.</summary>
     public void BeginRent(long rentId) => Volatile.Write(ref _rentId, rentId);
 
     /// <summary>Takes the connection from a rent; false when somebody else has already.</summary>
     public bool TryEndRent(long rentId) =>
         rentId != 0 && Interlocked.CompareExchange(ref _rentId, 0, rentId) == rentId;
+
+    private async Task RollBackAfterAsync(Task? before, DbTransaction transaction)
+    {
+        if (before is not null) await before.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await transaction.DisposeAsync().ConfigureAwait(false);
+
+        // Kept until then: when it fails the recovery tries again, or gives the connection up.
+        if (ReferenceEquals(Transaction, transaction)) Transaction = null;
+    }
 }

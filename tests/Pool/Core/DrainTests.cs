@@ -57,7 +57,7 @@ public sealed class DrainTests
         using var command = busy.CreateCommand();
         Task<int> statement = command.ExecuteNonQueryAsync();
         Task<bool> drain = pool.Source.DrainAsync(TimeSpan.FromSeconds(5));
-        await pool.AdvanceUntilAsync("the drain", _ => drain.IsCompleted);
+        await pool.AdvanceUntilAsync("the drain", _ => drain.IsCompleted, 100);
 
         Assert.True(await drain);
         var cutOff = await Assert.ThrowsAsync<InvalidOperationException>(() => pool.FinishAsync(statement));
@@ -120,7 +120,7 @@ public sealed class DrainTests
         await pool.WarmAsync(1);
         pool.Server.Hold(Step.Close);
         Task disposing = pool.Source.DisposeAsync().AsTask();
-        await pool.AdvanceUntilAsync("the disposal", _ => disposing.IsCompleted);
+        await pool.AdvanceUntilAsync("the disposal", _ => disposing.IsCompleted, 100);
         await disposing;
         Assert.Single(pool.Log.Of(1007));
         Assert.True(pool.Server.IsDisposed);

@@ -39,7 +39,7 @@ public sealed class OpeningTests
         pool.Advance(400 + 10);
         Assert.Equal(RefusalReason.TimedOut, (await pool.FinishAsync(rent)).Refusal!.Reason);
 
-        await pool.AdvanceUntilAsync("the open counts as unanswered", _ => pool.Pool.Problem is not null);
+        await pool.AdvanceUntilAsync("the open counts as unanswered", _ => pool.Pool.Problem is not null, 50);
         Assert.Contains("has not answered an open within 2000 ms", pool.Pool.Problem, StringComparison.Ordinal);
         for (int i = 0; i < 20; i++)
         {
@@ -66,7 +66,7 @@ public sealed class OpeningTests
         pool.Server.Hold(Step.Open);
         Task<RentOutcome> rent = pool.Rent();
         await pool.HeldAsync(Step.Open);
-        await pool.AdvanceUntilAsync("the answer", _ => rent.IsCompleted);
+        await pool.AdvanceUntilAsync("the answer", _ => rent.IsCompleted, 50);
         Assert.Equal(RefusalReason.Unavailable, (await rent).Refusal!.Reason);
         Assert.InRange(pool.Pool.Snapshot().Rejected, 1, 1);
     }, o => { o.RentTimeout = TimeSpan.FromMinutes(1); o.MaxConnections = 1; });
@@ -83,7 +83,7 @@ public sealed class OpeningTests
         await pool.UntilAsync("idle", c => c.Idle == 1);
 
         // Long enough for the idle connection to need a ping: the hanging open must not stand for it.
-        await pool.AdvanceUntilAsync("the open counts as unanswered", _ => pool.Pool.Problem is not null);
+        await pool.AdvanceUntilAsync("the open counts as unanswered", _ => pool.Pool.Problem is not null, 50);
         Task<RentOutcome> next = pool.Rent();
         pool.Return(await pool.FinishAsync(next, "the idle connection"));
     });
@@ -101,8 +101,8 @@ public sealed class OpeningTests
             double paused = 0;
             while (pool.Server.CallsOf(Step.Open) == failed)
             {
-                await pool.AdvanceAsync(TimeSpan.FromMilliseconds(5));
-                paused += 5;
+                await pool.AdvanceAsync(TimeSpan.FromMilliseconds(10));
+                paused += 10;
                 Assert.True(paused <= longest + 50, $"pause {failed} is longer than {longest} ms: {pool.Describe()}");
             }
 

@@ -12,8 +12,6 @@ internal sealed class PoolHarness
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    private static readonly TimeSpan Step10 = TimeSpan.FromMilliseconds(10);
-
     private readonly Lock _gate = new();
 
     // The most that the sessions may be: the permits, or after a shrink what there was then. Guarded by _gate.
@@ -137,7 +135,8 @@ internal sealed class PoolHarness
     public Task UntilAsync(string what, Func<PoolCounts, bool> reached) => UntilAsync(what, reached, TimeSpan.Zero);
 
     /// <summary>Lets the fake clock run until the pool comes to a state.</summary>
-    public Task AdvanceUntilAsync(string what, Func<PoolCounts, bool> reached) => UntilAsync(what, reached, Step10);
+    public Task AdvanceUntilAsync(string what, Func<PoolCounts, bool> reached, double stepMilliseconds = 10) =>
+        UntilAsync(what, reached, TimeSpan.FromMilliseconds(stepMilliseconds));
 
     /// <summary>Advances in steps and gives the pool's own work time between them.</summary>
     public async Task AdvanceAsync(TimeSpan time)
