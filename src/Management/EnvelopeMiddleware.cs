@@ -29,6 +29,7 @@ public sealed partial class EnvelopeMiddleware(RequestDelegate next, ILogger<Env
         {
             if (!TryClear(context)) return;
 
+            EnvelopeResponse.CloseAfter(context);
             string message = e.StatusCode == StatusCodes.Status413PayloadTooLarge
                 ? "the body is too large"
                 : EnvelopeResponse.Describe(e.StatusCode);

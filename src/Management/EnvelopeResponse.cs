@@ -44,6 +44,17 @@ public static class EnvelopeResponse
         await output.FlushAsync(context.RequestAborted);
     }
 
+    /// <summary>
+    /// Says that the connection ends with this reply: what the client has still to send of its request will not be read,
+    /// and a client that was not told would lose its next request on that connection.
+    /// </summary>
+    public static void CloseAfter(HttpContext context)
+    {
+        // Later versions of HTTP end a stream instead, and know no such header.
+        if (HttpProtocol.IsHttp11(context.Request.Protocol) || HttpProtocol.IsHttp10(context.Request.Protocol))
+            context.Response.Headers.Connection = "close";
+    }
+
     /// <summary>What a status says that was set without a body.</summary>
     internal static string Describe(int status)
     {

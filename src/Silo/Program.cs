@@ -1,1 +1,51 @@
-return 0;
+using UPool;
+using UPool.Cluster.Hosting;
+using UPool.Grains;
+using UPool.Management;
+using UPool.Silo;
+
+SiloArguments arguments = SiloArguments.Parse(args);
+if (arguments.Unknown is { } unknown)
+{
+    await Console.Error.WriteLineAsync($"Unknown argument '{unknown}'. UPool.Silo --help lists the known ones.");
+    return 2;
+}
+
+if (arguments.Help)
+{
+    Console.WriteLine(SiloArguments.HelpText);
+    return 0;
+}
+
+WebApplication app;
+try
+{
+    // Settings stand beside the program, wherever it is started from.
+    WebApplicationBuilder builder = WebApplication.CreateBuilder(
+        new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+    builder.AddUPool();
+    builder.AddUsers();
+    if (arguments.Migrate || arguments.Seed)
+    {
+        await using WebApplication tool = builder.Build();
+        if (arguments.Migrate) await tool.MigrateUPoolAsync();
+        if (arguments.Seed) await UserSchema.SeedAsync(tool.Services.GetRequiredService<PooledDataSource>(), default);
+        return 0;
+    }
+
+    builder.AddUPoolManagement(defaultUrl: null);
+    builder.RequireCluster();
+    builder.AddUPoolSilo();
+    app = builder.Build();
+    app.UseUPoolManagement();
+    app.MapUPoolManagement();
+    app.Lifetime.ApplicationStarted.Register(() => Console.WriteLine(ReadyLine.Of(app)));
+}
+catch (Exception exception) when (exception is not HostAbortedException)
+{
+    // What is wrong before there is a host to run: told as RunUPoolAsync tells the rest.
+    await Console.Error.WriteLineAsync(UPoolProgram.Describe(exception));
+    return 1;
+}
+
+return await app.RunUPoolAsync();

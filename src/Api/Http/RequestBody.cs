@@ -1,6 +1,7 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Net.Http.Headers;
+using UPool.Management;
 
 namespace UPool.Api.Http;
 
@@ -64,7 +65,11 @@ internal readonly struct RequestBody : IDisposable
 
                 read = await request.Body.ReadAsync(buffer.AsMemory(length), stop.Token);
                 if (read == 0) break;
-                if (length + read > maxBytes) return TooLarge();
+                if (length + read > maxBytes)
+                {
+                    EnvelopeResponse.CloseAfter(context);
+                    return TooLarge();
+                }
             }
 
             if (length == 0) return new RequestBody(StatusCodes.Status400BadRequest, "the body is empty");
@@ -77,8 +82,7 @@ internal readonly struct RequestBody : IDisposable
         catch (OperationCanceledException)
             when (due.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
         {
-            // What is still to come belongs to this request: the connection is of no use to a next one.
-            context.Response.Headers.Connection = "close";
+            EnvelopeResponse.CloseAfter(context);
             return new RequestBody(StatusCodes.Status408RequestTimeout, "the body did not arrive in time");
         }
         finally

@@ -32,6 +32,9 @@ internal sealed class RequestGate(RequestDelegate next, IOptions<HttpOptions> op
             }, context.Response);
         }
 
+        // Whoever answers: the server does not read such a body to its end in order to keep the connection.
+        if (context.Request.ContentLength > _options.MaxBodyBytes) EnvelopeResponse.CloseAfter(context);
+
         try
         {
             // Counted before it is compared: two that arrive together at the last place must not both take it.

@@ -14,11 +14,16 @@ internal sealed class ControlDatabase(IOptions<DatabaseOptions> options, ILogger
             ?? throw new InvalidOperationException($"bug: no {DatabaseOptions.ConnectionStringKey} for control connections."),
         loggers, clock));
 
+    private OrleansDataSource? _forOrleans;
+
     /// <summary>Shared by the pool and by Orleans; they outlive both.</summary>
     public ControlConnections Connections => _connections.Value;
 
     /// <summary>For membership and grain storage.</summary>
     public DbDataSource Storage => Connections.Storage;
+
+    /// <summary>The same, in the shape that Orleans accepts.</summary>
+    public DbDataSource ForOrleans => _forOrleans ??= new OrleansDataSource(Storage);
 
     public ValueTask DisposeAsync() =>
         _connections.IsValueCreated ? _connections.Value.DisposeAsync() : ValueTask.CompletedTask;

@@ -6,9 +6,10 @@ namespace UPool.Cluster.Hosting;
 /// <summary>Looks whether tables are there.</summary>
 internal static class SchemaCheck
 {
-    /// <summary>The tables of Orleans without which a silo cannot join.</summary>
+    /// <summary>The tables without which a silo cannot join. The last one is made by the last script, so when it is there
+    /// the queries that the others store are there too.</summary>
     public static IReadOnlyList<string> ClusterTables { get; } =
-        ["OrleansQuery", "OrleansMembershipTable", "OrleansMembershipVersionTable"];
+        ["OrleansQuery", "upool_member", "upool_member_version", "upool_grain_state", "upool_session"];
 
     /// <summary>Those of the tables that are missing.</summary>
     /// <exception cref="DbException">The database cannot be reached or refuses the account.</exception>

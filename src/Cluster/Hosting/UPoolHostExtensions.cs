@@ -15,8 +15,6 @@ public static class UPoolHostExtensions
     /// <summary>The name under which grains find the storage: ADO.NET in a cluster, memory in a lone silo.</summary>
     public const string StorageName = "upool";
 
-    private const string Invariant = "MySql.Data.MySqlConnector";
-
     // The ids of a lone silo, which shares nothing with anybody.
     private const string LocalId = "upool-local";
 
@@ -78,14 +76,14 @@ public static class UPoolHostExtensions
             {
                 silo.UseAdoNetClustering(options => options.Configure<ControlDatabase>(static (clustering, control) =>
                 {
-                    clustering.Invariant = Invariant;
-                    clustering.DataSource = control.Storage;
+                    clustering.Invariant = OrleansDataSource.Invariant;
+                    clustering.DataSource = control.ForOrleans;
                 }));
                 silo.AddAdoNetGrainStorage(StorageName, options => options.Configure<ControlDatabase>(
                     static (storage, control) =>
                     {
-                        storage.Invariant = Invariant;
-                        storage.DataSource = control.Storage;
+                        storage.Invariant = OrleansDataSource.Invariant;
+                        storage.DataSource = control.ForOrleans;
                     }));
             }
             else
@@ -108,7 +106,7 @@ public static class UPoolHostExtensions
     {
         ArgumentNullException.ThrowIfNull(builder);
         AddShared(builder);
-        builder.Services.AddSingleton<IValidateOptions<UPoolClusterOptions>, ClientModeValidator>();
+        builder.RequireCluster();
         builder.Services.AddSingleton<ClientLifecycle>();
         builder.Services.AddSingleton<ILifecycleParticipant<IClusterClientLifecycle>>(
             static provider => provider.GetRequiredService<ClientLifecycle>());
@@ -117,8 +115,8 @@ public static class UPoolHostExtensions
             client.AddWorkers();
             client.UseAdoNetClustering(options => options.Configure<ControlDatabase>(static (clustering, control) =>
             {
-                clustering.Invariant = Invariant;
-                clustering.DataSource = control.Storage;
+                clustering.Invariant = OrleansDataSource.Invariant;
+                clustering.DataSource = control.ForOrleans;
             }));
             client.Services.AddSingleton<IClientConnectionRetryFilter>(
                 static provider => provider.GetRequiredService<ClientLifecycle>());
@@ -127,6 +125,14 @@ public static class UPoolHostExtensions
             client.Services.Configure<ConnectionOptions>(static options => options.OpenConnectionTimeout = ConnectTimeout);
             configure?.Invoke(client);
         });
+        return builder;
+    }
+
+    /// <summary>Refuses to start in the mode Localhost: for a process that is of no use without others.</summary>
+    public static IHostApplicationBuilder RequireCluster(this IHostApplicationBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        builder.Services.AddSingleton<IValidateOptions<UPoolClusterOptions>, SeparateProcessValidator>();
         return builder;
     }
 
@@ -196,13 +202,13 @@ public static class UPoolHostExtensions
         builder.Services.Any(static service => service.ServiceType == typeof(T));
 }
 
-/// <summary>A client of a lone silo cannot be: that silo is in another process and in nobody's table.</summary>
-internal sealed class ClientModeValidator : IValidateOptions<UPoolClusterOptions>
+/// <summary>A lone silo is in nobody's table: no other process could reach it, and it would wait for calls for ever.</summary>
+internal sealed class SeparateProcessValidator : IValidateOptions<UPoolClusterOptions>
 {
     public ValidateOptionsResult Validate(string? name, UPoolClusterOptions options) =>
         options.TryParseMode(out ClusterMode mode) && mode == ClusterMode.Localhost
             ? ValidateOptionsResult.Fail(
-                $"{UPoolClusterOptions.Section}:Mode is 'Localhost': a process that is only a client of a cluster needs " +
-                "'MySql'.")
+                $"{UPoolClusterOptions.Section}:Mode is 'Localhost': silos and clients in processes of their own need 'MySql', " +
+                $"with {UPoolClusterOptions.Section}:ClusterId and ServiceId.")
             : ValidateOptionsResult.Success;
 }

@@ -1,6 +1,8 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using UPool.Cluster.Membership;
 
 namespace UPool.Cluster.Hosting;
 
@@ -37,12 +39,33 @@ public static class UPoolProgram
         }
     }
 
+    /// <summary>Applies the schema of the cluster and of the application, and nothing else. The host is not started.</summary>
+    /// <exception cref="OptionsValidationException">The configuration is wrong.</exception>
+    /// <exception cref="SchemaMigrationException">The schema could not be applied.</exception>
+    /// <exception cref="System.Data.Common.DbException">The database cannot be reached or refuses the account.</exception>
+    public static async Task MigrateUPoolAsync(this IHost host, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(host);
+        IServiceProvider services = host.Services;
+        if (services.GetRequiredService<IOptions<DatabaseOptions>>().Value.ConnectionString is null)
+        {
+            throw new SchemaMigrationException(
+                $"{DatabaseOptions.ConnectionStringKey} is missing: the embedded database needs no migration.");
+        }
+
+        await SchemaMigrator.ApplyAsync(
+            services.GetRequiredService<ControlDatabase>().Storage,
+            ClusterSchema.Scripts.Concat(services.GetServices<SchemaScript>()),
+            services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(SchemaMigrator)),
+            cancellationToken);
+    }
+
     /// <summary>A start's failure in one plain line.</summary>
     public static string Describe(Exception exception)
     {
-        // Services that start together fail together: one fails, and those that still waited are cancelled.
-        Exception cause = exception is AggregateException { InnerExceptions: [var first, ..] all }
-            ? all.FirstOrDefault(static inner => inner is not OperationCanceledException) ?? first
+        // Services that start together fail together, and the ones that were cancelled by it say nothing.
+        Exception cause = exception is AggregateException { InnerExceptions: [var first, ..] } all
+            ? all.InnerExceptions.FirstOrDefault(static inner => inner is not OperationCanceledException) ?? first
             : exception;
         string text = cause is OptionsValidationException validation
             ? string.Join(" ", validation.Failures)

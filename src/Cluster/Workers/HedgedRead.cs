@@ -8,6 +8,7 @@ internal sealed class HedgedRead<T>(
     Func<CancellationToken, Task<Reply<T>>> ask,
     Deadline end,
     WorkerClientOptions options,
+    CallStopper stopper,
     TimeProvider clock,
     ILogger logger)
 {
@@ -15,7 +16,7 @@ internal sealed class HedgedRead<T>(
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
 
-    private readonly List<Task<Reply<T>>> _unanswered = new(1);
+    private readonly List<Asking> _unanswered = new(1);
     private int _retries;
 
     /// <summary>The first answer, or how the read failed, by the end at the latest.</summary>
@@ -62,28 +63,36 @@ internal sealed class HedgedRead<T>(
     // Returns when the next asking is due unless an answer comes first.
     private Deadline Ask(CancellationToken cancellationToken)
     {
-        _unanswered.Add(AskAsync(cancellationToken));
+        var id = Guid.NewGuid();
+        _unanswered.Add(new Asking(id, AskAsync(id, cancellationToken)));
         return _unanswered.Count < options.MaxAskings ? Deadline.After(options.HedgeAfter, clock) : Deadline.None;
     }
 
-    // Orleans throws some failures at the call already; like this they all arrive with the task.
-    private async Task<Reply<T>> AskAsync(CancellationToken cancellationToken) => await ask(cancellationToken);
+    // Orleans throws some failures at the call already; like this they all arrive with the task. And what is set in an
+    // asynchronous method is seen by what it calls, and by nobody else.
+    private async Task<Reply<T>> AskAsync(Guid id, CancellationToken cancellationToken)
+    {
+        RequestContext.Set(RunningCalls.ContextKey, id);
+        return await ask(cancellationToken);
+    }
 
     private async Task<Task<Reply<T>>?> AnyAnsweredAsync(Deadline until, CancellationToken caller)
     {
-        Task<Reply<T>>? done = _unanswered.Find(static asking => asking.IsCompleted);
-        if (done is null)
+        if (!_unanswered.Exists(static asking => asking.Task.IsCompleted))
         {
             // The caller's token ends the wait as well: an asking need not have honoured it.
             using var waiting = CancellationTokenSource.CreateLinkedTokenSource(caller);
             Task alarm = Task.Delay(until.Remaining(clock), clock, waiting.Token);
-            Task first = await Task.WhenAny([.. _unanswered, alarm]);
+            await Task.WhenAny([.. _unanswered.Select(static asking => asking.Task), alarm]);
             await waiting.CancelAsync();
             caller.ThrowIfCancellationRequested();
-            done = first as Task<Reply<T>>;
         }
 
-        if (done is not null) _unanswered.Remove(done);
+        int index = _unanswered.FindIndex(static asking => asking.Task.IsCompleted);
+        if (index < 0) return null;
+
+        Task<Reply<T>> done = _unanswered[index].Task;
+        _unanswered.RemoveAt(index);
         return done;
     }
 
@@ -116,12 +125,16 @@ internal sealed class HedgedRead<T>(
         return TimeSpan.FromMilliseconds(Random.Shared.NextDouble() * most);
     }
 
-    // The losers are told to stop: Orleans forgets their callbacks at once and passes the cancellation on to their silos.
+    // Orleans forgets the losers' callbacks at once, and the silos are told to stop. At the deadline they stop by
+    // themselves, and a database that answers nobody is no time for more messages.
     private async Task EndAsync(CancellationTokenSource ending)
     {
         if (_unanswered.Count == 0) return;
 
-        foreach (Task<Reply<T>> loser in _unanswered) loser.Ignore();
+        foreach (Asking loser in _unanswered) loser.Task.Ignore();
         await ending.CancelAsync();
+        if (!end.HasPassed(clock)) stopper.Stop([.. _unanswered.Select(static asking => asking.Id)]);
     }
+
+    private readonly record struct Asking(Guid Id, Task<Reply<T>> Task);
 }

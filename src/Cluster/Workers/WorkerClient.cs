@@ -25,6 +25,7 @@ public sealed class WorkerClient<TGrain>
     private readonly WorkerClientOptions _options;
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
+    private readonly CallStopper _stopper;
     private readonly ISiloStatus? _status;
     private readonly bool _isLocal;
 
@@ -43,6 +44,7 @@ public sealed class WorkerClient<TGrain>
         _options = options.Value;
         _clock = clock;
         _logger = logger;
+        _stopper = services.GetRequiredService<CallStopper>();
         _status = services.GetService<ISiloStatus>();
         _isLocal = services.GetService<ILocalSiloDetails>() is not null;
     }
@@ -67,7 +69,7 @@ public sealed class WorkerClient<TGrain>
         if (_isLocal) return ReadHereAsync(call, deadline, cancellationToken);
 
         Deadline end = Deadline.After(deadline.Remaining(_clock) + AnswerGrace, _clock);
-        var read = new HedgedRead<T>(token => call(Grain, deadline, token), end, _options, _clock, _logger);
+        var read = new HedgedRead<T>(token => call(Grain, deadline, token), end, _options, _stopper, _clock, _logger);
         return read.RunAsync(cancellationToken);
     }
 
@@ -89,6 +91,8 @@ public sealed class WorkerClient<TGrain>
         // Set inside this asynchronous method, so only the call below sees it and the caller's context is untouched.
         var ticket = new WriteTicket();
         RequestContext.Set(WriteTicket.ContextKey, ticket);
+        var id = Guid.NewGuid();
+        if (!_isLocal) RequestContext.Set(RunningCalls.ContextKey, id);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task<Reply<T>>? answer = null;
         try
@@ -100,6 +104,7 @@ public sealed class WorkerClient<TGrain>
         {
             if (ticket.TryVoid()) throw;
 
+            if (!_isLocal) _stopper.Stop([id]);
             return Reply.Ended<T>(ReplyStatus.OutcomeUnknown, "the caller has gone before the answer came");
         }
         catch (Exception exception)

@@ -20,11 +20,14 @@ namespace UPool.Cluster.Workers;
 public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
 {
     private ILogger? _log;
+    private RunningCalls? _calls;
 
     /// <summary>The pool of this silo.</summary>
     protected PooledDataSource Pool { get; } = pool;
 
     private ILogger Log => _log ??= ServiceProvider.GetRequiredService<ILoggerFactory>().CreateLogger(GetType());
+
+    private RunningCalls Calls => _calls ??= ServiceProvider.GetRequiredService<RunningCalls>();
 
     /// <summary>Runs a read on a rented connection.</summary>
     /// <param name="deadline">When the answer is due; it bounds the rent and every operation on the connection.</param>
@@ -39,15 +42,16 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     {
         if (deadline.HasPassed()) return TooLate<T>();
 
+        using RunningCalls.Scope call = Calls.Enter(cancellationToken);
         try
         {
-            RentResult rent = await Pool.RentAsync(deadline, cancellationToken);
+            RentResult rent = await Pool.RentAsync(deadline, call.Token);
             if (!rent.IsRented) return Refused<T>(rent.Refusal);
 
             await using PooledConnection connection = rent.Connection;
-            return await work(connection, cancellationToken);
+            return await work(connection, call.Token);
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (call.Token.IsCancellationRequested)
         {
             throw;
         }
@@ -101,21 +105,22 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     {
         if (deadline.HasPassed()) return TooLate<T>();
 
+        using RunningCalls.Scope call = Calls.Enter(cancellationToken);
         bool isRented = false;
         try
         {
-            RentResult rent = await Pool.RentAsync(deadline, cancellationToken);
+            RentResult rent = await Pool.RentAsync(deadline, call.Token);
             if (!rent.IsRented) return Refused<T>(rent.Refusal);
 
             isRented = true;
             await using PooledConnection connection = rent.Connection;
-            return await work(connection, cancellationToken);
+            return await work(connection, call.Token);
         }
         catch (Exception exception) when (isRented)
         {
             return WriteFailed<T>(exception);
         }
-        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (!call.Token.IsCancellationRequested)
         {
             return ReadFailed<T>(exception);
         }
@@ -128,18 +133,19 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     {
         if (deadline.HasPassed()) return TooLate<T>();
 
+        using RunningCalls.Scope call = Calls.Enter(cancellationToken);
         bool isCommitSent = false;
         try
         {
-            RentResult rent = await Pool.RentAsync(deadline, cancellationToken);
+            RentResult rent = await Pool.RentAsync(deadline, call.Token);
             if (!rent.IsRented) return Refused<T>(rent.Refusal);
 
             await using PooledConnection connection = rent.Connection;
-            await using DbTransaction transaction = await connection.BeginTransactionAsync(cancellationToken);
-            Reply<T> reply = await work(connection, transaction, cancellationToken);
+            await using DbTransaction transaction = await connection.BeginTransactionAsync(call.Token);
+            Reply<T> reply = await work(connection, transaction, call.Token);
             if (reply.Status != ReplyStatus.Ok) return reply;
 
-            cancellationToken.ThrowIfCancellationRequested();
+            call.Token.ThrowIfCancellationRequested();
             isCommitSent = true;
 
             // Without the caller's token: one who leaves now must not turn a commit into an unknown. The deadline holds.
@@ -150,7 +156,7 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         {
             return WriteFailed<T>(exception);
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (call.Token.IsCancellationRequested)
         {
             throw;
         }

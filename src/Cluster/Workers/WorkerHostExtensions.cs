@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 using Orleans.Runtime.Hosting;
@@ -17,6 +18,13 @@ public static class WorkerHostExtensions
     public static ISiloBuilder AddWorkers(this ISiloBuilder builder)
     {
         builder.AddGrainDirectory(NoGrainDirectory.Name, static (_, _) => new NoGrainDirectory());
+        builder.Services.AddSingleton<RunningCalls>();
+        builder.Services.AddSingleton<StopServiceClient>();
+        builder.AddGrainService<StopService>();
+
+        // Its base tells every change of a ring that this service does not use.
+        builder.Services.Configure<LoggerFilterOptions>(
+            static options => options.AddFilter(typeof(StopService).FullName, LogLevel.Warning));
         builder.Services.AddWorkerClients();
         builder.Services.AddOptions<SiloMessagingOptions>().Configure<IOptions<WorkerClientOptions>>(
             static (messaging, calls) => messaging.ResponseTimeout = calls.Value.MaxCallTime + ResponseTimeoutMargin);
@@ -35,6 +43,7 @@ public static class WorkerHostExtensions
     private static void AddWorkerClients(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<CallStopper>();
         services.TryAddSingleton(typeof(WorkerClient<>));
         services.TryAddEnumerable(
             ServiceDescriptor.Singleton<IValidateOptions<WorkerClientOptions>, WorkerClientOptionsValidator>());

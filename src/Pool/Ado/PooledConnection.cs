@@ -284,13 +284,12 @@ public sealed class PooledConnection : DbConnection
     private async ValueTask EndAsync(Task operation, OperationBound bound, CancellationToken token)
     {
         PhysicalConnection physical = bound.Physical;
-        ValueTask<OperationEnd> race = physical.Operation
-            .RaceAsync(operation, bound.Deadline.Timestamp, _pool.Wheel, token);
-        physical.InFlight = operation;
-        OperationEnd end = await race.ConfigureAwait(false);
+        physical.Begin(operation);
+        OperationEnd end = await physical.Operation
+            .RaceAsync(operation, bound.Deadline.Timestamp, _pool.Wheel, token).ConfigureAwait(false);
         if (end == OperationEnd.Completed)
         {
-            physical.InFlight = null;
+            physical.End(operation);
             return;
         }
 

@@ -46,9 +46,9 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
         foreach (PendingRent rent in refused) rent.Complete(new RentOutcome(refusal));
         if (await EndsWithinAsync(drained, timeout).ConfigureAwait(false)) return true;
 
-        LogDrainSevers(_options.Name, Counts.ToString());
         PhysicalConnection[] left;
-        lock (_gate) left = [.. _open];
+        lock (_gate) left = [.. _open.Where(static connection => connection.RentId != 0)];
+        if (left.Length > 0) LogDrainSevers(_options.Name, Counts.ToString());
         foreach (PhysicalConnection connection in left)
         {
             // Its renter may be about to send a statement: such a session is closed, never cleaned and reused.

@@ -1,5 +1,3 @@
-using System.Data.Common;
-
 namespace UPool.Core;
 
 /// <content>Taking a connection from its renter, and making it clean behind everybody's back.</content>
@@ -109,17 +107,10 @@ internal sealed partial class ConnectionPool
         return true;
     }
 
-    /// <summary>
-    /// Begins to skip the rows of a reader that nobody will read: one left open, or one that a severed operation brought
-    /// after all. A transaction it brought is rolled back with the rest.
-    /// </summary>
+    /// <summary>Begins to skip the rows of a reader that nobody will read: one left open, or one that came late.</summary>
     private static async Task SkipWhatIsLeftAsync(PhysicalConnection connection)
     {
-        if (connection.InFlight is Task<DbTransaction> { IsCompletedSuccessfully: true } begun)
-            connection.Transaction = await begun.ConfigureAwait(false);
-        if (connection.InFlight is Task<DbDataReader> { IsCompletedSuccessfully: true } opened)
-            connection.Reader = await opened.ConfigureAwait(false);
-        connection.InFlight = null;
+        await connection.AdoptAsync().ConfigureAwait(false);
         if (connection.Reader is { } reader && !connection.IsBroken) connection.SkipRows(reader);
     }
 

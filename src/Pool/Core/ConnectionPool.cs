@@ -14,6 +14,10 @@ namespace UPool.Core;
 /// </remarks>
 internal sealed partial class ConnectionPool
 {
+    // A rent held for hours says that one connection was away, not that all are slow: it counts as this many rent
+    // timeouts at most, enough to refuse a queue, little enough to be forgotten within a few dozen returns.
+    private const int MaxPaceWaits = 2;
+
     private readonly PoolOptions _options;
     private readonly IConnector _connector;
     private readonly TimeProvider _clock;
@@ -160,7 +164,7 @@ internal sealed partial class ConnectionPool
         lock (_gate)
         {
             long now = _clock.GetTimestamp();
-            if (connection.RentedAt != 0) _pace.Add(now - connection.RentedAt);
+            if (connection.RentedAt != 0) _pace.Add(Math.Min(now - connection.RentedAt, MaxPaceWaits * _rentTimeout));
             connection.RentedAt = 0;
             if (WhyClose_NeedsLock(connection, now) is { } reason)
             {
@@ -266,11 +270,13 @@ internal sealed partial class ConnectionPool
 
     /// <summary>
     /// Whether a rent that joined the queue now would, by the measured pace, still be in it at its deadline. Refused now
-    /// it costs nothing; served late it would waste a connection on a caller that has given up. With nobody waiting it
-    /// joins in any case: somebody has to measure the pace again after a stall.
+    /// it costs nothing; served late it would waste a connection on a caller that has given up. While the pool can still
+    /// grow, the pace of what is open says little; with nobody waiting it joins in any case, since somebody has to measure
+    /// the pace again after a stall.
     /// </summary>
     private bool IsPredictedLate_NeedsLock(long patience) =>
-        _pending.Count > 0 && _pace.PredictWait(_pending.Count, _open.Count + _opening) > patience;
+        _pending.Count > 0 && _open.Count >= _permits
+        && _pace.PredictWait(_pending.Count, _open.Count) > patience;
 
     private int Sessions_NeedsLock() => _open.Count + _opening + _closing;
 

@@ -6,7 +6,7 @@ internal abstract class WheelEntry
     // Guarded by the wheel's lock.
     internal WheelEntry? Next, Previous;
     internal int Slot = -1;
-    internal long DueTick;
+    internal long DueAt;
 
     /// <summary>
     /// The deadline may have passed. Called on a timer thread, outside the wheel's lock, so a call can be late for an
@@ -17,7 +17,7 @@ internal abstract class WheelEntry
 
 /// <summary>
 /// All deadlines of a pool on one timer: adding and removing cost the same however many there are, where a timer
-/// object per request would cost an allocation and a global queue. Fires up to one tick late, never early.
+/// object per request would cost an allocation and a global queue. Fires at most one tick late, never early.
 /// </summary>
 internal sealed class DeadlineWheel : IDisposable
 {
@@ -65,15 +65,16 @@ internal sealed class DeadlineWheel : IDisposable
             if (entry.Slot >= 0) throw new InvalidOperationException("bug: the entry is on a wheel already.");
             if (_disposed) return;
 
-            // The next whole tick: late by less than one, never early.
-            entry.DueTick = Math.Max(due / _ticksPerSlot + 1, CurrentTick() + 1);
+            // Read once: an entry put behind the tick that is looked at next would wait for a whole turn.
+            long tick = CurrentTick();
             if (_count == 0)
             {
-                _lastTick = CurrentTick();
+                _lastTick = tick;
                 _timer.Change(Tick, Tick);
             }
 
-            Link_NeedsLock(entry, (int)(entry.DueTick % SlotCount));
+            entry.DueAt = due;
+            Link_NeedsLock(entry, (int)(Math.Max(due / _ticksPerSlot, tick) % SlotCount));
             _count++;
         }
     }
@@ -104,18 +105,21 @@ internal sealed class DeadlineWheel : IDisposable
         // Called outside the lock, because an entry's
         // OnDue takes the pool's lock, and the pool adds and removes entries under its own.
         List<WheelEntry>? due = null;
+        long now;
         lock (_gate)
         {
-            long now = CurrentTick();
+            now = _clock.GetTimestamp();
+            long nowTick = now / _ticksPerSlot;
 
-            // After a pause of the process more than a turn may have passed: each slot is looked at once.
-            for (long tick = Math.Max(_lastTick + 1, now - SlotCount + 1); tick <= now; tick++)
+            // The last tick again: what was due in its rest was too early then. After a pause of the process more than
+            // a turn may have passed: each slot is looked at once.
+            for (long tick = Math.Max(_lastTick, nowTick - SlotCount + 1); tick <= nowTick; tick++)
             {
                 WheelEntry? entry = _slots[tick % SlotCount];
                 while (entry is not null)
                 {
                     WheelEntry? next = entry.Next;
-                    if (entry.DueTick <= now)
+                    if (entry.DueAt <= now)
                     {
                         Unlink_NeedsLock(entry);
                         _count--;
@@ -126,14 +130,13 @@ internal sealed class DeadlineWheel : IDisposable
                 }
             }
 
-            _lastTick = now;
+            _lastTick = nowTick;
             if (_count == 0 && !_disposed) _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
 
         if (due is null) return;
 
-        long timestamp = _clock.GetTimestamp();
-        foreach (WheelEntry entry in due) entry.OnDue(timestamp);
+        foreach (WheelEntry entry in due) entry.OnDue(now);
     }
 
     private void Link_NeedsLock(WheelEntry entry, int slot)

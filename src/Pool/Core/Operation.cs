@@ -47,7 +47,7 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
     private CancellationToken _token;
     private CancellationTokenRegistration _registration;
     private int _severedParts;
-    private TaskCompletionSource? _settled;
+    private Mark? _mark;
 
     public Operation() => _onDriverCompleted = OnDriverCompleted;
 
@@ -98,13 +98,20 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
     /// <summary>Completes when the driver and the caller have both finished with the last operation.</summary>
     public Task WhenSettled()
     {
-        if (!IsInFlight) return Task.CompletedTask;
+        long state = Volatile.Read(ref _state);
+        if ((state & PhaseMask) == Idle) return Task.CompletedTask;
 
-        // Put the mark down first, then look again: whoever settles looks for it after it has changed the state.
-        var mark = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        mark = Interlocked.CompareExchange(ref _settled, mark, null) ?? mark;
-        if (!IsInFlight) mark.TrySetResult();
-        return mark.Task;
+        // Put the mark down first, then look again: whoever settles looks for it after it has changed the state. A mark
+        // names its run, because one that came too late stays behind, and would tell the next run that it has settled.
+        long run = state & ~PhaseMask;
+        Mark? mark;
+        while ((mark = Volatile.Read(ref _mark)) is null || mark.Run < run)
+        {
+            if (Interlocked.CompareExchange(ref _mark, new Mark(run), mark) == mark) mark?.TrySetResult();
+        }
+
+        state = Volatile.Read(ref _state);
+        return (state & ~PhaseMask) == run && (state & PhaseMask) != Idle ? mark.Task : Task.CompletedTask;
     }
 
     internal override void OnDue(long now)
@@ -173,7 +180,15 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
 
     private void Settle()
     {
-        Volatile.Write(ref _state, _state & ~PhaseMask);
-        Interlocked.Exchange(ref _settled, null)?.TrySetResult();
+        long run = _state & ~PhaseMask;
+        Volatile.Write(ref _state, run | Idle);
+        Interlocked.MemoryBarrier();
+        if (Volatile.Read(ref _mark) is { } mark && mark.Run == run) mark.TrySetResult();
+    }
+
+    /// <summary>Somebody waits for a run to settle.</summary>
+    private sealed class Mark(long run) : TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
+    {
+        public long Run => run;
     }
 }

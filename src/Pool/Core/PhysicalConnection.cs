@@ -10,6 +10,7 @@ namespace UPool.Core;
 internal abstract class PhysicalConnection
 {
     private long _rentId;
+    private Task? _underWay;
 
     /// <summary>The driver's connection.</summary>
     public abstract DbConnection Inner { get; }
@@ -22,12 +23,6 @@ internal abstract class PhysicalConnection
 
     /// <summary>The current rent's number; 0 when nobody holds it.</summary>
     public long RentId => Volatile.Read(ref _rentId);
-
-    /// <summary>
-    /// The driver's task of the operation in flight. When it is severed and yet succeeds, what it brings (a reader, a
-    /// transaction) belongs to nobody, and the recovery has to end it.
-    /// </summary>
-    public Task? InFlight { get; set; }
 
     /// <summary>The transaction the renter began and has not ended; null when there is none.</summary>
     public DbTransaction? Transaction { get; set; }
@@ -92,6 +87,29 @@ internal abstract class PhysicalConnection
         Reader = null;
         LingeringReader = true;
         Lingering = Task.Run(async () => await reader.DisposeAsync().ConfigureAwait(false));
+    }
+
+    /// <summary>Remembers what the driver was asked for, before anybody can be cut off from it.</summary>
+    public void Begin(Task operation) => Interlocked.CompareExchange(ref _underWay, operation, null);
+
+    /// <summary>The caller has taken what the operation came to.</summary>
+    public void End(Task operation) => Interlocked.CompareExchange(ref _underWay, null, operation);
+
+    /// <summary>
+    /// Takes what an operation came to that nobody waited for any more. The driver holds on to a reader or a transaction
+    /// that arrived late, and a reset of the session ends neither: the next renter's statements would fail.
+    /// </summary>
+    public async ValueTask AdoptAsync()
+    {
+        switch (Interlocked.Exchange(ref _underWay, null))
+        {
+            case Task<DbDataReader> { IsCompletedSuccessfully: true } reader:
+                Reader ??= await reader.ConfigureAwait(false);
+                break;
+            case Task<DbTransaction> { IsCompletedSuccessfully: true } transaction:
+                Transaction ??= await transaction.ConfigureAwait(false);
+                break;
+        }
     }
 
     /// <summary>Gives the connection to a rent.</summary>

@@ -76,6 +76,7 @@ public sealed class SocketTests : IAsyncLifetime
 
         Assert.StartsWith("HTTP/1.1 400 ", reply, StringComparison.Ordinal);
         Assert.EndsWith("""{"code":0,"msg":"bad request"}""", reply, StringComparison.Ordinal);
+        Assert.Contains("\r\nConnection: close\r\n", reply, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -122,6 +123,26 @@ public sealed class SocketTests : IAsyncLifetime
 
         Assert.StartsWith("HTTP/1.1 413 ", reply, StringComparison.Ordinal);
         Assert.EndsWith("""{"code":0,"msg":"the body is too large"}""", reply, StringComparison.Ordinal);
+    }
+
+    // The server will not read such a body to its end, so the connection ends: a client that was not told would lose
+    // its next request.
+    [Theory]
+    [InlineData("POST", "/user", "application/json", 413)]
+    [InlineData("POST", "/user", "text/plain", 415)]
+    [InlineData("POST", "/nothing", "application/json", 404)]
+    [InlineData("DELETE", "/user", "application/json", 405)]
+    public async Task Body_AboveTheLimitAndUnread_TellsThatTheConnectionCloses(
+        string method, string path, string type, int status)
+    {
+        await using ApiHost host = await ApiHost.StartAsync(
+            sockets: true, new() { ["UPool:Http:MaxBodyBytes"] = "1024" });
+        using RawClient raw = await RawClient.ConnectAsync(host.Addresses[0]);
+        await raw.SendAsync($"{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Type: {type}\r\nContent-Length: 2048\r\n\r\n");
+        string reply = await raw.ReadToEndAsync();
+
+        Assert.StartsWith($"HTTP/1.1 {status} ", reply, StringComparison.Ordinal);
+        Assert.Contains("\r\nConnection: close\r\n", reply, StringComparison.Ordinal);
     }
 
     [Fact]

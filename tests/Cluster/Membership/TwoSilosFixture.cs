@@ -14,6 +14,8 @@ public sealed class TwoSilosFixture : IAsyncLifetime
     /// <summary>The name of the grain storage.</summary>
     public const string Storage = "upool";
 
+    private static readonly TimeSpan Bound = TimeSpan.FromSeconds(30);
+
     private readonly List<IHost> _silos = [];
 
     /// <summary>The database.</summary>
@@ -35,6 +37,11 @@ public sealed class TwoSilosFixture : IAsyncLifetime
             _silos.Add(silo);
             await silo.StartAsync();
         }
+
+        foreach (var silo in Silos)
+        {
+            await WaitForBothAsync(silo.GetRequiredService<IClusterMembershipService>());
+        }
     }
 
     /// <inheritdoc/>
@@ -47,6 +54,18 @@ public sealed class TwoSilosFixture : IAsyncLifetime
         }
 
         await Schema.DisposeAsync();
+    }
+
+    private static async Task WaitForBothAsync(IClusterMembershipService membership)
+    {
+        using var bound = new CancellationTokenSource(Bound);
+        await foreach (var snapshot in membership.MembershipUpdates.WithCancellation(bound.Token))
+        {
+            if (snapshot.Members.Count(member => member.Value.Status == SiloStatus.Active) == 2)
+            {
+                return;
+            }
+        }
     }
 
     private IHost CreateSilo(int number)

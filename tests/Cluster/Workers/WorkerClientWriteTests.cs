@@ -1,0 +1,111 @@
+using System.Diagnostics;
+using Microsoft.Extensions.DependencyInjection;
+using UPool.Cluster.Workers;
+
+namespace UPool.Cluster.Tests.Workers;
+
+public sealed class WorkerClientWriteTests
+{
+    [Fact]
+    public async Task WriteAsync_SiloIsLostOnTheWay_OutcomeIsUnknownAndItIsNotSentAgain()
+    {
+        await using ProbeCluster cluster = await ProbeCluster.StartAsync(2);
+        cluster.Board.OnAsk = static (_, _, _, _) => throw new SiloUnavailableException("lost");
+
+        Reply<string> reply = await cluster.WriteRawAsync(In(5));
+
+        Assert.Equal(ReplyStatus.OutcomeUnknown, reply.Status);
+        Assert.Equal(1, cluster.Board.Asked);
+    }
+
+    [Fact]
+    public async Task WriteAsync_NobodyAnswers_OutcomeIsUnknownAtTheDeadline()
+    {
+        await using ProbeCluster cluster = await ProbeCluster.StartAsync(1, static o => o.HedgeAfter = TimeSpan.FromMilliseconds(50));
+        cluster.Board.OnAsk = static (_, _, _, token) => Board.HangAsync(token);
+        var watch = Stopwatch.StartNew();
+
+        Reply<string> reply = await cluster.WriteRawAsync(In(1));
+
+        Assert.Equal(ReplyStatus.OutcomeUnknown, reply.Status);
+        Assert.InRange(watch.Elapsed.TotalSeconds, 1, 2);
+        Assert.Equal(1, cluster.Board.Asked);
+    }
+
+    [Fact]
+    public async Task WriteAsync_NoSiloIsLeft_IsUnavailableBecauseItWasNeverSent()
+    {
+        await using ProbeCluster cluster = await ProbeCluster.StartAsync(1);
+        Assert.Equal(ReplyStatus.Ok, (await cluster.WriteAsync(In(5))).Status);
+        await cluster.Silos.StopSiloAsync(cluster.Silos.Silos[0]);
+        int asked = cluster.Board.Asked;
+
+        Reply<string> reply = await cluster.WriteAsync(In(5));
+
+        Assert.Equal(ReplyStatus.Unavailable, reply.Status);
+        Assert.Equal(asked, cluster.Board.Asked);
+    }
+
+    [Fact]
+    public async Task WriteAsync_GrainThrows_OutcomeIsUnknown()
+    {
+        await using ProbeCluster cluster = await ProbeCluster.StartAsync(1);
+        cluster.Board.OnAsk = static (_, _, _, _) => throw new InvalidOperationException("secret");
+
+        Reply<string> reply = await cluster.WriteRawAsync(In(5));
+
+        Assert.Equal(ReplyStatus.OutcomeUnknown, reply.Status);
+        Assert.DoesNotContain("secret", reply.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task WriteAsync_CallerLeavesAfterItWasSent_OutcomeIsUnknownAndTheGrainIsStopped()
+    {
+        await using ProbeCluster cluster = await ProbeCluster.StartAsync(3);
+        for (int round = 0; round < 3; round++)
+        {
+            using var leaving = new CancellationTokenSource();
+            var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            cluster.Board.OnAsk = async (_, _, _, token) =>
+            {
+                token.Register(() => stopped.TrySetResult());
+                await leaving.CancelAsync();
+                return await Board.HangAsync(token);
+            };
+
+            Reply<string> reply = await cluster.WriteAsync(In(60), leaving.Token);
+
+            Assert.Equal(ReplyStatus.OutcomeUnknown, reply.Status);
+            await stopped.Task.WaitAsync(ProbeCluster.Bound);
+        }
+    }
+
+    [Fact]
+    public async Task WriteAsync_DeadlineHasPassed_IsRefusedWithoutBeingSent()
+    {
+        await using ProbeCluster cluster = await ProbeCluster.StartAsync(1);
+
+        Reply<string> reply = await cluster.WriteAsync(In(0));
+
+        Assert.Equal(RefusalReason.TimedOut, reply.Refusal);
+        Assert.Equal(0, cluster.Board.Asked);
+    }
+
+    [Fact]
+    public async Task WriteAsync_MessageArrivesASecondTime_IsNotRun()
+    {
+        await using ProbeCluster cluster = await ProbeCluster.StartAsync(1);
+        var ticket = new WriteTicketConverter().ConvertFromSurrogate(new WriteTicketSurrogate { IsValid = true });
+
+        // What a resend by Orleans does: the ticket has been serialized once before.
+        Assert.True(ticket.TryUse());
+        RequestContext.Set("upool.write-ticket", ticket);
+        Reply<string> reply = await cluster.Services.GetRequiredService<IGrainFactory>().GetGrain<IProbeGrain>(0)
+            .Write(In(5), CancellationToken.None);
+
+        Assert.Equal(ReplyStatus.OutcomeUnknown, reply.Status);
+        Assert.Equal(0, cluster.Board.Asked);
+    }
+
+    private static Deadline In(int seconds) => Deadline.After(TimeSpan.FromSeconds(seconds));
+}
