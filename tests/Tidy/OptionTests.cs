@@ -42,7 +42,8 @@ public sealed class OptionTests
             ["Sample:Section:Count", "Sample:Section:Wait", "Validated:Section:Name", "Sample:Single"],
             OptionKeys.Of(
             [
-                typeof(SampleOptions), typeof(ValidatedOptions), typeof(ValidatedOptionsValidator), typeof(SingleOptions),
+                typeof(SampleOptions), typeof(ValidatedOptions), typeof(ValidatedOptionsValidator),
+                typeof(SingleOptions),
             ]));
 
     [Fact]
