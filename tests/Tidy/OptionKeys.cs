@@ -10,8 +10,8 @@ internal static partial class OptionKeys
 
     /// <summary>
     /// The keys of all options among some types, which are those named <c>…Options</c>. The options or their
-    /// <c>…OptionsValidator</c> say by a constant <c>Section</c> where their properties are bound; options that are read
-    /// piece by piece name each key by a constant <c>…Key</c>.
+    /// <c>…OptionsValidator</c> say by a constant <c>Section</c> where their properties are bound; options that are
+    /// read piece by piece name each key by a constant <c>…Key</c>.
     /// </summary>
     /// <exception cref="InvalidOperationException">Options that do neither.</exception>
     public static IEnumerable<string> Of(IReadOnlyCollection<Type> types)
