@@ -65,6 +65,10 @@ public sealed class PooledDataReader : DbDataReader
         }
     }
 
+    // The connection's deadline may have been set since the command was executed.
+    private OperationBound Bound =>
+        _bound with { Deadline = Deadline.Earlier(_bound.Deadline, _connection.Deadline) };
+
     /// <inheritdoc/>
     public override Task<bool> ReadAsync(CancellationToken cancellationToken)
     {
@@ -214,7 +218,7 @@ public sealed class PooledDataReader : DbDataReader
     {
         // Rows that have arrived are read without a wait, so nothing else would notice; the clock is not read for each.
         if (token.IsCancellationRequested) throw _connection.SeverBetween(_bound, OperationEnd.Cancelled, token);
-        if ((++_advances & 63) == 0 && _bound.Deadline.HasPassed(_connection.Pool.Clock))
+        if ((++_advances & 63) == 0 && Bound.Deadline.HasPassed(_connection.Pool.Clock))
             throw _connection.SeverBetween(_bound, OperationEnd.Deadline, token);
     }
 
@@ -229,7 +233,7 @@ public sealed class PooledDataReader : DbDataReader
 
     private async Task<bool> AdvanceSlowlyAsync(Task<bool> advance, CancellationToken token)
     {
-        bool advanced = await _connection.RunAsync(advance, _bound, token).ConfigureAwait(false);
+        bool advanced = await _connection.RunAsync(advance, Bound, token).ConfigureAwait(false);
         _readToEnd = !advanced;
         return advanced;
     }

@@ -129,6 +129,7 @@ internal sealed partial class ConnectionPool
             if (due <= now)
             {
                 _timedOut++;
+                Telemetry.OnTimedOut();
                 return new ValueTask<RentOutcome>(new RentOutcome(Refuse_NeedsLock(RefusalReason.TimedOut)));
             }
 
