@@ -8,7 +8,8 @@ namespace UPool.Grains;
 /// <summary>The users of <c>tb1</c>.</summary>
 public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserGrain
 {
-    // ER_DATA_TOO_LONG and ER_TRUNCATED_WRONG_VALUE_FOR_FIELD: a name that the column's length or character set refuses.
+    // ER_DATA_TOO_LONG and ER_TRUNCATED_WRONG_VALUE_FOR_FIELD: a name that the column's length or character set
+    // refuses.
     private const int TooLongError = 1406;
     private const int WrongValueError = 1366;
 
@@ -30,8 +31,8 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
         return ReadAsync(deadline, cancellationToken, async (connection, token) =>
         {
             // One row more than asked for tells whether there are more.
-            List<User> users = await QueryAsync(
-                connection, new CommandDefinition(UserStatements.List, new { after, count = limit + 1L }, cancellationToken: token));
+            List<User> users = await QueryAsync(connection, new CommandDefinition(
+                UserStatements.List, new { after, count = limit + 1L }, cancellationToken: token));
             bool hasMore = users.Count > limit;
             if (hasMore) users.RemoveAt(limit);
             return Reply.Ok(new UserPage([.. users], hasMore ? users[^1].Id : null));
@@ -103,8 +104,8 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
                 int rows = await connection.ExecuteAsync(
                     new CommandDefinition(UserStatements.Rename, new { id, name }, cancellationToken: token));
 
-                // With UseAffectedRows in the connection string the server counts rows that changed: the name a user has
-                // already counts as none.
+                // With UseAffectedRows in the connection string the server counts rows that changed: the name a user
+                // has already counts as none.
                 if (rows == 0)
                 {
                     List<User> users = await QueryAsync(
@@ -140,7 +141,8 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
         });
     }
 
-    // Read by position rather than mapped: an existing table's id may be INT or UNSIGNED, and the reader converts those.
+    // Read by position rather than mapped: an existing table's id may be INT or UNSIGNED, and the reader converts
+    // those.
     private static async Task<List<User>> QueryAsync(PooledConnection connection, CommandDefinition command)
     {
         await using DbDataReader reader = await connection.ExecuteReaderAsync(command);
@@ -155,7 +157,11 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
     }
 
     private async Task InsertAsync(
-        PooledConnection connection, DbTransaction transaction, string[] names, List<User> users, CancellationToken token)
+        PooledConnection connection,
+        DbTransaction transaction,
+        string[] names,
+        List<User> users,
+        CancellationToken token)
     {
         (string text, DynamicParameters parameters) = UserStatements.CreateAll(names);
         await connection.ExecuteAsync(new CommandDefinition(text, parameters, transaction, cancellationToken: token));
@@ -194,7 +200,8 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
     }
 
     // A reply when a name cannot be, or when the limits cannot be read; null when all is well.
-    private async Task<Reply<T>?> ProblemAsync<T>(string[] names, Deadline deadline, CancellationToken cancellationToken)
+    private async Task<Reply<T>?> ProblemAsync<T>(
+        string[] names, Deadline deadline, CancellationToken cancellationToken)
     {
         // What is wrong in any table needs no connection to be refused.
         if (FirstProblem<T>(names, _limits?.MaxLength ?? long.MaxValue) is { } problem) return problem;

@@ -3,7 +3,8 @@ using UPool.Cluster.Membership;
 
 namespace UPool.Grains;
 
-/// <summary>The table of the users. Made only where it is absent, never altered, and seeded only where someone asks.</summary>
+/// <summary>The table of the users. Made only where it is absent, never altered, and seeded only where someone
+/// asks.</summary>
 public static class UserSchema
 {
     /// <summary>The table.</summary>
@@ -48,7 +49,9 @@ public static class UserSchema
         await using PooledConnection connection = rent.GetConnectionOrThrow();
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         long? first = await connection.ExecuteScalarAsync<long?>(new CommandDefinition(
-            "SELECT `id` FROM `tb1` LIMIT 1 FOR UPDATE", transaction: transaction, cancellationToken: cancellationToken));
+            "SELECT `id` FROM `tb1` LIMIT 1 FOR UPDATE",
+            transaction: transaction,
+            cancellationToken: cancellationToken));
         if (first is not null) return false;
 
         await InsertSeedsAsync(connection, transaction, cancellationToken);

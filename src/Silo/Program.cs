@@ -20,9 +20,9 @@ if (arguments.Help)
 WebApplication app;
 try
 {
-    // Settings stand beside the program, wherever it is started from.
-    WebApplicationBuilder builder = WebApplication.CreateBuilder(
-        new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+    // Without the arguments: they are all known by now, and none of them is a setting.
+    WebApplicationBuilder builder = WebApplication.CreateBuilder();
+    builder.AddUPoolManagement(defaultUrl: null);
     builder.AddUPool();
     builder.AddUsers();
     if (arguments.Migrate || arguments.Seed)
@@ -33,7 +33,6 @@ try
         return 0;
     }
 
-    builder.AddUPoolManagement(defaultUrl: null);
     builder.RequireCluster();
     builder.AddUPoolSilo();
     app = builder.Build();

@@ -9,7 +9,8 @@ public sealed class RoundTripTests
     [Fact]
     public void Replies_WithUsers_Survive()
     {
-        Serializer serializer = new ServiceCollection().AddSerializer().BuildServiceProvider().GetRequiredService<Serializer>();
+        using ServiceProvider services = new ServiceCollection().AddSerializer().BuildServiceProvider();
+        var serializer = services.GetRequiredService<Serializer>();
         var page = Reply.Ok(new UserPage([new User(1, "Ada"), new User(long.MaxValue, "文")], 7));
 
         Reply<UserPage> crossed = serializer.Deserialize<Reply<UserPage>>(serializer.SerializeToArray(page))!;

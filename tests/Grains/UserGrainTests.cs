@@ -170,7 +170,8 @@ public abstract class UserGrainTests(UserHostFixture fixture) : IAsyncLifetime
     public async Task CreateBatch_MostNames_AreAnsweredInOrderWithTheIdsTheyHave()
     {
         // Long enough names for several statements.
-        string[] names = [.. Enumerable.Range(0, UserNames.MaxBatch).Select(static n => $"{n:0000} {new string('é', 250)}")];
+        string[] names =
+            [.. Enumerable.Range(0, UserNames.MaxBatch).Select(static n => $"{n:0000} {new string('é', 250)}")];
 
         User[] created = UserHost.Ok(await Users.CreateBatchAsync(names));
 

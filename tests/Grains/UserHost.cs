@@ -39,7 +39,8 @@ public sealed class UserHost : IAsyncDisposable
     public Task<Reply<UserPage>> ListAsync(int limit = 1000, long after = 0, Deadline? due = null) =>
         _client.ReadAsync((grain, d, t) => grain.List(limit, after, d, t), due ?? In(20), default);
 
-    public Task<Reply<User>> GetAsync(long id) => _client.ReadAsync((grain, d, t) => grain.Get(id, d, t), In(20), default);
+    public Task<Reply<User>> GetAsync(long id) =>
+        _client.ReadAsync((grain, d, t) => grain.Get(id, d, t), In(20), default);
 
     public Task<Reply<User>> CreateAsync(string name, Deadline? due = null) =>
         _client.WriteAsync((grain, d, t) => grain.Create(name, d, t), due ?? In(20), default);

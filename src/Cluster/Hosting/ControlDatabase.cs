@@ -5,13 +5,15 @@ using UPool.MySql;
 
 namespace UPool.Cluster.Hosting;
 
-/// <summary>The control connections of this process, made when they are first needed: the embedded default has none.</summary>
+/// <summary>The control connections of this process, made when they are first needed: the embedded default has
+/// none.</summary>
 internal sealed class ControlDatabase(IOptions<DatabaseOptions> options, ILoggerFactory loggers, TimeProvider clock)
     : IAsyncDisposable
 {
     private readonly Lazy<ControlConnections> _connections = new(() => new ControlConnections(
         options.Value.ControlConnectionString
-            ?? throw new InvalidOperationException($"bug: no {DatabaseOptions.ConnectionStringKey} for control connections."),
+            ?? throw new InvalidOperationException(
+                $"bug: no {DatabaseOptions.ConnectionStringKey} for the control connections."),
         loggers, clock));
 
     private OrleansDataSource? _forOrleans;

@@ -25,7 +25,8 @@ public sealed class DatabaseOptions
     /// <summary>The account of the control connections; the one of the pool unless given.</summary>
     public string? ControlConnectionString { get; set; }
 
-    /// <summary>Whether SQLite serves when there is no connection string: true in Development only, unless configured.</summary>
+    /// <summary>Whether SQLite serves when there is no connection string: true in Development only, unless
+    /// configured.</summary>
     public bool Embedded { get; set; }
 
     /// <summary>The file of the embedded database.</summary>
@@ -57,18 +58,19 @@ internal sealed class DatabaseOptionsValidator(IHostEnvironment environment, IOp
         // shared, and not backed up, and a lost environment variable would look like an empty database.
         if (options.Embedded && environment.IsProduction())
         {
-            return Fail($"{DatabaseOptions.EmbeddedKey} is true in Production: the embedded database is for development. " +
-                $"Set {DatabaseOptions.ConnectionStringKey}.");
+            return Fail($"{DatabaseOptions.EmbeddedKey} is true in Production: the embedded database is for "
+                + $"development. Set {DatabaseOptions.ConnectionStringKey}.");
         }
 
         if (!options.Embedded)
         {
-            return Fail($"{DatabaseOptions.ConnectionStringKey} is missing: set it to the connection string of a MySQL or " +
-                $"MariaDB database (as an environment variable: ConnectionStrings__UPool).");
+            return Fail($"{DatabaseOptions.ConnectionStringKey} is missing: set it to the connection string of a MySQL "
+                + "or MariaDB database (as an environment variable: ConnectionStrings__UPool).");
         }
 
         return cluster.Value.ParsedMode == ClusterMode.MySql
-            ? Fail($"{UPoolClusterOptions.Section}:Mode is 'MySql', but {DatabaseOptions.ConnectionStringKey} is missing.")
+            ? Fail($"{UPoolClusterOptions.Section}:Mode is 'MySql', but {DatabaseOptions.ConnectionStringKey} is "
+                + "missing.")
             : ValidateOptionsResult.Success;
     }
 

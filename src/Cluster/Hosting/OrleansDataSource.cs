@@ -5,9 +5,10 @@ namespace UPool.Cluster.Hosting;
 
 /// <summary>The control connections as Orleans wants them.</summary>
 /// <remarks>
-/// Orleans looks at the type of a connection that a data source creates, and refuses one that is not its invariant's own;
-/// it then only ever opens connections and uses them as <see cref="DbConnection"/>. So what is created is the driver's, never
-/// opened, and what is opened is pooled. The one place outside the pool's MySQL folder that names the driver.
+/// Orleans looks at the type of a connection that a data source creates, and refuses one that is not its invariant's
+/// own; it then only ever opens connections and uses them as <see cref="DbConnection"/>. So what is created is the
+/// driver's, never opened, and what is opened is pooled. The one place outside the pool's MySQL folder that names the
+/// driver.
 /// </remarks>
 internal sealed class OrleansDataSource(DbDataSource storage) : DbDataSource
 {

@@ -3,8 +3,8 @@ using Microsoft.Extensions.Options;
 namespace UPool.Cluster.Hosting;
 
 /// <summary>
-/// Opens the pool before the silo is active and drains it after its grains have: a lifecycle participant, because a grain
-/// service would start later and stop first.
+/// Opens the pool before the silo is active and drains it after its grains have: a lifecycle participant, because a
+/// grain service would start later and stop first.
 /// </summary>
 internal sealed class PoolLifecycle(
     PooledDataSource pool,

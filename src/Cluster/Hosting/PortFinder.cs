@@ -24,13 +24,15 @@ internal static class PortFinder
         }
 
         throw new InvalidOperationException(
-            $"No free port from {First} to {End} on {address} in {MaxAttempts} attempts: set {UPoolClusterOptions.Section}:" +
-            $"{nameof(UPoolClusterOptions.SiloPort)} and {nameof(UPoolClusterOptions.GatewayPort)}.");
+            $"No free port from {First} to {End} on {address} in {MaxAttempts} attempts: set "
+            + $"{UPoolClusterOptions.Section}:{nameof(UPoolClusterOptions.SiloPort)} and "
+            + $"{nameof(UPoolClusterOptions.GatewayPort)}.");
     }
 
     private static bool IsFree(IPAddress address, int port)
     {
-        using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { ExclusiveAddressUse = true };
+        using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        socket.ExclusiveAddressUse = true;
         try
         {
             socket.Bind(new IPEndPoint(address, port));

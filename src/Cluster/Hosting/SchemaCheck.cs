@@ -6,8 +6,8 @@ namespace UPool.Cluster.Hosting;
 /// <summary>Looks whether tables are there.</summary>
 internal static class SchemaCheck
 {
-    /// <summary>The tables without which a silo cannot join. The last one is made by the last script, so when it is there
-    /// the queries that the others store are there too.</summary>
+    /// <summary>The tables without which a silo cannot join. The last one is made by the last script, so when it is
+    /// there the queries that the others store are there too.</summary>
     public static IReadOnlyList<string> ClusterTables { get; } =
         ["OrleansQuery", "upool_member", "upool_member_version", "upool_grain_state", "upool_session"];
 
@@ -37,8 +37,8 @@ internal static class SchemaCheck
 
     /// <summary>What to say of missing tables.</summary>
     public static string Describe(IReadOnlyCollection<string> missing) =>
-        $"The database lacks {(missing.Count == 1 ? "the table" : "the tables")} {string.Join(", ", missing)}: apply the " +
-        $"schema with 'UPool.Silo --migrate', or set {UPoolClusterOptions.Section}:MigrateAtStart.";
+        $"The database lacks {(missing.Count == 1 ? "the table" : "the tables")} {string.Join(", ", missing)}: apply "
+        + $"the schema with 'UPool.Silo --migrate', or set {UPoolClusterOptions.Section}:MigrateAtStart.";
 
     /// <summary>What to say when the database cannot be asked: the driver's own line, which names no secret.</summary>
     public static string Describe(Exception exception)

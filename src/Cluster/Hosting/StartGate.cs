@@ -7,7 +7,8 @@ namespace UPool.Cluster.Hosting;
 
 /// <summary>
 /// Holds a silo's start until the database answers and has the tables that the silo needs. Without it Orleans would end
-/// the process at the first error, and a process that waits for its database can say so (health, log) and heals by itself.
+/// the process at the first error, and a process that waits for its database can say so (health, log) and heals by
+/// itself.
 /// </summary>
 internal sealed class StartGate(
     ControlDatabase control,
@@ -46,10 +47,15 @@ internal sealed class StartGate(
         try
         {
             if (migrates)
-                await SchemaMigrator.ApplyAsync(control.Storage, ClusterSchema.Scripts.Concat(scripts), logger, cancellationToken);
+            {
+                await SchemaMigrator.ApplyAsync(
+                    control.Storage, ClusterSchema.Scripts.Concat(scripts), logger, cancellationToken);
+            }
+
             if (!isClustered) return null;
 
-            List<string> missing = await SchemaCheck.MissingAsync(control.Storage, SchemaCheck.ClusterTables, cancellationToken);
+            List<string> missing =
+                await SchemaCheck.MissingAsync(control.Storage, SchemaCheck.ClusterTables, cancellationToken);
             return missing.Count > 0 ? SchemaCheck.Describe(missing) : null;
         }
         catch (SchemaMigrationException exception)

@@ -9,12 +9,13 @@ public sealed class UPoolClusterOptions
     /// <summary>The section of the configuration.</summary>
     public const string Section = "UPool:Cluster";
 
-    /// <summary><c>Localhost</c> by default: one silo in this process. Separate processes need <c>MySql</c>: membership and
-    /// grain storage on the database's server. A text here, so that a wrong one can be refused in words.</summary>
+    /// <summary><c>Localhost</c> by default: one silo in this process. Separate processes need <c>MySql</c>:
+    /// membership and grain storage on the database's server. A text here, so that a wrong one can be refused in
+    /// words.</summary>
     public string Mode { get; set; } = nameof(ClusterMode.Localhost);
 
-    /// <summary>The cluster that this process joins. Required with <c>MySql</c> and never made up, so that two deployments
-    /// on one server cannot merge by accident. 1 to 150 characters.</summary>
+    /// <summary>The cluster that this process joins. Required with <c>MySql</c> and never made up, so that two
+    /// deployments on one server cannot merge by accident. 1 to 150 characters.</summary>
     public string? ClusterId { get; set; }
 
     /// <summary>The service whose grain storage this cluster uses; outlives clusters. Required with <c>MySql</c>.
@@ -34,8 +35,8 @@ public sealed class UPoolClusterOptions
     /// create tables.</summary>
     public bool MigrateAtStart { get; set; }
 
-    /// <summary>How long a process that was told to stop may take for the requests it has. 30 seconds by default, 1 second
-    /// to 10 minutes; keep it below what a supervisor grants.</summary>
+    /// <summary>How long a process that was told to stop may take for the requests it has. 30 seconds by default, 1
+    /// second to 10 minutes; keep it below what a supervisor grants.</summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>The mode; Localhost when the text is wrong, which validation refuses.</summary>
@@ -77,7 +78,11 @@ internal sealed class UPoolClusterOptionsValidator : IValidateOptions<UPoolClust
         if (options.SiloPort is < 1 or > 65535)
             problems.Add($"{Key(nameof(options.SiloPort))} is {options.SiloPort}: it must be from 1 to 65535.");
         if (options.GatewayPort is < 0 or > 65535)
-            problems.Add($"{Key(nameof(options.GatewayPort))} is {options.GatewayPort}: it must be from 0 (none) to 65535.");
+        {
+            problems.Add(
+                $"{Key(nameof(options.GatewayPort))} is {options.GatewayPort}: it must be from 0 (none) to 65535.");
+        }
+
         if (options.SiloPort is { } siloPort && siloPort == options.GatewayPort)
             problems.Add($"{Key(nameof(options.SiloPort))} and {nameof(options.GatewayPort)} are both {siloPort}.");
         if (options.ShutdownTimeout < MinShutdownTimeout || options.ShutdownTimeout > MaxShutdownTimeout)
@@ -93,8 +98,8 @@ internal sealed class UPoolClusterOptionsValidator : IValidateOptions<UPoolClust
     {
         if (string.IsNullOrWhiteSpace(value))
         {
-            problems.Add($"{Key(key)} is missing: with {Key("Mode")} 'MySql' it is required, so that two deployments never " +
-                "merge by accident.");
+            problems.Add($"{Key(key)} is missing: with {Key("Mode")} 'MySql' it is required, so that two deployments "
+                + "never merge by accident.");
         }
         else if (value.Length > MaxIdLength)
         {

@@ -33,7 +33,8 @@ public static class UPoolHostExtensions
     // A frozen silo accepts connections and does not answer; reads must get past it within their deadline.
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(2);
 
-    /// <summary>The options, the pool (a singleton <see cref="PooledDataSource"/>) and the control connections.</summary>
+    /// <summary>The options, the pool (a singleton <see cref="PooledDataSource"/>) and the control
+    /// connections.</summary>
     public static IHostApplicationBuilder AddUPool(this IHostApplicationBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
@@ -42,6 +43,7 @@ public static class UPoolHostExtensions
         AddShared(builder);
         IServiceCollection services = builder.Services;
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<PoolOptions>, PoolOptionsValidator>());
+        services.AddKnownKeys<PoolOptions>(PoolOptionsValidator.Section);
         services.AddOptions<PoolOptions>().BindConfiguration(PoolOptionsValidator.Section).ValidateOnStart();
         services.AddSingleton(PoolFactory.Create);
         return builder;
@@ -122,7 +124,8 @@ public static class UPoolHostExtensions
                 static provider => provider.GetRequiredService<ClientLifecycle>());
             client.Services.Configure<GatewayOptions>(
                 static options => options.GatewayListRefreshPeriod = GatewayRefreshInterval);
-            client.Services.Configure<ConnectionOptions>(static options => options.OpenConnectionTimeout = ConnectTimeout);
+            client.Services.Configure<ConnectionOptions>(
+                static options => options.OpenConnectionTimeout = ConnectTimeout);
             configure?.Invoke(client);
         });
         return builder;
@@ -147,6 +150,7 @@ public static class UPoolHostExtensions
         services.AddSingleton<ControlDatabase>();
 
         services.AddSingleton<IValidateOptions<UPoolClusterOptions>, UPoolClusterOptionsValidator>();
+        services.AddKnownKeys<UPoolClusterOptions>(UPoolClusterOptions.Section);
         services.AddOptions<UPoolClusterOptions>().BindConfiguration(UPoolClusterOptions.Section).ValidateOnStart();
         services.AddSingleton<IValidateOptions<DatabaseOptions>, DatabaseOptionsValidator>();
         services.AddOptions<DatabaseOptions>()
@@ -190,25 +194,26 @@ public static class UPoolHostExtensions
         services.Configure<ConnectionOptions>(static options => options.OpenConnectionTimeout = ConnectTimeout);
     }
 
-    // The providers must be chosen before the container exists. Whatever is wrong in here is refused at the start, by the
-    // validation of the same section, in words.
+    // The providers must be chosen before the container exists. Whatever is wrong in here is refused at the start, by
+    // the validation of the same section, in words.
     private static UPoolClusterOptions Peek(IConfiguration configuration)
     {
-        var section = configuration.GetSection(UPoolClusterOptions.Section);
-        return new UPoolClusterOptions { Mode = section[nameof(UPoolClusterOptions.Mode)] ?? nameof(ClusterMode.Localhost) };
+        string? mode = configuration[$"{UPoolClusterOptions.Section}:{nameof(UPoolClusterOptions.Mode)}"];
+        return new UPoolClusterOptions { Mode = mode ?? nameof(ClusterMode.Localhost) };
     }
 
     private static bool IsRegistered<T>(IHostApplicationBuilder builder) =>
         builder.Services.Any(static service => service.ServiceType == typeof(T));
 }
 
-/// <summary>A lone silo is in nobody's table: no other process could reach it, and it would wait for calls for ever.</summary>
+/// <summary>A lone silo is in nobody's table: no other process could reach it, and it would wait for calls for
+/// ever.</summary>
 internal sealed class SeparateProcessValidator : IValidateOptions<UPoolClusterOptions>
 {
     public ValidateOptionsResult Validate(string? name, UPoolClusterOptions options) =>
         options.TryParseMode(out ClusterMode mode) && mode == ClusterMode.Localhost
             ? ValidateOptionsResult.Fail(
-                $"{UPoolClusterOptions.Section}:Mode is 'Localhost': silos and clients in processes of their own need 'MySql', " +
-                $"with {UPoolClusterOptions.Section}:ClusterId and ServiceId.")
+                $"{UPoolClusterOptions.Section}:Mode is 'Localhost': silos and clients in processes of their own need "
+                + $"'MySql', with {UPoolClusterOptions.Section}:ClusterId and ServiceId.")
             : ValidateOptionsResult.Success;
 }

@@ -9,7 +9,8 @@ namespace UPool.Cluster.Hosting;
 /// <summary>Runs the host of a process of uPool, and ends it with a line rather than a stack trace.</summary>
 public static class UPoolProgram
 {
-    /// <summary>Runs a host until it is told to stop. A start that fails is told in one plain line on standard error.</summary>
+    /// <summary>Runs a host until it is told to stop. A start that fails is told in one plain line on standard
+    /// error.</summary>
     /// <returns>The exit code of the process: 0 when it was told to stop, 1 when the start failed.</returns>
     public static async Task<int> RunUPoolAsync(this IHost host)
     {
@@ -39,10 +40,12 @@ public static class UPoolProgram
         }
     }
 
-    /// <summary>Applies the schema of the cluster and of the application, and nothing else. The host is not started.</summary>
+    /// <summary>Applies the schema of the cluster and of the application, and nothing else. The host is not
+    /// started.</summary>
     /// <exception cref="OptionsValidationException">The configuration is wrong.</exception>
     /// <exception cref="SchemaMigrationException">The schema could not be applied.</exception>
-    /// <exception cref="System.Data.Common.DbException">The database cannot be reached or refuses the account.</exception>
+    /// <exception cref="System.Data.Common.DbException">The database cannot be reached or refuses the
+    /// account.</exception>
     public static async Task MigrateUPoolAsync(this IHost host, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(host);

@@ -52,7 +52,8 @@ public sealed class RentRefusedConverter : IConverter<RentRefusedException, Rent
 public sealed class DeadlineExceededConverter : IConverter<DeadlineExceededException, DeadlineExceededSurrogate>
 {
     /// <inheritdoc/>
-    public DeadlineExceededException ConvertFromSurrogate(in DeadlineExceededSurrogate surrogate) => new(surrogate.Message);
+    public DeadlineExceededException ConvertFromSurrogate(in DeadlineExceededSurrogate surrogate) =>
+        new(surrogate.Message);
 
     /// <inheritdoc/>
     public DeadlineExceededSurrogate ConvertToSurrogate(in DeadlineExceededException value) =>

@@ -2,7 +2,8 @@ using Microsoft.Extensions.Logging;
 
 namespace UPool.Cluster.Workers;
 
-/// <summary>One read of a client: asked, asked again when its silo is lost, and hedged while it is unanswered.</summary>
+/// <summary>One read of a client: asked, asked again when its silo is lost, and hedged while it is
+/// unanswered.</summary>
 /// <remarks>The idea of the hedge is that of Dean and Barroso, "The Tail at Scale" (CACM 56:2, 2013).</remarks>
 internal sealed class HedgedRead<T>(
     Func<CancellationToken, Task<Reply<T>>> ask,
@@ -12,7 +13,8 @@ internal sealed class HedgedRead<T>(
     TimeProvider clock,
     ILogger logger)
 {
-    // The first pause is shorter than anyone notices; the growth keeps a lost cluster from being hammered by each reader.
+    // The first pause is shorter than anyone notices; the growth keeps a lost cluster from being hammered by each
+    // reader.
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
 
@@ -45,7 +47,9 @@ internal sealed class HedgedRead<T>(
                 }
                 else if (end.HasPassed(clock))
                 {
-                    return _unanswered.Count > 0 ? WorkerFailures.DeadlineExceeded<T>() : WorkerFailures.Unreachable<T>();
+                    return _unanswered.Count > 0
+                        ? WorkerFailures.DeadlineExceeded<T>()
+                        : WorkerFailures.Unreachable<T>();
                 }
                 else
                 {

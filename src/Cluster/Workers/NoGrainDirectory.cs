@@ -3,8 +3,9 @@ using Orleans.GrainDirectory;
 namespace UPool.Cluster.Workers;
 
 /// <summary>
-/// The directory of grains that need none. A stateless worker lives wherever it is called, but Orleans still looks it up
-/// on a cache miss, possibly on another silo; when that silo is dead the call fails. Here nothing is asked of anyone.
+/// The directory of grains that need none. A stateless worker lives wherever it is called, but Orleans still looks it
+/// up on a cache miss, possibly on another silo; when that silo is dead the call fails. Here nothing is asked of
+/// anyone.
 /// </summary>
 internal sealed class NoGrainDirectory : IGrainDirectory
 {

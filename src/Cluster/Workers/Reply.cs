@@ -21,14 +21,16 @@ public enum ReplyStatus
     /// <summary>The database or the cluster cannot be reached. Nothing was changed.</summary>
     Unavailable,
 
-    /// <summary>A read did not end by its deadline.</summary>
+    /// <summary>A read did not end by its deadline; or a transaction, before its commit was sent: it was rolled back.
+    /// Nothing was changed.</summary>
     DeadlineExceeded,
 
     /// <summary>A write whose outcome cannot be known (INV-9).</summary>
     OutcomeUnknown,
 }
 
-/// <summary>The answer of a worker: a value, or the reason why there is none. Crosses processes; never an exception.</summary>
+/// <summary>The answer of a worker: a value, or the reason why there is none. Crosses processes; never an
+/// exception.</summary>
 /// <typeparam name="T">The value; must be serializable by Orleans.</typeparam>
 [GenerateSerializer, Immutable]
 [Alias("UPool.Reply`1")]
@@ -68,5 +70,6 @@ public static class Reply
     };
 
     /// <summary>Any other way to end.</summary>
-    public static Reply<T> Ended<T>(ReplyStatus status, string? detail = null) => new() { Status = status, Detail = detail };
+    public static Reply<T> Ended<T>(ReplyStatus status, string? detail = null) =>
+        new() { Status = status, Detail = detail };
 }

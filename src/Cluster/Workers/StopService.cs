@@ -15,7 +15,8 @@ internal interface IStopService : IGrainService
     Task Stop(Guid[] calls);
 }
 
-/// <summary>Stops calls wherever they run: asked of any silo, by a client that cannot know which silo has them.</summary>
+/// <summary>Stops calls wherever they run: asked of any silo, by a client that cannot know which silo has
+/// them.</summary>
 [Alias("UPool.IStopGrain")]
 internal interface IStopGrain : IGrainWithIntegerKey
 {
@@ -59,7 +60,8 @@ internal sealed class StopGrain(StopServiceClient services, IClusterMembershipSe
 /// <summary>Has calls stopped, behind their callers' backs.</summary>
 internal sealed class CallStopper(IGrainFactory grains, TimeProvider clock)
 {
-    // A stop only saves work: what it misses ends at its deadline. So neither many nor lasting ones are worth their cost.
+    // A stop only saves work: what it misses ends at its deadline. So neither many nor lasting ones are worth their
+    // cost.
     private const int MaxUnderWay = 256;
     private const int MaxAttempts = 2;
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(1);

@@ -6,12 +6,12 @@ using UPool.Cluster.Hosting;
 namespace UPool.Cluster.Workers;
 
 /// <summary>
-/// Calls a worker, wherever one is. Every call ends by its deadline with a reply: a lost silo, an unreachable cluster and
-/// an unanswered call are replies too. Only the caller's own cancellation is thrown.
+/// Calls a worker, wherever one is. Every call ends by its deadline with a reply: a lost silo, an unreachable cluster
+/// and an unanswered call are replies too. Only the caller's own cancellation is thrown.
 /// </summary>
 /// <remarks>
-/// One grain key is enough: with <see cref="SpreadAttribute"/> on the method the calls of a client go round all silos, and
-/// in a silo's own process a worker is always local.
+/// One grain key is enough: with <see cref="SpreadAttribute"/> on the method the calls of a client go round all silos,
+/// and in a silo's own process a worker is always local.
 /// </remarks>
 /// <typeparam name="TGrain">The interface of the worker.</typeparam>
 public sealed class WorkerClient<TGrain>
@@ -21,8 +21,8 @@ public sealed class WorkerClient<TGrain>
     // past the deadline, of which the HTTP front keeps the rest.
     private static readonly TimeSpan AnswerGrace = TimeSpan.FromMilliseconds(25);
 
-    // A write is due in its silo a little earlier than here: only the silo can tell that a transaction was rolled back, and
-    // when its word comes too late the outcome is unknown. No more than a tenth of what is left.
+    // A write is due in its silo a little earlier than here: only the silo can tell that a transaction was rolled
+    // back, and when its word comes too late the outcome is unknown. No more than a tenth of what is left.
     private static readonly TimeSpan WriteMargin = TimeSpan.FromMilliseconds(25);
 
     private readonly IGrainFactory _grains;
@@ -57,15 +57,19 @@ public sealed class WorkerClient<TGrain>
 
     /// <summary>
     /// Calls a read. A read whose silo is lost is asked again elsewhere; one that is unanswered for
-    /// <see cref="WorkerClientOptions.HedgeAfter"/> is asked once more while the first asking stays, and the first answer
-    /// counts. All of that happens inside the deadline.
+    /// <see cref="WorkerClientOptions.HedgeAfter"/> is asked once more while the first asking stays, and the first
+    /// answer counts. All of that happens inside the deadline.
     /// </summary>
-    /// <param name="call">The call; it must pass on the deadline and the token it is given, and may run more than once.</param>
-    /// <param name="deadline">When the answer is due; at most <see cref="WorkerClientOptions.MaxCallTime"/> ahead.</param>
+    /// <param name="call">The call; it must pass on the deadline and the token it is given, and may run more than
+    /// once.</param>
+    /// <param name="deadline">When the answer is due; at most <see cref="WorkerClientOptions.MaxCallTime"/>
+    /// ahead.</param>
     /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
     /// <exception cref="OperationCanceledException">The caller has gone.</exception>
     public Task<Reply<T>> ReadAsync<T>(
-        Func<TGrain, Deadline, CancellationToken, Task<Reply<T>>> call, Deadline deadline, CancellationToken cancellationToken)
+        Func<TGrain, Deadline, CancellationToken, Task<Reply<T>>> call,
+        Deadline deadline,
+        CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         deadline = Bound(deadline);
@@ -82,11 +86,14 @@ public sealed class WorkerClient<TGrain>
     /// shown that it was never sent.
     /// </summary>
     /// <param name="call">The call; it must pass on the deadline and the token it is given.</param>
-    /// <param name="deadline">When the answer is due; at most <see cref="WorkerClientOptions.MaxCallTime"/> ahead.</param>
+    /// <param name="deadline">When the answer is due; at most <see cref="WorkerClientOptions.MaxCallTime"/>
+    /// ahead.</param>
     /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
     /// <exception cref="OperationCanceledException">The caller has gone before anything was sent.</exception>
     public async Task<Reply<T>> WriteAsync<T>(
-        Func<TGrain, Deadline, CancellationToken, Task<Reply<T>>> call, Deadline deadline, CancellationToken cancellationToken)
+        Func<TGrain, Deadline, CancellationToken, Task<Reply<T>>> call,
+        Deadline deadline,
+        CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         deadline = Bound(deadline);
@@ -126,7 +133,9 @@ public sealed class WorkerClient<TGrain>
     // In the silo's own process nothing is lost on the way and asking again would ask the same worker, so there is no
     // hedge: one timer, and only for a call that does not answer at once.
     private async Task<Reply<T>> ReadHereAsync<T>(
-        Func<TGrain, Deadline, CancellationToken, Task<Reply<T>>> call, Deadline deadline, CancellationToken cancellationToken)
+        Func<TGrain, Deadline, CancellationToken, Task<Reply<T>>> call,
+        Deadline deadline,
+        CancellationToken cancellationToken)
     {
         Task<Reply<T>>? answer = null;
         try

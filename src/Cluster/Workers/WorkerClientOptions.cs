@@ -23,7 +23,8 @@ public sealed class WorkerClientOptions
 
     /// <summary>
     /// How often one read is asked again after an asking failed because its silo was lost. 20 by default, 0 to 1,000.
-    /// With pauses that grow to half a second this outlasts a silo's restart; it only bounds reads with distant deadlines.
+    /// With pauses that grow to half a second this outlasts a silo's restart; it only bounds reads with distant
+    /// deadlines.
     /// </summary>
     public int MaxRetries { get; set; } = 20;
 
@@ -37,13 +38,18 @@ public sealed class WorkerClientOptions
 /// <summary>Names the key of a value that cannot be.</summary>
 internal sealed class WorkerClientOptionsValidator : IValidateOptions<WorkerClientOptions>
 {
+    private static readonly TimeSpan MinHedgeAfter = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan MaxHedgeAfter = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan MinCallTime = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MaxCallTime = TimeSpan.FromHours(1);
+
     public ValidateOptionsResult Validate(string? name, WorkerClientOptions options)
     {
         var problems = new List<string>();
-        Check(problems, nameof(options.HedgeAfter), options.HedgeAfter, TimeSpan.FromMilliseconds(50), TimeSpan.FromMinutes(1));
+        Check(problems, nameof(options.HedgeAfter), options.HedgeAfter, MinHedgeAfter, MaxHedgeAfter);
         Check(problems, nameof(options.MaxAskings), options.MaxAskings, 1, 10);
         Check(problems, nameof(options.MaxRetries), options.MaxRetries, 0, 1000);
-        Check(problems, nameof(options.MaxCallTime), options.MaxCallTime, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1));
+        Check(problems, nameof(options.MaxCallTime), options.MaxCallTime, MinCallTime, MaxCallTime);
         return problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(problems);
     }
 

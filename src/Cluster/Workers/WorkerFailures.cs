@@ -19,7 +19,8 @@ internal static class WorkerFailures
         or TimeoutException or OperationCanceledException or SocketException or IOException or ObjectDisposedException;
 
     /// <summary>A silo turned the call away before it ran.</summary>
-    public static bool IsOverload(Exception exception) => exception is GatewayTooBusyException or LimitExceededException;
+    public static bool IsOverload(Exception exception) =>
+        exception is GatewayTooBusyException or LimitExceededException;
 
     public static Reply<T> Overloaded<T>() => Reply.Refused<T>(RefusalReason.QueueFull, "the silo is overloaded");
 

@@ -18,7 +18,8 @@ public abstract partial class WorkerGrain
     [LoggerMessage(1103, LogLevel.Debug, "The connection to the database was lost: {Code}.")]
     private static partial void LogUnavailable(ILogger logger, string code);
 
-    [LoggerMessage(1104, LogLevel.Warning, "A write was cut off while it was under way ({Kind}): its outcome is unknown.")]
+    [LoggerMessage(1104, LogLevel.Warning,
+        "A write was cut off while it was under way ({Kind}): its outcome is unknown.")]
     private static partial void LogOutcomeUnknown(ILogger logger, FailureKind kind);
 
     [LoggerMessage(1105, LogLevel.Warning, "A write arrived whose ticket was used before: it was not run again.")]

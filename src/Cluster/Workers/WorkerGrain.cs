@@ -62,8 +62,9 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     }
 
     /// <summary>
-    /// Runs a write of one statement in autocommit. When its connection is lost or its deadline passes while it is under
-    /// way, its outcome is unknown; use <see cref="WriteInTransactionAsync"/> to know more, and for several statements.
+    /// Runs a write of one statement in autocommit. When its connection is lost or its deadline passes while it is
+    /// under way, its outcome is unknown; use <see cref="WriteInTransactionAsync"/> to know more, and for several
+    /// statements.
     /// </summary>
     /// <param name="deadline">When the answer is due; it bounds the rent and every operation on the connection.</param>
     /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
@@ -81,8 +82,8 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     }
 
     /// <summary>
-    /// Runs a write in a transaction, committed when its reply is <see cref="ReplyStatus.Ok"/> and rolled back otherwise.
-    /// Until the commit is sent a failure is certain to have changed nothing, and says so.
+    /// Runs a write in a transaction, committed when its reply is <see cref="ReplyStatus.Ok"/> and rolled back
+    /// otherwise. Until the commit is sent a failure is certain to have changed nothing, and says so.
     /// </summary>
     /// <param name="deadline">When the answer is due; it bounds the rent and every operation on the connection.</param>
     /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
@@ -148,7 +149,8 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
             call.Token.ThrowIfCancellationRequested();
             isCommitSent = true;
 
-            // Without the caller's token: one who leaves now must not turn a commit into an unknown. The deadline holds.
+            // Without the caller's token: one who leaves now must not turn a commit into an unknown. The deadline
+            // holds.
             await transaction.CommitAsync(CancellationToken.None);
             return reply;
         }
@@ -215,8 +217,8 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         }
     }
 
-    // A failure while a statement in autocommit, or a commit, may have been under way. Only the server's own error and a
-    // refusal are sure to have changed nothing: whatever else went wrong may have gone wrong after it took effect.
+    // A failure while a statement in autocommit, or a commit, may have been under way. Only the server's own error and
+    // a refusal are sure to have changed nothing: whatever else went wrong may have gone wrong after it took effect.
     private Reply<T> WriteFailed<T>(Exception exception)
     {
         FailureKind kind = Pool.Classify(exception);

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 using Orleans.Runtime.Hosting;
+using UPool.Cluster.Hosting;
 
 namespace UPool.Cluster.Workers;
 
@@ -47,6 +48,7 @@ public static class WorkerHostExtensions
         services.TryAddSingleton(typeof(WorkerClient<>));
         services.TryAddEnumerable(
             ServiceDescriptor.Singleton<IValidateOptions<WorkerClientOptions>, WorkerClientOptionsValidator>());
+        services.AddKnownKeys<WorkerClientOptions>(WorkerClientOptions.Section);
         services.AddOptions<WorkerClientOptions>().BindConfiguration(WorkerClientOptions.Section).ValidateOnStart();
     }
 }

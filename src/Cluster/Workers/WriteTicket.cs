@@ -6,8 +6,9 @@ namespace UPool.Cluster.Workers;
 /// Travels with a write and admits it once (INV-9). It answers two questions that Orleans leaves open.
 /// </summary>
 /// <remarks>
-/// <para>Was it sent? Whoever gives up a write voids its ticket. If that succeeds, the request had not left this process
-/// and never will with effect: "nothing was changed" is then certain, and only otherwise is the outcome unknown.</para>
+/// <para>Was it sent? Whoever gives up a write voids its ticket. If that succeeds, the request had not left this
+/// process and never will with effect: "nothing was changed" is then certain, and only otherwise is the outcome
+/// unknown.</para>
 /// <para>Was it sent twice? A message that was being written when its connection broke is sent again by Orleans itself
 /// (Connection.CloseAsync hands what was in flight to OnSendMessageFailure), although the first copy may have arrived.
 /// A ticket is valid in its first serialization only, so the second copy is turned away where it arrives.</para>
@@ -27,7 +28,8 @@ public sealed class WriteTicket
 
     internal WriteTicket(bool isValid = true) => _state = isValid ? Held : Void;
 
-    /// <summary>Makes the ticket worthless unless it was sent or used; true when it never was and never will be.</summary>
+    /// <summary>Makes the ticket worthless unless it was sent or used; true when it never was and never will
+    /// be.</summary>
     public bool TryVoid() => TryLeave(Void) || Volatile.Read(ref _state) == Void;
 
     /// <summary>Uses the ticket; false when it was used, sent on, or is void.</summary>

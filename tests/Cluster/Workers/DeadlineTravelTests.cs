@@ -36,7 +36,8 @@ public sealed class DeadlineTravelTests
         var inside = cluster.Silos.GetSiloServiceProvider().GetRequiredService<WorkerClient<IProbeGrain>>();
         Deadline sent = Deadline.After(TimeSpan.FromSeconds(20));
 
-        Reply<string> reply = await inside.ReadAsync<string>(static (grain, due, t) => grain.Ask(due, t), sent, default);
+        Reply<string> reply = await inside.ReadAsync<string>(
+            static (grain, due, t) => grain.Ask(due, t), sent, default);
 
         Assert.Equal(ReplyStatus.Ok, reply.Status);
         Assert.Equal(sent, seen);

@@ -17,7 +17,8 @@ public interface IProbeGrain : IGrainWithIntegerKey
     Task<Reply<string>> Raw(Deadline deadline, CancellationToken cancellationToken);
 }
 
-public sealed class ProbeGrain(PooledDataSource pool, Board board, ILocalSiloDetails silo) : WorkerGrain(pool), IProbeGrain
+public sealed class ProbeGrain(PooledDataSource pool, Board board, ILocalSiloDetails silo)
+    : WorkerGrain(pool), IProbeGrain
 {
     public Task<Reply<string>> Ask(Deadline deadline, CancellationToken cancellationToken) =>
         ReadAsync(deadline, cancellationToken, (_, token) => board.AskAsync(silo.Name, deadline, token));
@@ -57,7 +58,8 @@ public sealed class Board
 
     public void Activated() => Interlocked.Increment(ref _activations);
 
-    /// <summary>Does not answer until it is told to stop. Bounded, as a silo waits for its calls when it ends.</summary>
+    /// <summary>Does not answer until it is told to stop. Bounded, as a silo waits for its calls when it
+    /// ends.</summary>
     public static async Task<Reply<string>> HangAsync(CancellationToken token)
     {
         await Task.Delay(Longest, token);

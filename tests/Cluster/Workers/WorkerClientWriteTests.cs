@@ -21,7 +21,8 @@ public sealed class WorkerClientWriteTests
     [Fact]
     public async Task WriteAsync_NobodyAnswers_OutcomeIsUnknownAtTheDeadline()
     {
-        await using ProbeCluster cluster = await ProbeCluster.StartAsync(1, static o => o.HedgeAfter = TimeSpan.FromMilliseconds(50));
+        await using ProbeCluster cluster = await ProbeCluster.StartAsync(
+            1, static options => options.HedgeAfter = TimeSpan.FromMilliseconds(50));
         cluster.Board.OnAsk = static (_, _, _, token) => Board.HangAsync(token);
         var watch = Stopwatch.StartNew();
 

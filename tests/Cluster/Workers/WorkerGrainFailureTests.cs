@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Microsoft.Extensions.DependencyInjection;
 using MySqlConnector;
 using Orleans.TestingHost;
@@ -38,7 +39,8 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
 
         Assert.Equal(ReplyStatus.Failed, (await ReadAsync("SELECT * FROM nowhere")).Status);
         Assert.Equal(ReplyStatus.Failed, (await WriteAsync("INSERT INTO t VALUES (7)")).Status);
-        Assert.Equal(ReplyStatus.Failed, (await TransactAsync(["INSERT INTO t VALUES (8)", "INSERT INTO t VALUES (7)"])).Status);
+        Reply<long> transaction = await TransactAsync(["INSERT INTO t VALUES (8)", "INSERT INTO t VALUES (7)"]);
+        Assert.Equal(ReplyStatus.Failed, transaction.Status);
 
         Assert.Equal(1, await CountAsync());
     }
@@ -67,7 +69,7 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
     {
         // Asked directly: a caller that has not heard by its deadline cannot know, however certain the silo is.
         Reply<long> reply = await _grains.GetGrain<ISqlGrain>(0).Transaction(
-            ["INSERT INTO t VALUES (1)", Sleep], TransactionEnd.Commit, Deadline.After(TimeSpan.FromSeconds(0.5)), default);
+            ["INSERT INTO t VALUES (1)", Sleep], TransactionEnd.Commit, In(0.5), default);
 
         Assert.Equal(ReplyStatus.DeadlineExceeded, reply.Status);
         await UntilNobodyRunsAsync();
@@ -94,7 +96,8 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
     [Fact]
     public async Task Transaction_ReplyThatIsNotOkOrAnException_IsRolledBack()
     {
-        Assert.Equal(ReplyStatus.NotFound, (await TransactAsync(["INSERT INTO t VALUES (1)"], TransactionEnd.NotFound)).Status);
+        Reply<long> missing = await TransactAsync(["INSERT INTO t VALUES (1)"], TransactionEnd.NotFound);
+        Assert.Equal(ReplyStatus.NotFound, missing.Status);
         Reply<long> failed = await TransactAsync(["INSERT INTO t VALUES (2)"], TransactionEnd.Throw);
         Assert.Equal(ReplyStatus.Failed, failed.Status);
         Assert.Null(failed.Detail);
@@ -175,15 +178,17 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
     }
 
     private Task<Reply<long>> ReadAsync(string sql, double due = 20, CancellationToken token = default) =>
-        _client.ReadAsync((grain, d, t) => grain.Read(sql, d, t), Deadline.After(TimeSpan.FromSeconds(due)), token);
+        _client.ReadAsync((grain, d, t) => grain.Read(sql, d, t), In(due), token);
 
     private Task<Reply<long>> WriteAsync(string sql, double due = 20) =>
-        _client.WriteAsync((grain, d, t) => grain.Write(sql, d, t), Deadline.After(TimeSpan.FromSeconds(due)), default);
+        _client.WriteAsync((grain, d, t) => grain.Write(sql, d, t), In(due), default);
 
     private Task<Reply<long>> TransactAsync(
         string[] statements, TransactionEnd end = TransactionEnd.Commit, double due = 20) =>
         _client.WriteAsync(
-            (grain, d, t) => grain.Transaction(statements, end, d, t), Deadline.After(TimeSpan.FromSeconds(due)), default);
+            (grain, d, t) => grain.Transaction(statements, end, d, t), In(due), default);
+
+    private static Deadline In(double seconds) => Deadline.After(TimeSpan.FromSeconds(seconds));
 
     private async Task<long> CountAsync() => (await RootAsync("SELECT COUNT(*) FROM t"))!.Value;
 
@@ -218,6 +223,6 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
         await using MySqlCommand command = connection.CreateCommand();
         command.CommandText = sql;
         object? value = await command.ExecuteScalarAsync(TestContext.Current.CancellationToken);
-        return value is null or DBNull ? null : Convert.ToInt64(value, System.Globalization.CultureInfo.InvariantCulture);
+        return value is null or DBNull ? null : Convert.ToInt64(value, CultureInfo.InvariantCulture);
     }
 }

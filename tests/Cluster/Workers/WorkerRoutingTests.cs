@@ -38,7 +38,8 @@ public sealed class WorkerRoutingTests
             Assert.True(watch.Elapsed < TimeSpan.FromSeconds(10), "The new silo got no call within 10 s.");
 
         var calls = new ConcurrentDictionary<string, int>();
-        for (int call = 0; call < 100; call++) calls.AddOrUpdate((await cluster.AskAsync()).Value!, 1, static (_, n) => n + 1);
+        for (int call = 0; call < 100; call++)
+            calls.AddOrUpdate((await cluster.AskAsync()).Value!, 1, static (_, count) => count + 1);
         Assert.InRange(calls[newcomer.Name], 20, 30);
     }
 
@@ -84,8 +85,9 @@ public sealed class WorkerRoutingTests
         await using ProbeCluster cluster = await ProbeCluster.StartAsync(1);
         TimeSpan longest = cluster.Services.GetRequiredService<IOptions<WorkerClientOptions>>().Value.MaxCallTime;
 
-        Assert.True(cluster.Services.GetRequiredService<IOptions<ClientMessagingOptions>>().Value.ResponseTimeout > longest);
-        Assert.True(cluster.Silos.GetSiloServiceProvider().GetRequiredService<IOptions<SiloMessagingOptions>>()
-            .Value.ResponseTimeout > longest);
+        var client = cluster.Services.GetRequiredService<IOptions<ClientMessagingOptions>>();
+        var silo = cluster.Silos.GetSiloServiceProvider().GetRequiredService<IOptions<SiloMessagingOptions>>();
+        Assert.True(client.Value.ResponseTimeout > longest);
+        Assert.True(silo.Value.ResponseTimeout > longest);
     }
 }
