@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 
 using UPool.Core;
@@ -48,6 +49,9 @@ internal sealed class FakeConnector : IConnector
     public int Results { get; set; } = 2;
 
     public bool IsDisposed { get; private set; }
+
+    /// <summary>Answers each call in place of the gates, when set.</summary>
+    public Action<FakeCall>? Behaviour { get; set; }
 
     /// <summary>Called at the start of each open, the one moment at which a server gets one more session.</summary>
     public Action? Opening { get; set; }
@@ -130,6 +134,10 @@ internal sealed class FakeConnector : IConnector
     /// <summary>The next call of a kind that is held; waits for it to arrive.</summary>
     public ValueTask<FakeCall> HeldAsync(Step step) => _arrived[(int)step].Reader.ReadAsync();
 
+    /// <summary>A call of a kind that is held now, if there is one.</summary>
+    public bool TryTakeHeld(Step step, [NotNullWhen(true)] out FakeCall? call) =>
+        _arrived[(int)step].Reader.TryRead(out call);
+
     /// <summary>Answers a held call.</summary>
     public void Finish(FakeCall call, Exception? failure)
     {
@@ -157,6 +165,12 @@ internal sealed class FakeConnector : IConnector
     /// <summary>A call reaches the server.</summary>
     public void Arrive(FakeCall call)
     {
+        if (Behaviour is { } behaviour)
+        {
+            behaviour(call);
+            return;
+        }
+
         Rule rule;
         lock (_gate)
         {
