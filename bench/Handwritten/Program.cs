@@ -1,5 +1,5 @@
-// The other side of the comparison: what a careful engineer writes by hand over MySqlConnector's own pool, with the same
-// replies. The connection string decides its pool's settings.
+// The other side of the comparison: what a careful engineer writes by hand over MySqlConnector's own pool, with the
+// same replies. The connection string decides its pool's settings.
 using System.Text.Json.Serialization;
 
 using MySqlConnector;

@@ -23,7 +23,8 @@ public readonly struct Deadline : IEquatable<Deadline>
     /// <summary>Whether there is no deadline.</summary>
     public bool IsNone => _timestamp == 0;
 
-    /// <summary>The monotonic timestamp (in the frequency of the clock it was made with); 0 when there is none.</summary>
+    /// <summary>The monotonic timestamp (in the frequency of the clock it was made with); 0 when there is
+    /// none.</summary>
     internal long Timestamp => _timestamp;
 
     /// <summary>A deadline that lies <paramref name="time"/> ahead.</summary>
@@ -43,7 +44,8 @@ public readonly struct Deadline : IEquatable<Deadline>
         return new Deadline(at == 0 ? 1 : at);
     }
 
-    /// <summary>The time left, never negative; <see cref="Timeout.InfiniteTimeSpan"/> when there is no deadline.</summary>
+    /// <summary>The time left, never negative; <see cref="Timeout.InfiniteTimeSpan"/> when there is no
+    /// deadline.</summary>
     /// <param name="clock">The clock it was made with; <see cref="TimeProvider.System"/> when null.</param>
     public TimeSpan Remaining(TimeProvider? clock = null)
     {

@@ -76,10 +76,12 @@ public sealed class PoolOptions
     /// <summary>How long a drain waits for rented connections before it severs them. Default 10 s; 0 to 1 h.</summary>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Whether synchronous open and execute are allowed; they block a thread. Default false: they throw.</summary>
+    /// <summary>Whether synchronous open and execute are allowed; they block a thread. Default false: they
+    /// throw.</summary>
     public bool AllowSynchronous { get; set; }
 
-    /// <summary>Every value that is out of its range, as a message that names the option; empty when all is well.</summary>
+    /// <summary>Every value that is out of its range, as a message that names the option; empty when all is
+    /// well.</summary>
     public IReadOnlyList<string> Validate()
     {
         List<string> problems = [];
@@ -99,7 +101,10 @@ public sealed class PoolOptions
         Time(nameof(MaxLifetime), MaxLifetime, TimeSpan.FromSeconds(1), TimeSpan.FromDays(30));
         Time(nameof(DrainTimeout), DrainTimeout, TimeSpan.Zero, TimeSpan.FromHours(1));
         if (HeldTooLongTimeout != Timeout.InfiniteTimeSpan)
-            Time(nameof(HeldTooLongTimeout), HeldTooLongTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(24));
+        {
+            Time(
+                nameof(HeldTooLongTimeout), HeldTooLongTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(24));
+        }
 
         return problems;
 

@@ -1,6 +1,7 @@
 namespace UPool;
 
-/// <summary>The state of a pool at one moment: counts taken together under its lock, totals since it was made.</summary>
+/// <summary>The state of a pool at one moment: counts taken together under its lock, totals since it was
+/// made.</summary>
 public sealed record PoolSnapshot
 {
     /// <summary>The pool's name.</summary>

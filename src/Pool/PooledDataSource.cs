@@ -54,7 +54,8 @@ public sealed class PooledDataSource : DbDataSource
     }
 
     /// <summary>Whether the database answers, as the pool last saw it.</summary>
-    public PoolHealth Health => _pool.Problem is { } problem ? new PoolHealth(false, problem) : new PoolHealth(true, null);
+    public PoolHealth Health =>
+        _pool.Problem is { } problem ? new PoolHealth(false, problem) : new PoolHealth(true, null);
 
     internal ConnectionPool Pool => _pool;
 
@@ -107,7 +108,8 @@ public sealed class PooledDataSource : DbDataSource
     /// </summary>
     public Task StartAsync(CancellationToken cancellationToken = default) => _pool.WarmUpAsync(cancellationToken);
 
-    /// <summary>Closes all connections that were opened before now: idle ones at once, used ones as they return.</summary>
+    /// <summary>Closes all connections that were opened before now: idle ones at once, used ones as they
+    /// return.</summary>
     public void Clear() => _pool.Clear();
 
     /// <summary>
@@ -141,7 +143,8 @@ public sealed class PooledDataSource : DbDataSource
     protected override DbConnection CreateDbConnection() => new PooledConnection(_pool);
 
     /// <inheritdoc/>
-    protected override async ValueTask<DbConnection> OpenDbConnectionAsync(CancellationToken cancellationToken = default)
+    protected override async ValueTask<DbConnection> OpenDbConnectionAsync(
+        CancellationToken cancellationToken = default)
     {
         var connection = new PooledConnection(_pool);
         await connection.OpenAsync(cancellationToken).ConfigureAwait(false);
@@ -165,5 +168,6 @@ public sealed class PooledDataSource : DbDataSource
     // One string per call site: formatting it at every rent would cost more than the rent.
     private static string Place(string caller, string file, int line) =>
         PlaceCache.GetOrAdd((file, line), static (key, caller) =>
-            string.Create(CultureInfo.InvariantCulture, $"{caller} ({Path.GetFileName(key.Item1)}:{key.Item2})"), caller);
+            string.Create(CultureInfo.InvariantCulture, $"{caller} ({Path.GetFileName(key.Item1)}:{key.Item2})"),
+            caller);
 }

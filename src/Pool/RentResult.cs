@@ -4,7 +4,8 @@ using UPool.Core;
 
 namespace UPool;
 
-/// <summary>The answer to a rent: a connection, or the reason why there is none. A value, so that no refusal throws.</summary>
+/// <summary>The answer to a rent: a connection, or the reason why there is none. A value, so that no refusal
+/// throws.</summary>
 public readonly struct RentResult
 {
     private readonly RentRefusal? _refusal;

@@ -22,7 +22,8 @@ internal sealed class TimerLateness : IAsyncDisposable
     /// <summary>Asserts that something took at most so long, beyond what a bare timer was late.</summary>
     public void AssertWithin(TimeSpan took, double milliseconds, string what) => Assert.True(
         took.TotalMilliseconds <= milliseconds + WorstMilliseconds,
-        $"{what} took {took.TotalMilliseconds:0.0} ms instead of {milliseconds:0}; a bare timer was {WorstMilliseconds:0.0} late");
+        $"{what} took {took.TotalMilliseconds:0.0} ms instead of {milliseconds:0}; "
+        + $"a bare timer was {WorstMilliseconds:0.0} late");
 
     public async ValueTask DisposeAsync()
     {

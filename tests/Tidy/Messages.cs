@@ -23,7 +23,8 @@ internal static partial class Messages
         {
             (string text, _) = TextAt(code, found.Index + found.Length);
             yield return new LogEvent(
-                int.Parse(found.Groups[1].Value), found.Groups[2].Value, Holes().Replace(text, $"{Value}").Split("\\n")[0]);
+                int.Parse(found.Groups[1].Value), found.Groups[2].Value,
+                Holes().Replace(text, $"{Value}").Split("\\n")[0]);
         }
     }
 

@@ -181,7 +181,8 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
                 long limit = Ticks(_options.HeldTooLongTimeout);
                 foreach (PhysicalConnection connection in _open)
                 {
-                    if (connection.RentId == 0 || connection.ReportedHeld || now - connection.RentedAt < limit) continue;
+                    if (connection.RentId == 0 || connection.ReportedHeld) continue;
+                    if (now - connection.RentedAt < limit) continue;
 
                     connection.ReportedHeld = true;
                     (heldTooLong ??= []).Add((connection.RentedBy, _clock.GetElapsedTime(connection.RentedAt, now)));

@@ -182,7 +182,8 @@ internal sealed partial class ConnectionPool
         RefusePendingIfDown();
     }
 
-    /// <summary>The pending hear at once that nothing will come, and why, rather than each at the end of its wait.</summary>
+    /// <summary>The pending hear at once that nothing will come, and why, rather than each at the end of its
+    /// wait.</summary>
     private void RefusePendingIfDown()
     {
         List<PendingRent> refused;

@@ -107,7 +107,8 @@ internal sealed partial class ConnectionPool
         return true;
     }
 
-    /// <summary>Begins to skip the rows of a reader that nobody will read: one left open, or one that came late.</summary>
+    /// <summary>Begins to skip the rows of a reader that nobody will read: one left open, or one that came
+    /// late.</summary>
     private static async Task SkipWhatIsLeftAsync(PhysicalConnection connection)
     {
         await connection.AdoptAsync().ConfigureAwait(false);

@@ -98,7 +98,8 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>Rents at once, or says no at once. Never overtakes those who wait.</summary>
-    public bool TryRent([NotNullWhen(true)] out PhysicalConnection? connection, out long rentId, string? rentedBy = null)
+    public bool TryRent(
+        [NotNullWhen(true)] out PhysicalConnection? connection, out long rentId, string? rentedBy = null)
     {
         long now = _clock.GetTimestamp();
         lock (_gate)
@@ -209,7 +210,8 @@ internal sealed partial class ConnectionPool
         rent.Complete(new RentOutcome(refusal));
     }
 
-    /// <summary>The caller of a pending rent has gone. An open on its behalf goes on and serves somebody else.</summary>
+    /// <summary>The caller of a pending rent has gone. An open on its behalf goes on and serves somebody
+    /// else.</summary>
     public void Leave(PendingRent rent, CancellationToken token)
     {
         lock (_gate)
@@ -270,10 +272,10 @@ internal sealed partial class ConnectionPool
         new(_permits, _used, _idle.Count, _opening, _closing, _pending.Count);
 
     /// <summary>
-    /// Whether a rent that joined the queue now would, by the measured pace, still be in it at its deadline. Refused now
-    /// it costs nothing; served late it would waste a connection on a caller that has given up. While the pool can still
-    /// grow, the pace of what is open says little; with nobody waiting it joins in any case, since somebody has to measure
-    /// the pace again after a stall.
+    /// Whether a rent that joined the queue now would, by the measured pace, still be in it at its deadline. Refused
+    /// now it costs nothing; served late it would waste a connection on a caller that has given up. While the pool can
+    /// still grow, the pace of what is open says little; with nobody waiting it joins in any case, since somebody has
+    /// to measure the pace again after a stall.
     /// </summary>
     private bool IsPredictedLate_NeedsLock(long patience) =>
         _pending.Count > 0 && _open.Count >= _permits
@@ -371,7 +373,8 @@ internal sealed partial class ConnectionPool
     }
 
     private RentRefusal Refuse_NeedsLock(RefusalReason reason) => new(
-        reason, _options.Name, _options.RentTimeout, Counts_NeedsLock(), _fault?.Problem ?? _connector.Problem, _fault?.Cause);
+        reason, _options.Name, _options.RentTimeout, Counts_NeedsLock(), _fault?.Problem ?? _connector.Problem,
+        _fault?.Cause);
 
     private long Ticks(TimeSpan time) => (long)(time.TotalSeconds * _clock.TimestampFrequency);
 }

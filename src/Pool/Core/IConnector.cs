@@ -54,6 +54,7 @@ internal enum DriverFailure
     /// <summary>The server has no room for one more session (MySQL 1040, 1203, 1226): not broken, no permit.</summary>
     NoPermit,
 
-    /// <summary>The server answers as one that must not be used: read-only after a failover (MySQL 1290, 1836).</summary>
+    /// <summary>The server answers as one that must not be used: read-only after a failover (MySQL 1290,
+    /// 1836).</summary>
     WrongServer,
 }

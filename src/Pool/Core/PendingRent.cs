@@ -24,7 +24,8 @@ internal readonly struct RentOutcome
 /// A rent that waits. Its place in the queue is guarded by the pool's lock; whoever takes it out of the queue, and
 /// nobody else, completes it, outside that lock.
 /// </summary>
-internal sealed class PendingRent(ConnectionPool pool, long startedAt, long due) : WheelEntry, IValueTaskSource<RentOutcome>
+internal sealed class PendingRent(ConnectionPool pool, long startedAt, long due)
+    : WheelEntry, IValueTaskSource<RentOutcome>
 {
     // Continuations run elsewhere: the one that completes a rent is somebody's return, an open or the timer.
     private ManualResetValueTaskSourceCore<RentOutcome> _source = new() { RunContinuationsAsynchronously = true };
@@ -50,7 +51,8 @@ internal sealed class PendingRent(ConnectionPool pool, long startedAt, long due)
 
     public ValueTask<RentOutcome> Task => new(this, _source.Version);
 
-    /// <summary>Listens to the caller's token. Called once, outside the pool's lock, after the rent was queued.</summary>
+    /// <summary>Listens to the caller's token. Called once, outside the pool's lock, after the rent was
+    /// queued.</summary>
     public void ListenTo(CancellationToken token)
     {
         if (!token.CanBeCanceled) return;

@@ -59,7 +59,8 @@ internal abstract class PhysicalConnection
     /// <summary>When it was rented; a timestamp of the pool's clock. 0 once it is back.</summary>
     public long RentedAt { get; set; }
 
-    /// <summary>Where it was rented, when the pool was asked to remember; for the report of a rent held too long.</summary>
+    /// <summary>Where it was rented, when the pool was asked to remember; for the report of a rent held too
+    /// long.</summary>
     public string? RentedBy { get; set; }
 
     /// <summary>Whether the rent was reported as held too long.</summary>
@@ -84,8 +85,8 @@ internal abstract class PhysicalConnection
     public abstract Task CloseAsync();
 
     /// <summary>
-    /// Skips the rows of the open reader that were not read, as <see cref="Lingering"/>. Elsewhere: the driver first goes
-    /// through all that has arrived, on the thread that calls it.
+    /// Skips the rows of the open reader that were not read, as <see cref="Lingering"/>. Elsewhere: the driver first
+    /// goes through all that has arrived, on the thread that calls it.
     /// </summary>
     public void SkipRows(DbDataReader reader)
     {
@@ -101,8 +102,8 @@ internal abstract class PhysicalConnection
     public void End(Task operation) => Interlocked.CompareExchange(ref _underWay, null, operation);
 
     /// <summary>
-    /// Takes what an operation came to that nobody waited for any more. The driver holds on to a reader or a transaction
-    /// that arrived late, and a reset of the session ends neither: the next renter's statements would fail.
+    /// Takes what an operation came to that nobody waited for any more. The driver holds on to a reader or a
+    /// transaction that arrived late, and a reset of the session ends neither: the next renter's statements would fail.
     /// </summary>
     public async ValueTask AdoptAsync()
     {
@@ -118,8 +119,8 @@ internal abstract class PhysicalConnection
     }
 
     /// <summary>
-    /// Rolls a transaction back, as <see cref="Lingering"/>, behind what lingers already. Sent at once, so that its locks
-    /// are freed soon.
+    /// Rolls a transaction back, as <see cref="Lingering"/>, behind what lingers already. Sent at once, so that its
+    /// locks are freed soon.
     /// </summary>
     public void RollBack(DbTransaction transaction)
     {

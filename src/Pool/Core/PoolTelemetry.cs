@@ -28,7 +28,8 @@ internal sealed class PoolTelemetry : IDisposable
         _timeouts = _meter.CreateCounter<long>(
             "db.client.connection.timeouts", "{timeout}", "Rents that waited too long.");
         _rejected = _meter.CreateCounter<long>("upool.rent.rejected", "{rent}", "Rents refused without waiting.");
-        _closed = _meter.CreateCounter<long>("upool.connection.closed", "{connection}", "Connections closed, by reason.");
+        _closed = _meter.CreateCounter<long>(
+            "upool.connection.closed", "{connection}", "Connections closed, by reason.");
         _createTime = _meter.CreateHistogram<double>(
             "db.client.connection.create_time", "s", "How long it took to open a connection.");
         _waitTime = _meter.CreateHistogram<double>(
@@ -39,7 +40,8 @@ internal sealed class PoolTelemetry : IDisposable
         _meter.CreateObservableUpDownCounter(
             "db.client.connection.count", () => Observe(pool), "{connection}", "Open connections, by state.");
         _meter.CreateObservableUpDownCounter(
-            "db.client.connection.max", () => Named(pool.Counts.Permits), "{connection}", "The most connections allowed.");
+            "db.client.connection.max", () => Named(pool.Counts.Permits), "{connection}",
+            "The most connections allowed.");
         _meter.CreateObservableUpDownCounter(
             "db.client.connection.pending_requests", () => Named(pool.Counts.Pending), "{request}", "Rents that wait.");
         _meter.CreateObservableUpDownCounter(

@@ -7,10 +7,10 @@ using MySqlConnector;
 namespace UPool.MySql;
 
 /// <summary>
-/// The control connections of a process, two at most: one for membership and grain storage, one that ends statements and
-/// asks whether sessions are gone. Apart from the pools, so that a saturated pool cannot starve the cluster; and apart
-/// from each other, so that a kill never waits behind a storage write. One object a process, shared by its pools, which
-/// it outlives.
+/// The control connections of a process, two at most: one for membership and grain storage, one that ends statements
+/// and asks whether sessions are gone. Apart from the pools, so that a saturated pool cannot starve the cluster; and
+/// apart from each other, so that a kill never waits behind a storage write. One object a process, shared by its pools,
+/// which it outlives.
 /// </summary>
 public sealed class ControlConnections : IAsyncDisposable
 {
@@ -20,10 +20,12 @@ public sealed class ControlConnections : IAsyncDisposable
     private readonly PooledDataSource _storage;
 
     /// <summary>Makes the control connections; opens nothing yet.</summary>
-    /// <param name="connectionString">The control account's: the pools' own, or one with PROCESS and CONNECTION ADMIN.</param>
+    /// <param name="connectionString">The control account's: the pools' own, or one with PROCESS and CONNECTION
+    /// ADMIN.</param>
     /// <param name="loggers">Where to log; nowhere when null.</param>
     /// <param name="clock">The clock; the system's when null.</param>
-    /// <exception cref="ArgumentException">The connection string cannot be used; the message holds no value of it.</exception>
+    /// <exception cref="ArgumentException">The connection string cannot be used; the message holds no value of
+    /// it.</exception>
     public ControlConnections(string connectionString, ILoggerFactory? loggers = null, TimeProvider? clock = null)
     {
         var options = new PoolOptions

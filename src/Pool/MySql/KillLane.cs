@@ -22,8 +22,8 @@ internal sealed partial class KillLane : IAsyncDisposable
     // A batch's statement stays short; the rest waits for the next look.
     private const int MaxBatch = 256;
 
-    // Between two looks at sessions that are still ending: a local one is gone within a millisecond, one that rolls back
-    // takes seconds.
+    // Between two looks at sessions that are still ending: a local one is gone within a millisecond, one that rolls
+    // back takes seconds.
     private static readonly TimeSpan MinPollInterval = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan MaxPollInterval = TimeSpan.FromMilliseconds(50);
 
@@ -117,7 +117,8 @@ internal sealed partial class KillLane : IAsyncDisposable
                     // Statements are answered at the first look; what is left are sessions that are still ending.
                     poll = TimeSpan.FromTicks(Math.Min(poll.Ticks * 2, MaxPollInterval.Ticks));
                 }
-                catch (Exception exception) when (exception is MySqlException or IOException or InvalidOperationException)
+                catch (Exception exception)
+                    when (exception is MySqlException or IOException or InvalidOperationException)
                 {
                     if (connection is not null) await CloseAsync(connection).ConfigureAwait(false);
                     connection = null;
@@ -179,7 +180,8 @@ internal sealed partial class KillLane : IAsyncDisposable
 
     private static async Task<Dictionary<long, string>> LookAsync(MySqlConnection connection, List<Question> questions)
     {
-        string ids = string.Join(',', questions.Select(q => q.Session.Id.ToString(CultureInfo.InvariantCulture)).Distinct());
+        string ids =
+            string.Join(',', questions.Select(q => q.Session.Id.ToString(CultureInfo.InvariantCulture)).Distinct());
         using var command = new MySqlCommand(
             $"SELECT ID, HOST FROM information_schema.PROCESSLIST WHERE ID IN ({ids})", connection);
 

@@ -40,7 +40,8 @@ internal static class MySqlErrors
         MySqlException mysql => mysql.Number switch
         {
             1044 or 1045 or 1698 or 4151 =>
-                $"{target} refuses the account: wrong user or password, or no right to this database (error {mysql.Number}).",
+                $"{target} refuses the account: wrong user or password, or no right to this database "
+                + $"(error {mysql.Number}).",
             1049 => $"{target} has no such database (error 1049).",
             1040 => $"{target} is at its max_connections (error 1040).",
             1203 or 1226 => $"{target}: the account is at its own limit of connections (error {mysql.Number}).",
@@ -62,8 +63,8 @@ internal static class MySqlErrors
 
         // Shutdown in progress, new and normal; killed; aborted; network errors; lost, gone, cannot connect; the
         // client's own 2xxx numbers. 0 is the driver's failure without an answer of the server.
-        0 or 1053 or 1077 or 1078 or 1079 or 1080 or 1152 or 1158 or 1159 or 1160 or 1161 or 1184 or 1927 or 3169 or 4031
-            or (>= 2000 and < 2100) => DriverFailure.Connection,
+        0 or 1053 or 1077 or 1078 or 1079 or 1080 or 1152 or 1158 or 1159 or 1160 or 1161 or 1184 or 1927 or 3169
+            or 4031 or (>= 2000 and < 2100) => DriverFailure.Connection,
 
         // The account or its host is refused: opens fail, sessions that are open live on.
         1042 or 1043 or 1044 or 1045 or 1049 or 1129 or 1130 or 1698 or 4151 => DriverFailure.Connection,

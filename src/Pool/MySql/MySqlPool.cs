@@ -5,17 +5,18 @@ namespace UPool.MySql;
 /// <summary>Makes pools over MySQL and MariaDB.</summary>
 public static class MySqlPool
 {
-    /// <summary>Makes a pool. Nothing is opened before the first rent or <see cref="PooledDataSource.StartAsync"/>.</summary>
+    /// <summary>Makes a pool. Nothing is opened before the first rent or
+    /// <see cref="PooledDataSource.StartAsync"/>.</summary>
     /// <param name="connectionString">
-    /// Server, User ID, Password and Database at least. Pooling, timeouts of connecting and cancelling, and Ignore Prepare
-    /// are the pool's own business and are overridden.
+    /// Server, User ID, Password and Database at least. Pooling, timeouts of connecting and cancelling, and Ignore
+    /// Prepare are the pool's own business and are overridden.
     /// </param>
     /// <param name="options">The pool's settings.</param>
     /// <param name="control">The process's control connections; they outlive the pool.</param>
     /// <param name="loggers">Where to log; nowhere when null.</param>
     /// <param name="clock">The clock; the system's when null.</param>
-    /// <exception cref="ArgumentException">An option or the connection string cannot be used; the message says which, and
-    /// holds no value of the connection string.</exception>
+    /// <exception cref="ArgumentException">An option or the connection string cannot be used; the message says which,
+    /// and holds no value of the connection string.</exception>
     public static PooledDataSource Create(
         string connectionString, PoolOptions options, ControlConnections control,
         ILoggerFactory? loggers = null, TimeProvider? clock = null) => new(

@@ -8,7 +8,8 @@ namespace UPool.MySql;
 internal static class MySqlSettings
 {
     /// <summary>Makes the driver's connection string from the user's.</summary>
-    /// <exception cref="ArgumentException">A value that cannot be used; the message names the key, never a value.</exception>
+    /// <exception cref="ArgumentException">A value that cannot be used; the message names the key, never a
+    /// value.</exception>
     public static MySqlConnectionStringBuilder Derive(string connectionString, PoolOptions options)
     {
         MySqlConnectionStringBuilder builder;
@@ -28,7 +29,8 @@ internal static class MySqlSettings
             throw new ArgumentException("The connection string has an option whose value cannot be read.");
         }
 
-        if (string.IsNullOrWhiteSpace(builder.Server)) throw new ArgumentException("The connection string names no Server.");
+        if (string.IsNullOrWhiteSpace(builder.Server))
+            throw new ArgumentException("The connection string names no Server.");
         if (string.IsNullOrWhiteSpace(builder.Database))
             throw new ArgumentException("The connection string names no Database.");
         if (builder.UseXaTransactions && builder.AutoEnlist) builder.AutoEnlist = false;
@@ -39,10 +41,11 @@ internal static class MySqlSettings
         // An open is never given up by the driver: closed and repeated, it would count on the server twice.
         builder.ConnectionTimeout = 0;
 
-        // At its timeout the driver closes the socket at once; its own KILL would block the canceller and open a session
-        // that no permit covers.
+        // At its timeout the driver closes the socket at once; its own KILL would block the canceller and open a
+        // session that no permit covers.
         builder.CancellationTimeout = -1;
-        builder.DefaultCommandTimeout = (uint)Math.Ceiling((options.StatementTimeout + options.RecoveryTimeout).TotalSeconds);
+        builder.DefaultCommandTimeout =
+            (uint)Math.Ceiling((options.StatementTimeout + options.RecoveryTimeout).TotalSeconds);
 
         // A reset does not clear the driver's cache of prepared handles: the next use would fail.
         builder.IgnorePrepare = true;
@@ -57,7 +60,8 @@ internal static class MySqlSettings
         if (string.IsNullOrEmpty(builder.ApplicationName))
         {
             builder.ApplicationName = string.Create(
-                CultureInfo.InvariantCulture, $"upool/{options.Name}@{Environment.MachineName}:{Environment.ProcessId}");
+                CultureInfo.InvariantCulture,
+                $"upool/{options.Name}@{Environment.MachineName}:{Environment.ProcessId}");
         }
 
         return builder;

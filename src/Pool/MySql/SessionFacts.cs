@@ -5,8 +5,8 @@ namespace UPool.MySql;
 /// <summary>What a session was when it was new: who it is on the server, and what a reset has to bring back.</summary>
 /// <param name="Session">Who it is on the server.</param>
 /// <param name="IsProxied">
-/// The server's CONNECTION_ID() is not the one of the handshake: something multiplexes in between, ids may be another's,
-/// and no KILL is ever sent.
+/// The server's CONNECTION_ID() is not the one of the handshake: something multiplexes in between, ids may be
+/// another's, and no KILL is ever sent.
 /// </param>
 /// <param name="Restore">
 /// The statement that follows a reset. <c>COM_RESET_CONNECTION</c> leaves the current database and the role as the last
@@ -47,7 +47,8 @@ internal sealed record SessionFacts(ServerSession Session, bool IsProxied, strin
         string charset = collation.Split('_')[0];
         string restore = $"SET NAMES {charset} COLLATE {collation}";
         if (database is not null) restore += $"; USE {Quote(database)}";
-        if (hasRoles) restore += isMariaDb ? $"; SET ROLE {(role is null ? "NONE" : Quote(role))}" : "; SET ROLE DEFAULT";
+        if (hasRoles && isMariaDb) restore += $"; SET ROLE {(role is null ? "NONE" : Quote(role))}";
+        else if (hasRoles) restore += "; SET ROLE DEFAULT";
         return restore;
     }
 

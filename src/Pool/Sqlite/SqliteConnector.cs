@@ -49,7 +49,8 @@ internal sealed class SqliteConnector(string path) : IConnector
 
     public DriverFailure Classify(Exception exception) => exception switch
     {
-        SqliteException { SqliteErrorCode: IoError or Corrupt or CannotOpen or NotADatabase } => DriverFailure.Connection,
+        SqliteException { SqliteErrorCode: IoError or Corrupt or CannotOpen or NotADatabase } =>
+            DriverFailure.Connection,
         SqliteException => DriverFailure.Statement,
         _ => DriverFailure.None,
     };

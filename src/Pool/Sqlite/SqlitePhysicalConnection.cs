@@ -25,7 +25,8 @@ internal sealed class SqlitePhysicalConnection(SqliteConnection inner) : Physica
 
     public override Task PingAsync() => Task.CompletedTask;
 
-    /// <summary>Opens the file anew: SQLite has no reset, and an open costs less than undoing what a renter may have done.</summary>
+    /// <summary>Opens the file anew: SQLite has no reset, and an open costs less than undoing what a renter may have
+    /// done.</summary>
     public override async Task ResetAsync()
     {
         await inner.CloseAsync().ConfigureAwait(false);

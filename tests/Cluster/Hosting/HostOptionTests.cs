@@ -134,7 +134,8 @@ public sealed class HostOptionTests
         return UPoolProgram.Describe(exception);
     }
 
-    private static HostApplicationBuilder Builder((string Key, string Value)[] settings, string environment, string root)
+    private static HostApplicationBuilder Builder((string Key, string Value)[] settings, string environment,
+        string root)
     {
         var builder = new HostApplicationBuilder(new HostApplicationBuilderSettings
         {

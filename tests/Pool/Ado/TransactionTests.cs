@@ -123,7 +123,8 @@ public sealed class TransactionTests
     public Task NoDeadline_ServerHangs_EndsAtStatementTimeout(Step step) => PoolHarness.RunAsync(async pool =>
     {
         await using PooledConnection connection = await pool.OpenedAsync();
-        DbTransaction? transaction = step is Step.Commit or Step.Rollback ? await connection.BeginTransactionAsync() : null;
+        DbTransaction? transaction = step is Step.Commit or Step.Rollback ? await connection.BeginTransactionAsync()
+            : null;
         pool.Server.Hold(step);
         Task running = step switch
         {
@@ -184,7 +185,8 @@ public sealed class TransactionTests
         });
 
     [Fact]
-    public Task Dispose_RollbackFails_TheNextStatementDoesNotRunInTheOldTransaction() => PoolHarness.RunAsync(async pool =>
+    public Task Dispose_RollbackFails_TheNextStatementDoesNotRunInTheOldTransaction() =>
+        PoolHarness.RunAsync(async pool =>
     {
         await using PooledConnection connection = await pool.OpenedAsync();
         DbTransaction transaction = await connection.BeginTransactionAsync();

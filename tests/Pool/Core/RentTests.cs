@@ -24,7 +24,8 @@ public sealed class RentTests
     }, o => o.MaxConnections = 1);
 
     [Fact]
-    public Task Return_WhileAnOpenIsUnderWay_ServesTheHeadAndTheOpenServesTheNext() => PoolHarness.RunAsync(async pool =>
+    public Task Return_WhileAnOpenIsUnderWay_ServesTheHeadAndTheOpenServesTheNext() =>
+        PoolHarness.RunAsync(async pool =>
     {
         RentOutcome first = await pool.RentedAsync();
         pool.Server.Hold(Step.Open);

@@ -198,7 +198,8 @@ public sealed class FrozenServerTests : IAsyncLifetime
         await UntilAsync(_pool, s => s.Idle == MaxConnections);
     }
 
-    /// <summary>Callers with a deadline each: every one ends within 50 ms of it, with a result or a typed error.</summary>
+    /// <summary>Callers with a deadline each: every one ends within 50 ms of it, with a result or a typed
+    /// error.</summary>
     private async Task CallersEndInTimeAsync(int count, Func<PooledConnection, Task> work)
     {
         double slowest = 0;

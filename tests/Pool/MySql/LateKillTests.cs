@@ -67,7 +67,8 @@ public sealed class LateKillTests : IAsyncLifetime
             Assert.Equal(0, await ScalarAsync(next, "SELECT SLEEP(0.0005)"));
         }
 
-        TestContext.Current.TestOutputHelper?.WriteLine($"severed {severed} of {Rounds}, opened {pool.Snapshot().Opened}");
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"severed {severed} of {Rounds}, opened {pool.Snapshot().Opened}");
         Assert.InRange(severed, Rounds / 20, Rounds);
     }
 

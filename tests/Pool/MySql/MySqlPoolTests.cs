@@ -63,7 +63,8 @@ public sealed class MySqlPoolTests : IAsyncLifetime
     [Fact]
     public async Task RentAsync_ManyPending_AreServedInOrder()
     {
-        PooledDataSource pool = _fixture.CreatePool(o => { o.MaxConnections = 1; o.RentTimeout = TimeSpan.FromSeconds(20); });
+        PooledDataSource pool =
+            _fixture.CreatePool(o => { o.MaxConnections = 1; o.RentTimeout = TimeSpan.FromSeconds(20); });
         DbConnection held = await pool.OpenConnectionAsync();
         List<int> served = [];
         List<Task> rents = [];

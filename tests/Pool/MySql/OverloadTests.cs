@@ -61,7 +61,8 @@ public sealed class OverloadTests : IAsyncLifetime
 
         PoolSnapshot snapshot = pool.Snapshot();
         TestContext.Current.TestOutputHelper?.WriteLine(
-            $"served {served}, predicted late {predicted} (slowest {refusalTook:0.0} ms), timed out {timedOut}, {snapshot.Wait}");
+            $"served {served}, predicted late {predicted} (slowest {refusalTook:0.0} ms), "
+            + $"timed out {timedOut}, {snapshot.Wait}");
         Assert.True(served >= 50, $"only {served} were served: {snapshot}");
         Assert.True(predicted > timedOut, $"{predicted} were rejected early, {timedOut} late: {snapshot}");
     }

@@ -64,8 +64,8 @@ public sealed class RestartTests : IAsyncLifetime
             await using MySqlConnection observer = await _fixture.ObserveAsync(_server.RootConnectionString);
             long most = long.Parse((await MySqlPoolTests.StatusAsync(observer, "Max_used_connections"))!);
             TestContext.Current.TestOutputHelper?.WriteLine(
-                $"full capacity {recovery:0} ms after the server's return; at most {most - 1} sessions beside the observer; "
-                + $"failures so far {string.Join(", ", _failures)}");
+                $"full capacity {recovery:0} ms after the server's return; "
+                + $"at most {most - 1} sessions beside the observer; failures so far {string.Join(", ", _failures)}");
             Assert.True(recovery <= 2000, $"full capacity took {recovery:0} ms: {_pool.Snapshot()}");
             Assert.InRange(most - 1, 1, MaxConnections + 2);
         }
