@@ -19,7 +19,7 @@ public sealed partial class MessageTests
         "src/Cluster/Hosting/SchemaCheck.cs",
         "src/Cluster/Hosting/UPoolHostExtensions.cs",
         "src/Cluster/Hosting/UPoolProgram.cs",
-        "src/Management/KnownKeysValidator.cs",
+        "src/Cluster/Hosting/KnownKeysValidator.cs",
         "src/Management/ListenCheck.cs",
         "src/Management/ManagementAccess.cs",
         "src/Api/Http/RequestArguments.cs",
