@@ -67,6 +67,8 @@ internal sealed class ApiHost : IAsyncDisposable
         return new ApiHost(app, client, addresses) { Users = users, Status = status, Log = log };
     }
 
+    public Task StopAsync() => _app.StopAsync();
+
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Time.Testing;
 using UPool.Api.Tests.Hosts;
 using UPool.Cluster.Workers;
 
@@ -83,6 +84,26 @@ public sealed class LimitTests
             """{"code":0,"msg":"stopping","data":{"started":true,"stopping":true}}""");
         Assert.Equal(200, (await host.Client.CallAsync("GET", "/health/startup")).Status);
         Assert.Equal(200, (await host.Client.CallAsync("GET", "/user/list")).Status);
+    }
+
+    [Fact]
+    public async Task Stop_WithADelay_TakesNewConnectionsUntilItIsOver()
+    {
+        var clock = new FakeTimeProvider();
+        await using ApiHost host = await ApiHost.StartAsync(
+            sockets: true,
+            new() { ["UPool:Shutdown:Delay"] = "00:00:05" },
+            builder => builder.Services.AddSingleton<TimeProvider>(clock));
+        (string, string) close = ("Connection", "close");
+
+        Task stopped = host.StopAsync();
+        for (int i = 0; i < 20; i++)
+            Assert.Equal(200, (await host.Client.CallAsync("GET", "/user/list", headers: close)).Status);
+        Assert.False(stopped.IsCompleted);
+
+        clock.Advance(TimeSpan.FromSeconds(5));
+        await stopped.WaitAsync(Patience.Long);
+        await Assert.ThrowsAsync<HttpRequestException>(() => host.Client.CallAsync("GET", "/user/list"));
     }
 
     [Fact]
