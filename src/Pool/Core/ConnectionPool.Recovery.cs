@@ -120,6 +120,7 @@ internal sealed partial class ConnectionPool
         // Seen to its end already.
         connection.Lingering = null;
         connection.LingeringReader = false;
+        connection.LingeringRollback = false;
         if (connection.Transaction is { } transaction)
         {
             // The driver keeps its own note of the transaction, which a reset of the session would not clear.

@@ -197,6 +197,22 @@ public sealed class TransactionTests
     });
 
     [Fact]
+    public Task Dispose_RolledBackByTheRenterBefore_IsNotHeldAgainstTheNext() => PoolHarness.RunAsync(async pool =>
+    {
+        PooledConnection connection = await pool.OpenedAsync();
+        await (await connection.BeginTransactionAsync()).DisposeAsync();
+        connection.Close();
+
+        // Rows that cannot be skipped are no failed rollback: the next statement is none the worse for them.
+        await using PooledConnection next = await pool.OpenedAsync();
+        DbDataReader reader = await next.CreateCommand().ExecuteReaderAsync();
+        await reader.ReadAsync();
+        pool.Server.Fail(Step.CloseReader, DriverFailure.Statement, times: 1);
+        await reader.DisposeAsync();
+        await ExecuteAsync(next, "after");
+    }, o => o.MaxConnections = 1);
+
+    [Fact]
     public Task BeginTransactionAsync_Twice_SaysThatTheyDoNotNest() => PoolHarness.RunAsync(async pool =>
     {
         await using PooledConnection connection = await pool.OpenedAsync();

@@ -81,7 +81,8 @@ public sealed class StressTests
                 s is { Used: 0, Opening: 0, Closing: 0, Pending: 0 } && _source.Health.IsHealthy);
             Assert.Empty(_server.Violations);
             Assert.Empty(_log.Of(1099));
-            Assert.True(_served > 200 && _severed > 0 && _failed > 0, "nothing was stressed");
+            TestContext.Current.TestOutputHelper?.WriteLine(Describe());
+            Assert.True(_served > 100 && _severed > 0 && _failed > 0, "nothing was stressed");
 
             PooledConnection[] held =
                 [.. (await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => _source.RentAsync().AsTask())))
@@ -117,8 +118,15 @@ public sealed class StressTests
                 try
                 {
                     RentResult rented = await _source.RentAsync(deadline, leaves.Token);
-                    if (rented.IsRented) await UseAsync(rented.Connection, random, leaves.Token);
-                    else Interlocked.Increment(ref _refused);
+                    if (rented.IsRented)
+                    {
+                        await UseAsync(rented.Connection, random, leaves.Token);
+                        continue;
+                    }
+
+                    // Refused without waiting: asking again at once would only keep the processors from the pool.
+                    Interlocked.Increment(ref _refused);
+                    await Task.Delay(1, CancellationToken.None);
                 }
                 catch (OperationCanceledException)
                 {

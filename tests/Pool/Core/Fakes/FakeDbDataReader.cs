@@ -39,8 +39,14 @@ internal sealed class FakeDbDataReader(FakeDbConnection connection) : DbDataRead
         if (!_closed)
         {
             _closed = true;
-            if (_result <= connection.Server.Results) await connection.CallAsync(Step.CloseReader);
-            if (ReferenceEquals(connection.Reader, this)) connection.Reader = null;
+            try
+            {
+                if (_result <= connection.Server.Results) await connection.CallAsync(Step.CloseReader);
+            }
+            finally
+            {
+                if (ReferenceEquals(connection.Reader, this)) connection.Reader = null;
+            }
         }
 
         await base.DisposeAsync();
