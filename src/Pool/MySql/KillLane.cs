@@ -30,6 +30,9 @@ internal sealed partial class KillLane : IAsyncDisposable
     private static readonly TimeSpan MinRetryInterval = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan MaxRetryInterval = TimeSpan.FromSeconds(1);
 
+    // After this a question unanswered is news for the operator; it stays asked.
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
+
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(2);
 
     private readonly MySqlDataSource _dataSource;
@@ -91,6 +94,12 @@ internal sealed partial class KillLane : IAsyncDisposable
         int failures = 0;
         TimeSpan poll = MinPollInterval;
         Task<bool> more = _questions.Reader.WaitToReadAsync(_stop.Token).AsTask();
+        async Task OpenAndAnswerAsync()
+        {
+            connection ??= await OpenAsync().ConfigureAwait(false);
+            await AnswerAsync(connection, open).ConfigureAwait(false);
+        }
+
         try
         {
             while (true)
@@ -109,8 +118,9 @@ internal sealed partial class KillLane : IAsyncDisposable
                 if (more.IsCompleted) more = _questions.Reader.WaitToReadAsync(_stop.Token).AsTask();
                 try
                 {
-                    connection ??= await OpenAsync().ConfigureAwait(false);
-                    await AnswerAsync(connection, open).ConfigureAwait(false);
+                    Task answering = OpenAndAnswerAsync();
+                    await NoteIfUnansweredAsync(answering).ConfigureAwait(false);
+                    await answering.ConfigureAwait(false);
                     failures = 0;
                     _problem = null;
 
@@ -127,7 +137,7 @@ internal sealed partial class KillLane : IAsyncDisposable
                     // at once and is no news.
                     if (failures++ == 0) continue;
 
-                    Note(exception);
+                    Note(MySqlErrors.Explain(exception, _target));
                     await Task.Delay(RetryAfter(failures), _clock, _stop.Token).ConfigureAwait(false);
                 }
             }
@@ -142,6 +152,17 @@ internal sealed partial class KillLane : IAsyncDisposable
             foreach (Question question in open)
                 question.Answer.TrySetException(new ObjectDisposedException(nameof(KillLane)));
         }
+    }
+
+    /// <summary>A server that does not answer is left with the question, as the probe; only the word spreads.</summary>
+    private async Task NoteIfUnansweredAsync(Task answering)
+    {
+        using var bound = new CancellationTokenSource();
+        Task delay = Task.Delay(AnswerTimeout, _clock, bound.Token);
+        if (await Task.WhenAny(answering, delay).ConfigureAwait(false) == answering)
+            await bound.CancelAsync().ConfigureAwait(false);
+        else
+            Note($"{_target} has not answered a control connection within {AnswerTimeout.TotalMilliseconds:0} ms.");
     }
 
     private async Task<MySqlConnection> OpenAsync()
@@ -212,9 +233,8 @@ internal sealed partial class KillLane : IAsyncDisposable
         }
     }
 
-    private void Note(Exception exception)
+    private void Note(string problem)
     {
-        string problem = MySqlErrors.Explain(exception, _target);
         if (problem == _problem) return;
 
         _problem = problem;

@@ -171,6 +171,20 @@ public sealed class FrozenServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Frozen_WithConnectionsOpen_HealthSaysSoUntilTheThaw()
+    {
+        await FillAsync();
+        Assert.True(_pool.Health.IsHealthy);
+        _server.Freeze();
+        await CallersEndInTimeAsync(MaxConnections, connection => ScalarAsync(connection, "SELECT 1"));
+        await UntilAsync(_pool, _ => !_pool.Health.IsHealthy, 10, "a problem in its health");
+        Assert.Contains("has not answered", _pool.Health.Problem, StringComparison.Ordinal);
+
+        await ThawsWholeAsync();
+        await UntilAsync(_pool, _ => _pool.Health.IsHealthy, 10, "good health");
+    }
+
+    [Fact]
     public async Task Frozen_FiveHundredCallers_EndInTimeWithoutStarvingTheThreadPool()
     {
         await FillAsync();
