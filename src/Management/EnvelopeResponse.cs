@@ -45,8 +45,8 @@ public static class EnvelopeResponse
     }
 
     /// <summary>
-    /// Says that the connection ends with this reply: what the client has still to send of its request will not be read,
-    /// and a client that was not told would lose its next request on that connection.
+    /// Says that the connection ends with this reply: what the client has still to send of its request will not be
+    /// read, and a client that was not told would lose its next request on that connection.
     /// </summary>
     public static void CloseAfter(HttpContext context)
     {

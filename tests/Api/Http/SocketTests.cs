@@ -138,7 +138,8 @@ public sealed class SocketTests : IAsyncLifetime
         await using ApiHost host = await ApiHost.StartAsync(
             sockets: true, new() { ["UPool:Http:MaxBodyBytes"] = "1024" });
         using RawClient raw = await RawClient.ConnectAsync(host.Addresses[0]);
-        await raw.SendAsync($"{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Type: {type}\r\nContent-Length: 2048\r\n\r\n");
+        await raw.SendAsync(
+            $"{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Type: {type}\r\nContent-Length: 2048\r\n\r\n");
         string reply = await raw.ReadToEndAsync();
 
         Assert.StartsWith($"HTTP/1.1 {status} ", reply, StringComparison.Ordinal);
