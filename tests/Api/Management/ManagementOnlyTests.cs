@@ -53,8 +53,8 @@ public sealed class ManagementOnlyTests
             ["UPool:Management:Address"] = "0.0.0.0",
             ["UPool:Management:Key"] = "key",
         });
-        using var client =
-            new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{new Uri(silo.Urls.Single()).Port}") };
+        int port = new Uri(silo.Urls.Single()).Port;
+        using var client = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
 
         (await client.CallAsync("GET", "/upool/pool")).Refuses(401, "key required");
         (await client.CallAsync("GET", "/upool/pool", headers: ("Authorization", "Bearer key")))
