@@ -1,10 +1,9 @@
-using Orleans.Serialization.Cloning;
-
 namespace UPool.Cluster.Workers;
 
 /// <summary>
 /// A <see cref="Deadline"/> on the wire: the time that was left when it was sent. It is counted anew from its arrival,
-/// so the clocks of two machines need not agree; what the journey took is not deducted.
+/// so the clocks of two machines need not agree; what the journey took is not deducted. Inside a process Orleans copies
+/// the structure as it is, and none of this happens.
 /// </summary>
 [GenerateSerializer, Immutable]
 [Alias("UPool.Deadline")]
@@ -24,8 +23,3 @@ public sealed class DeadlineConverter : IConverter<Deadline, DeadlineSurrogate>
     /// <inheritdoc/>
     public DeadlineSurrogate ConvertToSurrogate(in Deadline value) => new() { Remaining = value.Remaining() };
 }
-
-/// <summary>In one process a deadline is passed on as it is. Without this a call inside a silo would go through the
-/// surrogate: two clock readings, and a deadline that moves by the time between them.</summary>
-[RegisterCopier]
-public sealed class DeadlineCopier : ShallowCopier<Deadline>;
