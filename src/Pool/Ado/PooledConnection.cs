@@ -274,7 +274,7 @@ public sealed class PooledConnection : DbConnection
         }
     }
 
-    /// <summary>Cuts the operation in flight off from its caller, who then severs the connection. Does not wait.</summary>
+    /// <summary>Cuts the operation in flight off from its caller, who then severs the connection.</summary>
     internal void Cancel()
     {
         if (_physical is not { } physical) return;

@@ -117,7 +117,8 @@ public sealed class PooledTransaction : DbTransaction
     {
         if (_ended) throw new InvalidOperationException("The transaction has ended.");
 
-        OperationBound bound = await _connection.BeginAsync(_connection.Pool.Options.StatementTimeout, token).ConfigureAwait(false);
+        OperationBound bound = await _connection
+            .BeginAsync(_connection.Pool.Options.StatementTimeout, token).ConfigureAwait(false);
         await _connection.RunAsync(operation(), bound, token).ConfigureAwait(false);
     }
 
@@ -125,7 +126,8 @@ public sealed class PooledTransaction : DbTransaction
     {
         if (_ended) throw new InvalidOperationException("The transaction has ended.");
 
-        OperationBound bound = await _connection.BeginAsync(_connection.Pool.Options.StatementTimeout, token).ConfigureAwait(false);
+        OperationBound bound = await _connection
+            .BeginAsync(_connection.Pool.Options.StatementTimeout, token).ConfigureAwait(false);
         _ended = true;
         return bound;
     }

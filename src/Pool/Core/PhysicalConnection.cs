@@ -101,8 +101,8 @@ internal abstract class PhysicalConnection
     public void End(Task operation) => Interlocked.CompareExchange(ref _underWay, null, operation);
 
     /// <summary>
-    /// Takes what an operation came to that nobody waited for any more. The driver holds on to a reader or a transaction
-    /// that arrived late, and a reset of the session ends neither: the next renter's statements would fail.
+    /// Takes what an operation came to that nobody waited for any more. The driver holds on to a reader or a
+    /// transaction that arrived late, and a reset of the session ends neither: the next renter's statements would fail.
     /// </summary>
     public async ValueTask AdoptAsync()
     {
@@ -118,8 +118,8 @@ internal abstract class PhysicalConnection
     }
 
     /// <summary>
-    /// Rolls a transaction back, as <see cref="Lingering"/>, behind what lingers already. Sent at once, so that its locks
-    /// are freed soon.
+    /// Rolls a transaction back, as <see cref="Lingering"/>, behind what lingers already. Sent at once, so that its
+    /// locks are freed soon.
     /// </summary>
     public void RollBack(DbTransaction transaction)
     {

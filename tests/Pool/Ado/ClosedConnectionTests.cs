@@ -145,7 +145,8 @@ public sealed class ClosedConnectionTests
         var error = await Assert.ThrowsAsync<RentRefusedException>(() => pool.FinishAsync(open));
         Assert.Equal(RefusalReason.TimedOut, error.Reason);
         Assert.True(error.IsTransient);
-        Assert.StartsWith("Pool 'users': no connection within 400 ms (permits 1,", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "Pool 'users': no connection within 400 ms (permits 1,", error.Message, StringComparison.Ordinal);
         held.Close();
 
         // The wrapper is as good as before.
@@ -192,5 +193,6 @@ public sealed class ClosedConnectionTests
     private static int[] Calls(PoolHarness pool) => [.. Enum.GetValues<Step>().Select(pool.Server.CallsOf)];
 
     // ObjectDisposedException is an InvalidOperationException.
-    private static async Task RefusedAsync(Func<Task> touch) => await Assert.ThrowsAnyAsync<InvalidOperationException>(touch);
+    private static async Task RefusedAsync(Func<Task> touch) =>
+        await Assert.ThrowsAnyAsync<InvalidOperationException>(touch);
 }

@@ -33,7 +33,10 @@ public sealed class DeadlineWheelTests
         using var wheel = new DeadlineWheel(clock);
         var random = new Random(4711);
         List<Entry> entries =
-            [.. Enumerable.Range(0, 10_000).Select(_ => new Entry(clock, TimeSpan.FromSeconds(15 * random.NextDouble())))];
+        [
+            .. Enumerable.Range(0, 10_000)
+                .Select(_ => new Entry(clock, TimeSpan.FromSeconds(15 * random.NextDouble()))),
+        ];
         foreach (Entry entry in entries) wheel.Add(entry, entry.Due);
         Assert.Equal(10_000, wheel.Count);
         for (int i = 0; i < 1502; i++) clock.Advance(Tick);
@@ -102,7 +105,8 @@ public sealed class DeadlineWheelTests
     {
         var clock = new ManualClock();
         using var wheel = new DeadlineWheel(clock);
-        List<Entry> due = [.. Enumerable.Range(0, 2000).Select(i => new Entry(clock, TimeSpan.FromMilliseconds(i * 10)))];
+        List<Entry> due =
+            [.. Enumerable.Range(0, 2000).Select(i => new Entry(clock, TimeSpan.FromMilliseconds(i * 10)))];
         var later = new Entry(clock, TimeSpan.FromSeconds(30));
         foreach (Entry entry in due) wheel.Add(entry, entry.Due);
         wheel.Add(later, later.Due);

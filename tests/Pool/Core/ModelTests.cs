@@ -58,7 +58,8 @@ public sealed class ModelTests
             catch (Exception exception)
             {
                 throw new InvalidOperationException(
-                    $"{Seed.Variable}={seed}, life {life}: {string.Join(' ', acts.Select(a => $"{a.Kind}/{a.Number}"))}",
+                    $"{Seed.Variable}={seed}, life {life}: "
+                    + string.Join(' ', acts.Select(act => $"{act.Kind}/{act.Number}")),
                     exception);
             }
         }
@@ -235,7 +236,8 @@ public sealed class ModelTests
                 else Assert.True(outcome.Refusal!.Message.Length > 0);
             }
 
-            foreach ((PooledConnection connection, Task statement) in _statements.Where(s => s.Value.IsCompleted).ToList())
+            foreach ((PooledConnection connection, Task statement) in
+                _statements.Where(started => started.Value.IsCompleted).ToList())
             {
                 _statements.Remove(connection);
                 Exception? error = await Record.ExceptionAsync(() => statement);

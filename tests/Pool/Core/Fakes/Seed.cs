@@ -15,7 +15,8 @@ internal static class Seed
     public static uint Next()
     {
         uint seed = uint.TryParse(
-            Environment.GetEnvironmentVariable(Variable), NumberStyles.None, CultureInfo.InvariantCulture, out uint given)
+            Environment.GetEnvironmentVariable(Variable), NumberStyles.None, CultureInfo.InvariantCulture,
+            out uint given)
             ? given
             : (uint)Random.Shared.Next();
         TestContext.Current.TestOutputHelper?.WriteLine($"{Variable}={seed}");
