@@ -46,8 +46,8 @@ public sealed class PooledTransaction : DbTransaction
         catch (Exception exception) when (IsUnknown(exception, bound))
         {
             throw new OutcomeUnknownException(
-                $"Pool '{_connection.Pool.Options.Name}': a commit was sent and its answer was not seen; whether it "
-                + "took effect is unknown. Read the data before trying again.",
+                $"Pool '{_connection.Pool.Options.Name}': a commit was sent and its answer was not seen; whether it took "
+                + "effect is unknown. Read the data before trying again.",
                 exception);
         }
     }
@@ -117,8 +117,8 @@ public sealed class PooledTransaction : DbTransaction
     {
         if (_ended) throw new InvalidOperationException("The transaction has ended.");
 
-        OperationBound bound =
-            await _connection.BeginAsync(_connection.Pool.Options.StatementTimeout, token).ConfigureAwait(false);
+        OperationBound bound = await _connection
+            .BeginAsync(_connection.Pool.Options.StatementTimeout, token).ConfigureAwait(false);
         await _connection.RunAsync(operation(), bound, token).ConfigureAwait(false);
     }
 
@@ -126,8 +126,8 @@ public sealed class PooledTransaction : DbTransaction
     {
         if (_ended) throw new InvalidOperationException("The transaction has ended.");
 
-        OperationBound bound =
-            await _connection.BeginAsync(_connection.Pool.Options.StatementTimeout, token).ConfigureAwait(false);
+        OperationBound bound = await _connection
+            .BeginAsync(_connection.Pool.Options.StatementTimeout, token).ConfigureAwait(false);
         _ended = true;
         return bound;
     }

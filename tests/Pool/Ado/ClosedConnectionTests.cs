@@ -145,8 +145,8 @@ public sealed class ClosedConnectionTests
         var error = await Assert.ThrowsAsync<RentRefusedException>(() => pool.FinishAsync(open));
         Assert.Equal(RefusalReason.TimedOut, error.Reason);
         Assert.True(error.IsTransient);
-        Assert.StartsWith("Pool 'users': no connection within 400 ms (permits 1,", error.Message,
-            StringComparison.Ordinal);
+        Assert.StartsWith(
+            "Pool 'users': no connection within 400 ms (permits 1,", error.Message, StringComparison.Ordinal);
         held.Close();
 
         // The wrapper is as good as before.

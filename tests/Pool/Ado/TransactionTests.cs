@@ -123,8 +123,8 @@ public sealed class TransactionTests
     public Task NoDeadline_ServerHangs_EndsAtStatementTimeout(Step step) => PoolHarness.RunAsync(async pool =>
     {
         await using PooledConnection connection = await pool.OpenedAsync();
-        DbTransaction? transaction = step is Step.Commit or Step.Rollback ? await connection.BeginTransactionAsync()
-            : null;
+        DbTransaction? transaction =
+            step is Step.Commit or Step.Rollback ? await connection.BeginTransactionAsync() : null;
         pool.Server.Hold(step);
         Task running = step switch
         {
@@ -187,14 +187,14 @@ public sealed class TransactionTests
     [Fact]
     public Task Dispose_RollbackFails_TheNextStatementDoesNotRunInTheOldTransaction() =>
         PoolHarness.RunAsync(async pool =>
-    {
-        await using PooledConnection connection = await pool.OpenedAsync();
-        DbTransaction transaction = await connection.BeginTransactionAsync();
-        pool.Server.Fail(Step.Rollback, DriverFailure.Statement, times: 1);
-        await transaction.DisposeAsync();
-        await Assert.ThrowsAnyAsync<Exception>(() => ExecuteAsync(connection, "lost"));
-        Assert.DoesNotContain("lost", pool.Server.Applied);
-    });
+        {
+            await using PooledConnection connection = await pool.OpenedAsync();
+            DbTransaction transaction = await connection.BeginTransactionAsync();
+            pool.Server.Fail(Step.Rollback, DriverFailure.Statement, times: 1);
+            await transaction.DisposeAsync();
+            await Assert.ThrowsAnyAsync<Exception>(() => ExecuteAsync(connection, "lost"));
+            Assert.DoesNotContain("lost", pool.Server.Applied);
+        });
 
     [Fact]
     public Task Dispose_RolledBackByTheRenterBefore_IsNotHeldAgainstTheNext() => PoolHarness.RunAsync(async pool =>

@@ -33,8 +33,10 @@ public sealed class DeadlineWheelTests
         using var wheel = new DeadlineWheel(clock);
         var random = new Random(4711);
         List<Entry> entries =
-            [.. Enumerable.Range(0, 10_000).Select(_ =>
-                new Entry(clock, TimeSpan.FromSeconds(15 * random.NextDouble())))];
+        [
+            .. Enumerable.Range(0, 10_000)
+                .Select(_ => new Entry(clock, TimeSpan.FromSeconds(15 * random.NextDouble()))),
+        ];
         foreach (Entry entry in entries) wheel.Add(entry, entry.Due);
         Assert.Equal(10_000, wheel.Count);
         for (int i = 0; i < 1502; i++) clock.Advance(Tick);

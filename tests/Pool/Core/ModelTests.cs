@@ -59,7 +59,7 @@ public sealed class ModelTests
             {
                 throw new InvalidOperationException(
                     $"{Seed.Variable}={seed}, life {life}: "
-                    + string.Join(' ', acts.Select(a => $"{a.Kind}/{a.Number}")),
+                    + string.Join(' ', acts.Select(act => $"{act.Kind}/{act.Number}")),
                     exception);
             }
         }
@@ -236,8 +236,8 @@ public sealed class ModelTests
                 else Assert.True(outcome.Refusal!.Message.Length > 0);
             }
 
-            foreach (
-                (PooledConnection connection, Task statement) in _statements.Where(s => s.Value.IsCompleted).ToList())
+            foreach ((PooledConnection connection, Task statement) in
+                _statements.Where(started => started.Value.IsCompleted).ToList())
             {
                 _statements.Remove(connection);
                 Exception? error = await Record.ExceptionAsync(() => statement);

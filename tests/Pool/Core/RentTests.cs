@@ -24,8 +24,7 @@ public sealed class RentTests
     }, o => o.MaxConnections = 1);
 
     [Fact]
-    public Task Return_WhileAnOpenIsUnderWay_ServesTheHeadAndTheOpenServesTheNext() =>
-        PoolHarness.RunAsync(async pool =>
+    public Task Return_DuringAnOpen_ServesTheHeadAndTheOpenServesTheNext() => PoolHarness.RunAsync(async pool =>
     {
         RentOutcome first = await pool.RentedAsync();
         pool.Server.Hold(Step.Open);
@@ -186,6 +185,44 @@ public sealed class RentTests
         pool.Return(await pool.FinishAsync(pending[0]));
         pool.Return(await pool.FinishAsync(pending[1]));
     }, o => { o.MaxConnections = 1; o.MaxPending = 2; });
+
+    [Fact]
+    public Task RentAsync_PaceIsTooSlow_IsRejectedAtOnceAsPredictedLate() => PoolHarness.RunAsync(async pool =>
+    {
+        RentOutcome held = await pool.RentedAsync();
+        for (int i = 0; i < 40; i++)
+        {
+            pool.Advance(300);
+            pool.Return(held);
+            held = await pool.RentedAsync();
+        }
+
+        // One of 300 ms each: the first to wait has time, the second would be served after 600 ms.
+        Task<RentOutcome> first = pool.Rent();
+        Task<RentOutcome> second = pool.Rent();
+        Assert.False(first.IsCompleted);
+        Assert.True(second.IsCompleted);
+        Assert.Equal(RefusalReason.PredictedLate, (await second).Refusal!.Reason);
+
+        // Once the connections come back at once there is time again.
+        pool.Return(held);
+        held = await pool.FinishAsync(first);
+        for (int i = 0; i < 40; i++)
+        {
+            pool.Return(held);
+            held = await pool.RentedAsync();
+        }
+
+        Task<RentOutcome>[] joined = [pool.Rent(), pool.Rent(), pool.Rent()];
+        foreach (Task<RentOutcome> rent in joined)
+        {
+            pool.Return(held);
+            held = await pool.FinishAsync(rent);
+            Assert.NotNull(held.Connection);
+        }
+
+        pool.Return(held);
+    }, o => { o.MaxConnections = 1; o.ValidationInterval = TimeSpan.FromHours(1); });
 
     [Fact]
     public Task TryRent_SomebodyWaits_NeverOvertakes() => PoolHarness.RunAsync(async pool =>

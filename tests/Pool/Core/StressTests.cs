@@ -77,16 +77,15 @@ public sealed class StressTests
             _isCalm = true;
             Volatile.Write(ref _ceiling, 6);
             _source.MaxConnections = 6;
-            await UntilAsync("rest", s =>
-                s is { Used: 0, Opening: 0, Closing: 0, Pending: 0 } && _source.Health.IsHealthy);
+            await UntilAsync(
+                "rest", s => s is { Used: 0, Opening: 0, Closing: 0, Pending: 0 } && _source.Health.IsHealthy);
             Assert.Empty(_server.Violations);
             Assert.Empty(_log.Of(1099));
             TestContext.Current.TestOutputHelper?.WriteLine(Describe());
             Assert.True(_served > 100 && _severed > 0 && _failed > 0, "nothing was stressed");
 
-            PooledConnection[] held =
-                [.. (await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => _source.RentAsync().AsTask())))
-                .Select(result => result.GetConnectionOrThrow())];
+            RentResult[] rents = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => _source.RentAsync().AsTask()));
+            PooledConnection[] held = [.. rents.Select(result => result.GetConnectionOrThrow())];
             Assert.Equal(6, _source.Snapshot().Used);
             foreach (PooledConnection connection in held)
             {
@@ -113,7 +112,8 @@ public sealed class StressTests
             {
                 using var leaves = new CancellationTokenSource();
                 if (random.Next(4) == 0) leaves.CancelAfter(random.Next(1, 20));
-                Deadline deadline = random.Next(3) == 0 ? Deadline.After(TimeSpan.FromMilliseconds(random.Next(40)))
+                Deadline deadline = random.Next(3) == 0
+                    ? Deadline.After(TimeSpan.FromMilliseconds(random.Next(40)))
                     : default;
                 try
                 {
@@ -203,9 +203,7 @@ public sealed class StressTests
                     case 0:
                         int permits = random.Next(7);
                         _source.MaxConnections = permits;
-                        PoolCounts after = _source.Pool.Counts;
-                        Volatile.Write(ref _ceiling,
-                            Math.Max(permits, after.Used + after.Idle + after.Opening + after.Closing));
+                        Volatile.Write(ref _ceiling, Math.Max(permits, Sessions(_source.Pool.Counts)));
                         break;
                     case 1: _source.Clear(); break;
                     case 2 when _server.Connections.Count > 0: _server.Connections[^1].Die(); break;
@@ -213,7 +211,7 @@ public sealed class StressTests
 
                 int ceiling = Volatile.Read(ref _ceiling);
                 PoolCounts counts = _source.Pool.Counts;
-                if (counts.Used + counts.Idle + counts.Opening + counts.Closing > ceiling)
+                if (Sessions(counts) > ceiling)
                     _server.Violate($"more sessions than permits (INV-1): {counts}, ceiling {ceiling}");
                 await Task.Delay(1, CancellationToken.None);
             }
@@ -231,12 +229,14 @@ public sealed class StressTests
         {
             int dice = _isCalm ? 0 : new Random((int)(_seed + Interlocked.Increment(ref _calls))).Next(1000);
             if (dice < 600) call.Succeed();
-            else if (dice < 800)
-                ThreadPool.UnsafeQueueUserWorkItem(static held => held.Succeed(), call, preferLocal: false);
+            else if (dice < 800) ThreadPool.UnsafeQueueUserWorkItem(static held => held.Succeed(), call, false);
             else if (dice < 970 || call.Step is Step.Close) _ = AnswerLaterAsync(call, dice % 4);
             else if (dice < 990) call.Fail(new FakeDbException((DriverFailure)(1 + dice % 4), "random"));
             else _ = AnswerLaterAsync(call, 150);
         }
+
+        private static int Sessions(PoolCounts counts) =>
+            counts.Used + counts.Idle + counts.Opening + counts.Closing;
 
         private static async Task AnswerLaterAsync(FakeCall call, int milliseconds)
         {

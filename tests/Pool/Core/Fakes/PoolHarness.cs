@@ -170,12 +170,11 @@ internal sealed class PoolHarness
         Check(Pool.Counts);
         Assert.Empty(Server.Violations);
         Assert.Empty(Log.Of(1099));
-        Assert.DoesNotContain(Log.Entries, entry =>
-            entry.Text.Contains(FakeConnector.Secret, StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            Log.Entries, entry => entry.Text.Contains(FakeConnector.Secret, StringComparison.Ordinal));
     }
 
-    /// <summary>Heals the server and expects full capacity: every permit rented at once, each connection
-    /// works.</summary>
+    /// <summary>Heals the server and expects full capacity: all permits rented at once, each connection works.</summary>
     public async Task AssertWholeAsync()
     {
         Server.Heal();
