@@ -218,7 +218,8 @@ public sealed class PooledConnection : DbConnection
         if (deadline.HasPassed(_pool.Clock))
         {
             throw new DeadlineExceededException(
-                $"Pool '{_pool.Options.Name}': the deadline had passed before the statement was sent; nothing was done.");
+                $"Pool '{_pool.Options.Name}': the deadline had passed before the statement was sent; "
+                + "nothing was done.");
         }
 
         var bound = new OperationBound(physical, _rentId, deadline);
@@ -242,7 +243,8 @@ public sealed class PooledConnection : DbConnection
         return bound;
     }
 
-    /// <summary>Waits for an operation of the driver and gives its result; severs the connection at the deadline.</summary>
+    /// <summary>Waits for an operation of the driver and gives its result; severs the connection at the
+    /// deadline.</summary>
     internal async ValueTask<T> RunAsync<T>(Task<T> operation, OperationBound bound, CancellationToken token)
     {
         if (!operation.IsCompleted) await EndAsync(operation, bound, token).ConfigureAwait(false);
@@ -284,7 +286,8 @@ public sealed class PooledConnection : DbConnection
         if (physical.RentId == _rentId) physical.Operation.Cancel(run);
     }
 
-    /// <summary>Severs between two operations, for a caller that never waits long enough to be cut off in one.</summary>
+    /// <summary>Severs between two operations, for a caller that never waits long enough to be cut off in
+    /// one.</summary>
     internal Exception SeverBetween(OperationBound bound, OperationEnd end, CancellationToken token)
     {
         _ = Physical;
@@ -316,7 +319,8 @@ public sealed class PooledConnection : DbConnection
         // Nobody awaits the driver's task any more; its failure is of no interest but must not go unobserved.
         _ = operation.ContinueWith(
             static severed => severed.Exception, CancellationToken.None,
-            TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
+            TaskScheduler.Default);
         Sever(bound, end);
         throw Severed(end, token);
     }
@@ -350,7 +354,9 @@ public sealed class PooledConnection : DbConnection
         }
 
         return new InvalidOperationException(
-            _physical is null ? "The connection is not open." : "The connection was severed by the pool. Rent another one.");
+            _physical is null
+                ? "The connection is not open."
+                : "The connection was severed by the pool. Rent another one.");
     }
 }
 

@@ -46,8 +46,8 @@ public sealed class PooledTransaction : DbTransaction
         catch (Exception exception) when (IsUnknown(exception, bound))
         {
             throw new OutcomeUnknownException(
-                $"Pool '{_connection.Pool.Options.Name}': a commit was sent and its answer was not seen; whether it took "
-                + "effect is unknown. Read the data before trying again.",
+                $"Pool '{_connection.Pool.Options.Name}': a commit was sent and its answer was not seen; whether it "
+                + "took effect is unknown. Read the data before trying again.",
                 exception);
         }
     }

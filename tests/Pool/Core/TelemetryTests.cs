@@ -219,7 +219,8 @@ public sealed class TelemetryTests
         private void See(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
         {
             string text = string.Join(' ', tags.ToArray().Select(tag => $"{tag.Key}={tag.Value}"));
-            if (text.Contains($"={_pool}", StringComparison.Ordinal)) _seen.Enqueue((instrument.Name, value, text));
+            if (text.Contains($"pool.name={_pool}", StringComparison.Ordinal))
+                _seen.Enqueue((instrument.Name, value, text));
         }
     }
 }

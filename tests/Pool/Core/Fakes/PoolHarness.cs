@@ -174,7 +174,8 @@ internal sealed class PoolHarness
             Log.Entries, entry => entry.Text.Contains(FakeConnector.Secret, StringComparison.Ordinal));
     }
 
-    /// <summary>Heals the server and expects full capacity: all permits rented at once, each connection works.</summary>
+    /// <summary>Heals the server and expects full capacity: all permits rented at once, each connection
+    /// works.</summary>
     public async Task AssertWholeAsync()
     {
         Server.Heal();
