@@ -1,7 +1,9 @@
+using System.Data.Common;
+
 namespace UPool.Cluster.Hosting;
 
 /// <summary>Connects a client of the cluster for as long as it takes, and says what is in the way.</summary>
-internal sealed class ClientLifecycle(ProcessStatus status, TimeProvider clock)
+internal sealed class ClientLifecycle(ProcessStatus status, ControlDatabase control, TimeProvider clock)
     : ILifecycleParticipant<IClusterClientLifecycle>, IClientConnectionRetryFilter
 {
     private const string Place = "Cluster";
@@ -31,9 +33,9 @@ internal sealed class ClientLifecycle(ProcessStatus status, TimeProvider clock)
         }
     }
 
-    private static string Describe(Exception exception) => exception switch
+    private string Describe(Exception exception) => exception switch
     {
-        System.Data.Common.DbException => SchemaCheck.Describe(exception),
+        DbException => control.Describe(exception),
         SiloUnavailableException => "The cluster has no silo yet.",
         ArgumentException => SchemaCheck.Describe(SchemaCheck.ClusterTables),
         _ => "No silo of the cluster could be reached.",

@@ -27,6 +27,10 @@ internal sealed class ControlDatabase(IOptions<DatabaseOptions> options, ILogger
     /// <summary>The same, in the shape that Orleans accepts.</summary>
     public DbDataSource ForOrleans => _forOrleans ??= new OrleansDataSource(Storage);
 
+    /// <summary>What ails the database, in one plain line that stays the same while the cause does: an exception's own
+    /// text may hold counts that change with every attempt, and each change would be told anew.</summary>
+    public string Describe(Exception exception) => Connections.Health.Problem ?? SchemaCheck.Describe(exception);
+
     public ValueTask DisposeAsync() =>
         _connections.IsValueCreated ? _connections.Value.DisposeAsync() : ValueTask.CompletedTask;
 }

@@ -64,7 +64,7 @@ internal sealed class StartGate(
         }
         catch (DbException exception)
         {
-            return SchemaCheck.Describe(exception);
+            return control.Describe(exception);
         }
     }
 }
