@@ -150,6 +150,7 @@ public static class UPoolHostExtensions
         services.AddSingleton<ControlDatabase>();
 
         services.AddSingleton<IValidateOptions<UPoolClusterOptions>, UPoolClusterOptionsValidator>();
+        services.AddSingleton<IValidateOptions<UPoolClusterOptions>, PlannedSettingsValidator>();
         services.AddKnownKeys<UPoolClusterOptions>(UPoolClusterOptions.Section);
         services.AddOptions<UPoolClusterOptions>().BindConfiguration(UPoolClusterOptions.Section).ValidateOnStart();
         services.AddSingleton<IValidateOptions<DatabaseOptions>, DatabaseOptionsValidator>();

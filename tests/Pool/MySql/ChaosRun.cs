@@ -12,7 +12,8 @@ namespace UPool.Tests.MySql;
 
 /// <summary>
 /// Clients of every manner over one pool, and a hand that kills, freezes, restarts, resizes and clears at random, by a
-/// seed. The run keeps the books: every request ends in time and with a typed answer, every acknowledged write is there.
+/// seed. The run keeps the books: every request ends in time and with a typed answer, every acknowledged write is
+/// there.
 /// </summary>
 internal sealed class ChaosRun(MariaDbServer server, PooledDataSource pool, int seed)
 {
@@ -46,11 +47,13 @@ internal sealed class ChaosRun(MariaDbServer server, PooledDataSource pool, int 
     public static async Task PrepareAsync(MySqlConnection root) =>
         await ExecuteAsync(root, "CREATE TABLE upool.chaos (name VARCHAR(64) PRIMARY KEY) ENGINE=InnoDB");
 
-    /// <summary>Lets clients and faults loose for a while; returns when every request has ended and all is healed.</summary>
+    /// <summary>Lets clients and faults loose for a while; returns when every request has ended and all is
+    /// healed.</summary>
     public async Task RunAsync(TimeSpan duration, double maxFreezeSeconds)
     {
         pool.MaxConnections = MaxConnections;
-        Task[] clients = [.. Enumerable.Range(0, Clients).Select(n => Task.Run(() => ClientAsync(new Random(seed + n))))];
+        Task[] clients =
+            [.. Enumerable.Range(0, Clients).Select(n => Task.Run(() => ClientAsync(new Random(seed + n))))];
         var random = new Random(seed);
         long startedAt = Stopwatch.GetTimestamp();
         while (Stopwatch.GetElapsedTime(startedAt) < duration)
@@ -64,7 +67,8 @@ internal sealed class ChaosRun(MariaDbServer server, PooledDataSource pool, int 
         await Task.WhenAll(clients).WaitAsync(TimeSpan.FromSeconds(30));
     }
 
-    /// <summary>After the run: whole, nothing left on the server, nothing acknowledged lost, nothing unanswered.</summary>
+    /// <summary>After the run: whole, nothing left on the server, nothing acknowledged lost, nothing
+    /// unanswered.</summary>
     public async Task VerifyAsync(MySqlConnection root)
     {
         Assert.True(_untyped.Length == 0, _untyped);
@@ -184,7 +188,8 @@ internal sealed class ChaosRun(MariaDbServer server, PooledDataSource pool, int 
             double past = (Stopwatch.GetElapsedTime(startedAt) - RequestTimeout).TotalMilliseconds;
             if (past > _slowest) _slowest = past;
 
-            // A request is outside the windows when no fault began before it ended; one that left by itself is no failure.
+            // A request is outside the windows when no fault began before it ended; one that left by itself is no
+            // failure.
             if (isCalm && Stopwatch.GetTimestamp() > Volatile.Read(ref _faultUntil) && end != "left")
             {
                 Interlocked.Increment(ref _calm);
@@ -214,7 +219,8 @@ internal sealed class ChaosRun(MariaDbServer server, PooledDataSource pool, int 
                     await WriteAsync(connection, name);
                     break;
                 case 6:
-                    await ExecuteAsync(connection, "SET @dirt = 1, autocommit = 0, sql_mode = ''; SELECT GET_LOCK('d', 0)");
+                    await ExecuteAsync(connection,
+                        "SET @dirt = 1, autocommit = 0, sql_mode = ''; SELECT GET_LOCK('d', 0)");
                     await ExecuteAsync(connection, $"INSERT INTO chaos VALUES ('uncommitted {name}')");
                     break;
                 case 7:
@@ -222,7 +228,8 @@ internal sealed class ChaosRun(MariaDbServer server, PooledDataSource pool, int 
                     {
                         command.CommandText = "SELECT seq, REPEAT('x', 100) FROM seq_1_to_20000";
                         await using DbDataReader reader = await command.ExecuteReaderAsync(leaves.Token);
-                        for (int row = 0; row < 10 && await reader.ReadAsync(leaves.Token); row++) _ = reader.GetInt64(0);
+                        for (int row = 0; row < 10 && await reader.ReadAsync(leaves.Token); row++)
+                            _ = reader.GetInt64(0);
                     }
 
                     break;

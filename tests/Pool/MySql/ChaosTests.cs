@@ -7,8 +7,8 @@ using UPool.Testing;
 namespace UPool.Tests.MySql;
 
 /// <summary>
-/// Seeded chaos against the real server: half a minute by default, an hour with <c>UPOOL_CHAOS_SECONDS=3600</c>. The seed
-/// is printed, and set with <c>UPOOL_TEST_SEED</c>.
+/// Seeded chaos against the real server: half a minute by default, an hour with <c>UPOOL_CHAOS_SECONDS=3600</c>. The
+/// seed is printed, and set with <c>UPOOL_TEST_SEED</c>.
 /// </summary>
 [Collection(nameof(Alone))]
 public sealed class ChaosTests

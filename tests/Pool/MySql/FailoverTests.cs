@@ -28,7 +28,8 @@ public sealed class FailoverTests
         await ExecuteAsync(root, "SET GLOBAL read_only = 1");
         await using (DbConnection connection = await pool.OpenConnectionAsync())
         {
-            var error = await Assert.ThrowsAsync<MySqlException>(() => ExecuteAsync(connection, "INSERT INTO t VALUES (1)"));
+            var error =
+                await Assert.ThrowsAsync<MySqlException>(() => ExecuteAsync(connection, "INSERT INTO t VALUES (1)"));
             Assert.Equal(1290, error.Number);
             Assert.Equal(FailureKind.StatementFailed, pool.Classify(error));
         }
