@@ -4,8 +4,8 @@ using Microsoft.Extensions.Options;
 namespace UPool.Cluster.Hosting;
 
 /// <summary>
-/// Refuses settings of the design that this version does not keep yet. Whoever sets a budget relies on it: ignoring it in
-/// silence would be the very outage it is meant to prevent.
+/// Refuses settings of the design that this version does not keep yet. Whoever sets a budget relies on it: ignoring it
+/// in silence would be the very outage it is meant to prevent.
 /// </summary>
 internal sealed class PlannedSettingsValidator(IConfiguration configuration) : IValidateOptions<UPoolClusterOptions>
 {
@@ -22,7 +22,8 @@ internal sealed class PlannedSettingsValidator(IConfiguration configuration) : I
         }
 
         // Off is what this version does anyway.
-        if (configuration[SharedReads] is { } shared && !string.Equals(shared, "false", StringComparison.OrdinalIgnoreCase))
+        if (configuration[SharedReads] is { } shared
+            && !string.Equals(shared, "false", StringComparison.OrdinalIgnoreCase))
         {
             return ValidateOptionsResult.Fail(
                 $"{SharedReads} is not available in this version: every read asks the database. Remove it, or set it "
