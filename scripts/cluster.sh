@@ -38,8 +38,7 @@ run_cluster() {
     start_database
     export_settings
     say "Applying the schema…"
-    part_run migrate Silo --migrate
-    seed_users
+    part_run migrate Silo --migrate --seed
 
     for ((number = 1; number <= silos; number++)); do
         start_silo "silo-$number"
@@ -132,21 +131,6 @@ export_settings() {
     export UPool__Cluster__Mode=MySql
     export UPool__Cluster__ClusterId=${UPool__Cluster__ClusterId:-local}
     export UPool__Cluster__ServiceId=${UPool__Cluster__ServiceId:-upool}
-}
-
-# Users to look at, in a table that has none; nobody else ever writes rows of their own accord.
-seed_users() {
-    local client
-    client=$(find_program mariadb) || die 1 "the program 'mariadb' is missing: apt-get install mariadb-client"
-    MYSQL_PWD=$password "$client" --no-defaults --protocol=tcp --host=127.0.0.1 --port="$database_port" --user=upool \
-        --default-character-set=utf8mb4 "$CLUSTER_DATABASE" >"$CLUSTER_DIR/logs/seed.log" 2>&1 <<'SQL' ||
-INSERT INTO tb1 (name)
-SELECT name FROM (
-    SELECT 1 AS ordinal, 'Ada' AS name UNION ALL SELECT 2, 'Grace' UNION ALL SELECT 3, 'Edsger') AS seed
-WHERE NOT EXISTS (SELECT 1 FROM tb1)
-ORDER BY ordinal;
-SQL
-        die 1 "tb1 could not be filled; the log: $CLUSTER_DIR/logs/seed.log"
 }
 
 # start_silo <name>: its Orleans ports are found by itself; health and management answer on a port of their own.

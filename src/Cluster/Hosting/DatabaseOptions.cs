@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using UPool.MySql;
 
 namespace UPool.Cluster.Hosting;
 
@@ -52,7 +53,16 @@ internal sealed class DatabaseOptionsValidator(IHostEnvironment environment, IOp
 {
     public ValidateOptionsResult Validate(string? name, DatabaseOptions options)
     {
-        if (options.ConnectionString is not null) return ValidateOptionsResult.Success;
+        if (options.ConnectionString is { } connectionString)
+        {
+            string? pools = MySqlPool.Problem(connectionString);
+            if (pools is not null) return Fail($"{DatabaseOptions.ConnectionStringKey}: {pools}");
+
+            string? control = MySqlPool.Problem(options.ControlConnectionString ?? connectionString);
+            return control is null
+                ? ValidateOptionsResult.Success
+                : Fail($"{DatabaseOptions.ControlConnectionStringKey}: {control}");
+        }
 
         // Nothing in Production may rest on a file beside the program, even when someone asks for it: the file is not
         // shared, and not backed up, and a lost environment variable would look like an empty database.

@@ -9,6 +9,7 @@ namespace UPool.Cluster.Hosting;
 internal sealed class TableWatch(
     ControlDatabase control,
     IOptions<DatabaseOptions> database,
+    IOptions<UPoolClusterOptions> cluster,
     IEnumerable<RequiredTable> tables,
     ProcessStatus status,
     TimeProvider clock) : BackgroundService
@@ -21,6 +22,12 @@ internal sealed class TableWatch(
     {
         string[] required = [.. tables.Select(static table => table.Name)];
         if (required.Length == 0 || database.Value.ConnectionString is null) return;
+
+        // The migration of this very start is about to make them.
+        while (cluster.Value.MigrateAtStart && !status.IsStarted)
+        {
+            await Task.Delay(RetryInterval, clock, stoppingToken);
+        }
 
         while (!await AreThereAsync(required, stoppingToken))
         {

@@ -22,7 +22,7 @@ internal sealed class RentRefusal(
             + "Send less, or raise MaxConnections within the cluster's budget.",
         RefusalReason.NoPermits =>
             $"Pool '{pool}': no permit for a connection within {rentTimeout.TotalMilliseconds:0} ms ({counts}). "
-            + (problem ?? "The cluster's budget has granted none; see the coordinator's state."),
+            + (problem ?? "MaxConnections was taken down to 0."),
         RefusalReason.Draining =>
             $"Pool '{pool}' is draining and rents no more ({counts}). Ask another silo.",
         RefusalReason.Unavailable =>

@@ -127,9 +127,9 @@ internal sealed partial class KillLane : IAsyncDisposable
                     // Statements are answered at the first look; what is left are sessions that are still ending.
                     poll = TimeSpan.FromTicks(Math.Min(poll.Ticks * 2, MaxPollInterval.Ticks));
                 }
-                catch (Exception exception)
-                    when (exception is MySqlException or IOException or InvalidOperationException)
+                catch (Exception exception) when (!_stop.IsCancellationRequested)
                 {
+                    // Whatever the driver throws: a lane that ended would hold every permit for ever (INV-7).
                     if (connection is not null) await CloseAsync(connection).ConfigureAwait(false);
                     connection = null;
 
@@ -242,16 +242,11 @@ internal sealed partial class KillLane : IAsyncDisposable
         ProblemFound?.Invoke();
     }
 
-    private static async Task CloseAsync(MySqlConnection connection)
-    {
-        try
-        {
-            await connection.DisposeAsync().ConfigureAwait(false);
-        }
-        catch (Exception exception) when (exception is MySqlException or IOException or InvalidOperationException)
-        {
-        }
-    }
+    /// <summary>Lets go of the lane's own connection; whatever the driver makes of that, the next one is
+    /// opened.</summary>
+    private async Task CloseAsync(MySqlConnection connection) =>
+        await connection.DisposeAsync().AsTask()
+            .WaitAsync(StopTimeout, _clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     private static TimeSpan RetryAfter(int failures)
     {

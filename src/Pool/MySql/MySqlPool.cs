@@ -5,6 +5,21 @@ namespace UPool.MySql;
 /// <summary>Makes pools over MySQL and MariaDB.</summary>
 public static class MySqlPool
 {
+    /// <summary>What is wrong with a connection string, in words that hold no value of it; null when it can be
+    /// used.</summary>
+    public static string? Problem(string connectionString)
+    {
+        try
+        {
+            MySqlSettings.Derive(connectionString, new PoolOptions());
+            return null;
+        }
+        catch (ArgumentException exception)
+        {
+            return exception.Message;
+        }
+    }
+
     /// <summary>Makes a pool. Nothing is opened before the first rent or
     /// <see cref="PooledDataSource.StartAsync"/>.</summary>
     /// <param name="connectionString">

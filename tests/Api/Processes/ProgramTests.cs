@@ -27,6 +27,8 @@ public sealed class ProgramTests : IDisposable
     [InlineData("UPool__Http__MaxRows", "many", "UPool:Http:MaxRows")]
     [InlineData("UPool__Http__MaxRow", "5", "UPool:Http:MaxRow ")]
     [InlineData("UPool__Budget__ServerConnections", "100", "UPool:Budget is not kept")]
+    [InlineData("ConnectionStrings__UPool", "User ID=a;Password=s3cret", "ConnectionStrings:UPool: The connection")]
+    [InlineData("ConnectionStrings__UPool", "Sever=a;Password=s3cret", "ConnectionStrings:UPool: The connection")]
     [InlineData("UPool__Reads__Shared", "true", "UPool:Reads:Shared is not available")]
     [InlineData("UPool__Pool__MaxConnections", "-1", "UPool:Pool:MaxConnections")]
     [InlineData("UPool__Api__HostSilo", "perhaps", "UPool:Api:HostSilo")]
