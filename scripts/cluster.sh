@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# ./run.sh cluster: a private MariaDB, N silos and an HTTP front as processes of their own. Sourced by run.sh.
+# A private MariaDB, silos and HTTP fronts as processes of their own. Sourced by run.sh (cluster) and bench.sh.
 
-readonly CLUSTER_DIR=$UPOOL_ROOT/.upool/cluster
+readonly CLUSTER_DIR=${CLUSTER_DIR:-$UPOOL_ROOT/.upool/cluster}
 readonly CLUSTER_DATABASE=upool
 
 # Bounds in seconds. The last one is above the 30 s that a .NET host gives itself to stop.

@@ -7,13 +7,11 @@ namespace UPool;
 public sealed class PooledBatch : DbBatch
 {
     private readonly DbBatch _inner;
-    private PooledConnection? _connection;
-    private PooledTransaction? _transaction;
-    private int? _timeout;
+    private StatementScope _scope;
 
     internal PooledBatch(PooledConnection connection, DbBatch inner)
     {
-        _connection = connection;
+        _scope = new StatementScope(connection, "batch");
         _inner = inner;
     }
 
@@ -23,13 +21,8 @@ public sealed class PooledBatch : DbBatch
     /// </summary>
     public override int Timeout
     {
-        get => _timeout
-            ?? (int)Math.Ceiling((_connection?.Pool.Options.StatementTimeout ?? TimeSpan.FromSeconds(30)).TotalSeconds);
-        set
-        {
-            ArgumentOutOfRangeException.ThrowIfNegative(value);
-            _timeout = value;
-        }
+        get => _scope.Timeout;
+        set => _scope.Timeout = value;
     }
 
     /// <inheritdoc/>
@@ -38,29 +31,22 @@ public sealed class PooledBatch : DbBatch
     /// <inheritdoc/>
     protected override DbConnection? DbConnection
     {
-        get => _connection;
-        set => _connection = value is null or PooledConnection
-            ? (PooledConnection?)value
-            : throw new InvalidCastException("A batch of the pool takes a connection of the pool.");
+        get => _scope.Connection;
+        set => _scope.Connection = value;
     }
 
     /// <inheritdoc/>
     protected override DbTransaction? DbTransaction
     {
-        get => _transaction;
-        set => _transaction = value is null or PooledTransaction
-            ? (PooledTransaction?)value
-            : throw new InvalidCastException("A batch of the pool takes a transaction of the pool.");
+        get => _scope.Transaction;
+        set => _scope.Transaction = value;
     }
-
-    private PooledConnection RequiredConnection =>
-        _connection ?? throw new InvalidOperationException("The batch has no connection.");
 
     /// <inheritdoc/>
     public override async Task<int> ExecuteNonQueryAsync(CancellationToken cancellationToken = default)
     {
-        PooledConnection connection = RequiredConnection;
-        OperationBound bound = await BeginAsync(connection, cancellationToken).ConfigureAwait(false);
+        PooledConnection connection = _scope.Required;
+        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
         return await connection
             .RunAsync(_inner.ExecuteNonQueryAsync(CancellationToken.None), bound, cancellationToken)
             .ConfigureAwait(false);
@@ -69,8 +55,8 @@ public sealed class PooledBatch : DbBatch
     /// <inheritdoc/>
     public override async Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken = default)
     {
-        PooledConnection connection = RequiredConnection;
-        OperationBound bound = await BeginAsync(connection, cancellationToken).ConfigureAwait(false);
+        PooledConnection connection = _scope.Required;
+        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
         return await connection
             .RunAsync(_inner.ExecuteScalarAsync(CancellationToken.None), bound, cancellationToken)
             .ConfigureAwait(false);
@@ -80,8 +66,8 @@ public sealed class PooledBatch : DbBatch
     protected override async Task<DbDataReader> ExecuteDbDataReaderAsync(
         CommandBehavior behavior, CancellationToken cancellationToken)
     {
-        PooledConnection connection = RequiredConnection;
-        OperationBound bound = await BeginAsync(connection, cancellationToken).ConfigureAwait(false);
+        PooledConnection connection = _scope.Required;
+        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
         DbDataReader reader = await connection
             .RunAsync(
                 _inner.ExecuteReaderAsync(behavior & ~CommandBehavior.CloseConnection, CancellationToken.None),
@@ -93,21 +79,21 @@ public sealed class PooledBatch : DbBatch
     /// <inheritdoc/>
     public override int ExecuteNonQuery()
     {
-        RequiredConnection.ThrowUnlessSynchronous("ExecuteNonQueryAsync");
+        _scope.Required.ThrowUnlessSynchronous("ExecuteNonQueryAsync");
         return ExecuteNonQueryAsync(CancellationToken.None).GetAwaiter().GetResult();
     }
 
     /// <inheritdoc/>
     public override object? ExecuteScalar()
     {
-        RequiredConnection.ThrowUnlessSynchronous("ExecuteScalarAsync");
+        _scope.Required.ThrowUnlessSynchronous("ExecuteScalarAsync");
         return ExecuteScalarAsync(CancellationToken.None).GetAwaiter().GetResult();
     }
 
     /// <inheritdoc/>
     protected override DbDataReader ExecuteDbDataReader(CommandBehavior behavior)
     {
-        RequiredConnection.ThrowUnlessSynchronous("ExecuteReaderAsync");
+        _scope.Required.ThrowUnlessSynchronous("ExecuteReaderAsync");
         return ExecuteDbDataReaderAsync(behavior, CancellationToken.None).GetAwaiter().GetResult();
     }
 
@@ -120,7 +106,7 @@ public sealed class PooledBatch : DbBatch
     public override Task PrepareAsync(CancellationToken cancellationToken = default) => Task.CompletedTask;
 
     /// <summary>Cuts the batch in flight off from its caller and ends it on the server. Does not wait.</summary>
-    public override void Cancel() => _connection?.Cancel();
+    public override void Cancel() => _scope.Cancel();
 
     /// <inheritdoc/>
     public override void Dispose()
@@ -132,12 +118,12 @@ public sealed class PooledBatch : DbBatch
     /// <inheritdoc/>
     protected override DbBatchCommand CreateDbBatchCommand() => _inner.CreateBatchCommand();
 
-    private async ValueTask<OperationBound> BeginAsync(PooledConnection connection, CancellationToken token)
+    private async ValueTask<OperationBound> BeginAsync(CancellationToken token)
     {
-        OperationBound bound = await connection.BeginAsync(PooledCommand.Bound(Timeout), token).ConfigureAwait(false);
+        OperationBound bound = await _scope.BeginAsync(token).ConfigureAwait(false);
         _inner.Connection = bound.Physical.Inner;
-        _inner.Transaction = _transaction?.InnerOf(connection) ?? bound.Physical.Transaction;
-        _inner.Timeout = PooledCommand.DriverTimeout(connection.Pool, bound.Deadline);
+        _inner.Transaction = _scope.InnerTransaction(bound);
+        _inner.Timeout = _scope.DriverTimeout(bound);
         return bound;
     }
 }

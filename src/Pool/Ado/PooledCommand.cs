@@ -2,21 +2,17 @@ using System.Data;
 using System.Data.Common;
 using System.Diagnostics.CodeAnalysis;
 
-using UPool.Core;
-
 namespace UPool;
 
 /// <summary>A command on a rented connection. Its parameters are the driver's own.</summary>
 public sealed class PooledCommand : DbCommand
 {
     private readonly DbCommand _inner;
-    private PooledConnection? _connection;
-    private PooledTransaction? _transaction;
-    private int? _commandTimeout;
+    private StatementScope _scope;
 
     internal PooledCommand(PooledConnection connection, DbCommand inner)
     {
-        _connection = connection;
+        _scope = new StatementScope(connection, "command");
         _inner = inner;
     }
 
@@ -34,13 +30,8 @@ public sealed class PooledCommand : DbCommand
     /// </summary>
     public override int CommandTimeout
     {
-        get => _commandTimeout
-            ?? (int)Math.Ceiling((_connection?.Pool.Options.StatementTimeout ?? TimeSpan.FromSeconds(30)).TotalSeconds);
-        set
-        {
-            ArgumentOutOfRangeException.ThrowIfNegative(value);
-            _commandTimeout = value;
-        }
+        get => _scope.Timeout;
+        set => _scope.Timeout = value;
     }
 
     /// <inheritdoc/>
@@ -67,10 +58,8 @@ public sealed class PooledCommand : DbCommand
     /// <inheritdoc/>
     protected override DbConnection? DbConnection
     {
-        get => _connection;
-        set => _connection = value is null or PooledConnection
-            ? (PooledConnection?)value
-            : throw new InvalidCastException("A command of the pool takes a connection of the pool.");
+        get => _scope.Connection;
+        set => _scope.Connection = value;
     }
 
     /// <inheritdoc/>
@@ -79,20 +68,15 @@ public sealed class PooledCommand : DbCommand
     /// <inheritdoc/>
     protected override DbTransaction? DbTransaction
     {
-        get => _transaction;
-        set => _transaction = value is null or PooledTransaction
-            ? (PooledTransaction?)value
-            : throw new InvalidCastException("A command of the pool takes a transaction of the pool.");
+        get => _scope.Transaction;
+        set => _scope.Transaction = value;
     }
-
-    private PooledConnection RequiredConnection =>
-        _connection ?? throw new InvalidOperationException("The command has no connection.");
 
     /// <inheritdoc/>
     public override async Task<int> ExecuteNonQueryAsync(CancellationToken cancellationToken)
     {
-        PooledConnection connection = RequiredConnection;
-        OperationBound bound = await BeginAsync(connection, cancellationToken).ConfigureAwait(false);
+        PooledConnection connection = _scope.Required;
+        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
         return await connection
             .RunAsync(_inner.ExecuteNonQueryAsync(CancellationToken.None), bound, cancellationToken)
             .ConfigureAwait(false);
@@ -101,8 +85,8 @@ public sealed class PooledCommand : DbCommand
     /// <inheritdoc/>
     public override async Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken)
     {
-        PooledConnection connection = RequiredConnection;
-        OperationBound bound = await BeginAsync(connection, cancellationToken).ConfigureAwait(false);
+        PooledConnection connection = _scope.Required;
+        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
         return await connection
             .RunAsync(_inner.ExecuteScalarAsync(CancellationToken.None), bound, cancellationToken)
             .ConfigureAwait(false);
@@ -112,8 +96,8 @@ public sealed class PooledCommand : DbCommand
     protected override async Task<DbDataReader> ExecuteDbDataReaderAsync(
         CommandBehavior behavior, CancellationToken cancellationToken)
     {
-        PooledConnection connection = RequiredConnection;
-        OperationBound bound = await BeginAsync(connection, cancellationToken).ConfigureAwait(false);
+        PooledConnection connection = _scope.Required;
+        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
 
         // The wrapper closes its own connection: the driver must not close the session.
         DbDataReader reader = await connection
@@ -127,21 +111,21 @@ public sealed class PooledCommand : DbCommand
     /// <inheritdoc/>
     public override int ExecuteNonQuery()
     {
-        RequiredConnection.ThrowUnlessSynchronous("ExecuteNonQueryAsync");
+        _scope.Required.ThrowUnlessSynchronous("ExecuteNonQueryAsync");
         return ExecuteNonQueryAsync(CancellationToken.None).GetAwaiter().GetResult();
     }
 
     /// <inheritdoc/>
     public override object? ExecuteScalar()
     {
-        RequiredConnection.ThrowUnlessSynchronous("ExecuteScalarAsync");
+        _scope.Required.ThrowUnlessSynchronous("ExecuteScalarAsync");
         return ExecuteScalarAsync(CancellationToken.None).GetAwaiter().GetResult();
     }
 
     /// <inheritdoc/>
     protected override DbDataReader ExecuteDbDataReader(CommandBehavior behavior)
     {
-        RequiredConnection.ThrowUnlessSynchronous("ExecuteReaderAsync");
+        _scope.Required.ThrowUnlessSynchronous("ExecuteReaderAsync");
         return ExecuteDbDataReaderAsync(behavior, CancellationToken.None).GetAwaiter().GetResult();
     }
 
@@ -157,7 +141,7 @@ public sealed class PooledCommand : DbCommand
     /// Cuts the statement in flight off from its caller and ends it on the server; the connection is severed. Does not
     /// wait. Nothing happens when none is in flight.
     /// </summary>
-    public override void Cancel() => _connection?.Cancel();
+    public override void Cancel() => _scope.Cancel();
 
     /// <inheritdoc/>
     protected override DbParameter CreateDbParameter() => _inner.CreateParameter();
@@ -169,28 +153,12 @@ public sealed class PooledCommand : DbCommand
         base.Dispose(disposing);
     }
 
-    private async ValueTask<OperationBound> BeginAsync(PooledConnection connection, CancellationToken token)
+    private async ValueTask<OperationBound> BeginAsync(CancellationToken token)
     {
-        OperationBound bound = await connection.BeginAsync(Bound(CommandTimeout), token).ConfigureAwait(false);
+        OperationBound bound = await _scope.BeginAsync(token).ConfigureAwait(false);
         _inner.Connection = bound.Physical.Inner;
-
-        // Enlisted whether the caller says so or not: on this session there is nothing else it could run in.
-        _inner.Transaction = _transaction?.InnerOf(connection) ?? bound.Physical.Transaction;
-        _inner.CommandTimeout = DriverTimeout(connection.Pool, bound.Deadline);
+        _inner.Transaction = _scope.InnerTransaction(bound);
+        _inner.CommandTimeout = _scope.DriverTimeout(bound);
         return bound;
     }
-
-    /// <summary>A timeout of ADO.NET, where 0 stands for none.</summary>
-    internal static TimeSpan Bound(int seconds) =>
-        seconds == 0 ? Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(seconds);
-
-    /// <summary>
-    /// The driver's timeout in whole seconds: what is left, and the time of a recovery. It is the last resort, for a
-    /// server that does not answer the kill either; it then closes the socket.
-    /// </summary>
-    internal static int DriverTimeout(ConnectionPool pool, Deadline deadline) => deadline.IsNone
-        ? 0
-        : (int)Math.Min(
-            int.MaxValue / 1000,
-            Math.Ceiling(deadline.Remaining(pool.Clock).TotalSeconds + pool.Options.RecoveryTimeout.TotalSeconds));
 }

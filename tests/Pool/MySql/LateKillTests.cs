@@ -1,36 +1,19 @@
 using System.Data.Common;
 using System.Diagnostics;
 
-using UPool.Testing;
-
 using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
 /// <summary>A kill that is sent as its statement ends must never reach the next renter (INV-5).</summary>
-public sealed class LateKillTests : IAsyncLifetime
+public sealed class LateKillTests : OnSharedServer
 {
     private const int Rounds = 3000;
-
-    private TestDatabase _database = null!;
-    private MySqlPoolFixture _fixture = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
-        _fixture = new MySqlPoolFixture(_database.ConnectionString);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _fixture.DisposeAsync();
-        await _database.DisposeAsync();
-    }
 
     [Fact]
     public async Task Cancel_AsTheStatementEnds_NextRenterIsNeverInterrupted()
     {
-        PooledDataSource pool = _fixture.CreatePool(o =>
+        PooledDataSource pool = Fixture.CreatePool(o =>
         {
             o.MaxConnections = 1;
             o.RentTimeout = TimeSpan.FromSeconds(10);
@@ -75,7 +58,7 @@ public sealed class LateKillTests : IAsyncLifetime
     [Fact]
     public async Task Cancel_AsTheReaderOpens_ConnectionComesBackClean()
     {
-        PooledDataSource pool = _fixture.CreatePool(o =>
+        PooledDataSource pool = Fixture.CreatePool(o =>
         {
             o.MaxConnections = 1;
             o.RentTimeout = TimeSpan.FromSeconds(10);
@@ -105,13 +88,13 @@ public sealed class LateKillTests : IAsyncLifetime
         await UntilAsync(pool, s => s.Idle == 1);
         TestContext.Current.TestOutputHelper?.WriteLine($"severed {severed}, opened {pool.Snapshot().Opened}");
         Assert.InRange(severed, 10, 500);
-        Assert.True(pool.Snapshot().Opened == 1, _fixture.Log);
+        Assert.True(pool.Snapshot().Opened == 1, Fixture.Log);
     }
 
     [Fact]
     public async Task Cancel_AsATransactionBegins_NextRenterCanBeginItsOwn()
     {
-        PooledDataSource pool = _fixture.CreatePool(o =>
+        PooledDataSource pool = Fixture.CreatePool(o =>
         {
             o.MaxConnections = 1;
             o.RentTimeout = TimeSpan.FromSeconds(10);

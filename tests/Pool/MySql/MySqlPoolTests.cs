@@ -9,27 +9,12 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-public sealed class MySqlPoolTests : IAsyncLifetime
+public sealed class MySqlPoolTests : OnSharedServer
 {
-    private TestDatabase _database = null!;
-    private MySqlPoolFixture _fixture = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
-        _fixture = new MySqlPoolFixture(_database.ConnectionString);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _fixture.DisposeAsync();
-        await _database.DisposeAsync();
-    }
-
     [Fact]
     public async Task OpenConnection_Twice_UsesOneSession()
     {
-        PooledDataSource pool = _fixture.CreatePool();
+        PooledDataSource pool = Fixture.CreatePool();
         long first, second;
         await using (DbConnection connection = await pool.OpenConnectionAsync())
             first = await ScalarAsync(connection, "SELECT CONNECTION_ID()");
@@ -44,7 +29,7 @@ public sealed class MySqlPoolTests : IAsyncLifetime
     [Fact]
     public async Task RentAsync_Exhausted_IsRefusedAfterRentTimeoutAndSaysWhy()
     {
-        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 2);
+        PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 2);
         await using DbConnection one = await pool.OpenConnectionAsync();
         await using DbConnection two = await pool.OpenConnectionAsync();
 
@@ -64,7 +49,7 @@ public sealed class MySqlPoolTests : IAsyncLifetime
     public async Task RentAsync_ManyPending_AreServedInOrder()
     {
         PooledDataSource pool =
-            _fixture.CreatePool(o => { o.MaxConnections = 1; o.RentTimeout = TimeSpan.FromSeconds(20); });
+            Fixture.CreatePool(o => { o.MaxConnections = 1; o.RentTimeout = TimeSpan.FromSeconds(20); });
         DbConnection held = await pool.OpenConnectionAsync();
         List<int> served = [];
         List<Task> rents = [];
@@ -89,7 +74,7 @@ public sealed class MySqlPoolTests : IAsyncLifetime
     [Fact]
     public async Task ExecuteReader_DeadlinePasses_EndsInTimeAndConnectionComesBackClean()
     {
-        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 1);
+        PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 1);
         long startedAt;
         await using var lateness = new TimerLateness();
         await using (PooledConnection connection =
@@ -105,7 +90,7 @@ public sealed class MySqlPoolTests : IAsyncLifetime
 
         await UntilAsync(pool, s => s.Idle == 1, 2, "an idle connection after the kill");
         Assert.Equal(1, pool.Snapshot().Opened);
-        await using MySqlConnection observer = await _fixture.ObserveAsync();
+        await using MySqlConnection observer = await Fixture.ObserveAsync();
         Assert.Equal(0, await ScalarAsync(
             observer, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP(30)'"));
     }
@@ -113,7 +98,7 @@ public sealed class MySqlPoolTests : IAsyncLifetime
     [Fact]
     public async Task ExecuteReader_CallerLeaves_IsFreeAtOnceAndStatementIsKilled()
     {
-        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 1);
+        PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 1);
         using var leaves = new CancellationTokenSource();
         await using PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow();
         await using DbCommand command = connection.CreateCommand();
@@ -133,7 +118,7 @@ public sealed class MySqlPoolTests : IAsyncLifetime
     [Fact]
     public async Task Dispose_RowsLeftUnread_ReturnsWithoutReadingThem()
     {
-        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 1);
+        PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 1);
         long startedAt;
         await using var lateness = new TimerLateness();
         await using (PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow())
@@ -156,8 +141,8 @@ public sealed class MySqlPoolTests : IAsyncLifetime
     [Fact]
     public async Task Return_EverythingDirtied_NextRenterSeesNone()
     {
-        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 1);
-        await using MySqlConnection observer = await _fixture.ObserveAsync();
+        PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 1);
+        await using MySqlConnection observer = await Fixture.ObserveAsync();
         await ExecuteAsync(observer, "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE=InnoDB");
         const string Facts = "SELECT CONCAT_WS('|', @@autocommit, @@tx_isolation, @@sql_mode, @@time_zone, "
             + "@@character_set_client, @@character_set_connection, @@character_set_results, @@collation_connection, "
@@ -179,7 +164,7 @@ public sealed class MySqlPoolTests : IAsyncLifetime
             await ExecuteAsync(connection, "CREATE TEMPORARY TABLE tt (id INT)");
             await ExecuteAsync(connection, "PREPARE p FROM 'SELECT 1'");
             await ExecuteAsync(connection, "USE information_schema");
-            await ExecuteAsync(connection, $"USE `{_database.Name}`");
+            await ExecuteAsync(connection, $"USE `{Database.Name}`");
             await ExecuteAsync(connection, "INSERT INTO t (v) VALUES (2)");
             await connection.ChangeDatabaseAsync("information_schema");
         }
@@ -198,7 +183,7 @@ public sealed class MySqlPoolTests : IAsyncLifetime
     [Fact]
     public async Task Transaction_DisposedWithoutCommit_IsRolledBackAndConnectionGoesOn()
     {
-        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 1);
+        PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 1);
         await using DbConnection connection = await pool.OpenConnectionAsync();
         await ExecuteAsync(connection, "CREATE TABLE t (id INT)");
         await using (DbTransaction transaction = await connection.BeginTransactionAsync())
@@ -217,7 +202,7 @@ public sealed class MySqlPoolTests : IAsyncLifetime
     [Fact]
     public async Task Close_TransactionLeftOpen_NextRenterCanBeginItsOwn()
     {
-        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 1);
+        PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 1);
         await using (DbConnection connection = await pool.OpenConnectionAsync())
         {
             await connection.BeginTransactionAsync();
@@ -232,7 +217,7 @@ public sealed class MySqlPoolTests : IAsyncLifetime
     [Fact]
     public async Task MaxConnections_LoweredAndRaised_ClosesAndOpens()
     {
-        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 4);
+        PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 4);
         List<DbConnection> held = [];
         for (int i = 0; i < 4; i++) held.Add(await pool.OpenConnectionAsync());
         pool.MaxConnections = 1;
@@ -249,7 +234,7 @@ public sealed class MySqlPoolTests : IAsyncLifetime
     [Fact]
     public async Task Open_WrongPassword_IsUnavailableAtOnceAndTellsNoSecret()
     {
-        var builder = new MySqlConnectionStringBuilder(_database.ConnectionString) { Password = "wr0ng-secret" };
+        var builder = new MySqlConnectionStringBuilder(Database.ConnectionString) { Password = "wr0ng-secret" };
         await using var fixture = new MySqlPoolFixture(builder.ConnectionString);
         PooledDataSource pool = fixture.CreatePool();
         var error = await Assert.ThrowsAsync<RentRefusedException>(async () => await pool.OpenConnectionAsync());
@@ -263,7 +248,7 @@ public sealed class MySqlPoolTests : IAsyncLifetime
     [Fact]
     public async Task Synchronous_NotAllowed_Throws()
     {
-        PooledDataSource pool = _fixture.CreatePool();
+        PooledDataSource pool = Fixture.CreatePool();
         await using DbConnection connection = await pool.OpenConnectionAsync();
         await using DbCommand command = connection.CreateCommand();
         command.CommandText = "SELECT 1";
@@ -274,7 +259,7 @@ public sealed class MySqlPoolTests : IAsyncLifetime
     [Fact]
     public async Task Open_InsideTransactionScope_IsRefusedInWords()
     {
-        PooledDataSource pool = _fixture.CreatePool();
+        PooledDataSource pool = Fixture.CreatePool();
         using var scope = new System.Transactions.TransactionScope(
             System.Transactions.TransactionScopeAsyncFlowOption.Enabled);
         await Assert.ThrowsAsync<NotSupportedException>(async () => await pool.OpenConnectionAsync());
@@ -283,8 +268,8 @@ public sealed class MySqlPoolTests : IAsyncLifetime
     [Fact]
     public async Task Kill_OfASessionInUse_IsReplaced()
     {
-        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 1);
-        await using MySqlConnection observer = await _fixture.ObserveAsync();
+        PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 1);
+        await using MySqlConnection observer = await Fixture.ObserveAsync();
         await using (DbConnection connection = await pool.OpenConnectionAsync())
         {
             long id = await ScalarAsync(connection, "SELECT CONNECTION_ID()");

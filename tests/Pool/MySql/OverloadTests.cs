@@ -1,34 +1,17 @@
 using System.Diagnostics;
 
-using UPool.Testing;
-
 using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
 /// <summary>Under many times the load the pool still does its work, and says no early instead of late.</summary>
 [Collection(nameof(Alone))]
-public sealed class OverloadTests : IAsyncLifetime
+public sealed class OverloadTests : OnSharedServer
 {
-    private TestDatabase _database = null!;
-    private MySqlPoolFixture _fixture = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
-        _fixture = new MySqlPoolFixture(_database.ConnectionString);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _fixture.DisposeAsync();
-        await _database.DisposeAsync();
-    }
-
     [Fact]
     public async Task Rent_TwentyTimesTheLoad_LateOnesAreRejectedAtOnceAndWorkGoesOn()
     {
-        PooledDataSource pool = _fixture.CreatePool(o => o.MaxConnections = 4);
+        PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 4);
         using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(3));
         int served = 0, timedOut = 0, predicted = 0;
         double refusalTook = 0;

@@ -1,0 +1,24 @@
+using UPool.Testing;
+
+namespace UPool.Tests.MySql;
+
+/// <summary>Tests that need a database of their own, but not a server.</summary>
+public abstract class OnSharedServer : IAsyncLifetime
+{
+    protected TestDatabase Database { get; private set; } = null!;
+
+    protected MySqlPoolFixture Fixture { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        Database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        Fixture = new MySqlPoolFixture(Database.ConnectionString);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Fixture.DisposeAsync();
+        await Database.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
+}
