@@ -51,8 +51,8 @@ internal struct StatementScope(PooledConnection connection, string what)
         Timeout == 0 ? System.Threading.Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(Timeout), token);
 
     /// <summary>
-    /// The driver's transaction to execute in, whether the caller named it or not: on this session there is nothing else
-    /// it could run in.
+    /// The driver's transaction to execute in, whether the caller named it or not: on this session there is nothing
+    /// else it could run in.
     /// </summary>
     public readonly DbTransaction? InnerTransaction(OperationBound bound) =>
         _transaction?.InnerOf(Required) ?? bound.Physical.Transaction;
