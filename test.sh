@@ -24,6 +24,8 @@ TEXT
 
 projects=()
 filters=()
+# What the test programs print: failures alone, or with picked tests all of it.
+detail=()
 build=true
 while (($# > 0)); do
     case $1 in
@@ -44,6 +46,7 @@ while (($# > 0)); do
     esac
     shift
 done
+((${#filters[@]} == 0)) || detail=(--output Detailed)
 
 # Prints the project files to run, in the order of their folders.
 selected_projects() {
@@ -82,7 +85,7 @@ run_project() {
 
     # --foreground: Ctrl-C reaches the tests too.
     timeout --foreground --kill-after=10 "${UPOOL_TEST_TIMEOUT:-600}" \
-        dotnet "$program" --progress off --ansi off "${filters[@]}" >"$log" 2>&1 </dev/null || status=$?
+        dotnet "$program" --progress off --ansi off "${detail[@]}" "${filters[@]}" >"$log" 2>&1 </dev/null || status=$?
 
     ok=$(summary_of "$log" succeeded)
     bad=$(summary_of "$log" failed)
@@ -102,7 +105,8 @@ run_project() {
     [[ -z $problem ]] || bad=$((${bad:-0} + 1))
     passed=$((passed + ${ok:-0}))
     failed=$((failed + bad))
-    if ((bad > 0)); then
+    # Whoever picks tests wants to see their figures.
+    if ((bad > 0 || ${#filters[@]} > 0)); then
         sed 's/^/    /' "$log"
     fi
 

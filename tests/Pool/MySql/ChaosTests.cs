@@ -19,7 +19,7 @@ public sealed class ChaosTests
     public async Task Chaos_OfEveryKind_EveryPermitIsBackAndNoAcknowledgedWriteIsLost()
     {
         int seconds = Number("UPOOL_CHAOS_SECONDS") ?? ShortSeconds;
-        int seed = Number("UPOOL_TEST_SEED") ?? Environment.TickCount & 0xFFFFFF;
+        int seed = (int)Seed.Next();
         bool isLong = seconds > ShortSeconds;
         await using MariaDbServer server = await MariaDbServer.StartNewAsync();
         await using var fixture = new MySqlPoolFixture(server.ConnectionString());

@@ -18,9 +18,7 @@ public sealed class LateKillTests : OnSharedServer
             o.MaxConnections = 1;
             o.RentTimeout = TimeSpan.FromSeconds(10);
         });
-        int seed = Environment.TickCount;
-        TestContext.Current.TestOutputHelper?.WriteLine($"seed {seed}");
-        var random = new Random(seed);
+        var random = new Random((int)Seed.Next());
         double statement = 0.0005;
         int severed = 0;
         for (int round = 0; round < Rounds; round++)

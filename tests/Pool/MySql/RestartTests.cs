@@ -80,9 +80,7 @@ public sealed class RestartTests : IAsyncLifetime
         await ServedAsync(500);
         await using MySqlConnection observer = await _fixture.ObserveAsync(_server.RootConnectionString);
         await ExecuteAsync(observer, "FLUSH STATUS");
-        int seed = Environment.TickCount;
-        TestContext.Current.TestOutputHelper?.WriteLine($"seed {seed}");
-        var random = new Random(seed);
+        var random = new Random((int)Seed.Next());
         for (int kill = 0; kill < 200; kill++)
         {
             List<long> ids = [];

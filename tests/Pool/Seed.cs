@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace UPool.Tests.Fakes;
+namespace UPool.Tests;
 
 /// <summary>The seed of random tests: printed, and taken from UPOOL_TEST_SEED to see a failure again.</summary>
 internal static class Seed
