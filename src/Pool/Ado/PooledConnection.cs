@@ -102,6 +102,14 @@ public sealed class PooledConnection : DbConnection
         if (outcome.Refusal is { } refusal)
             throw new RentRefusedException(refusal.Reason, refusal.Message, refusal.Cause);
 
+        if (_disposed || _physical is not null)
+        {
+            // Disposed, or opened a second time, while this open was waiting: the rent must not be lost (INV-7).
+            _pool.Release(outcome.Connection!, outcome.RentId);
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            throw new InvalidOperationException("The connection is open already.");
+        }
+
         _physical = outcome.Connection;
         _rentId = outcome.RentId;
         _severedBy = default;

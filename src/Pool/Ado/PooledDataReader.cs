@@ -18,6 +18,7 @@ public sealed class PooledDataReader : DbDataReader
     private readonly bool _closesConnection;
     private int _advances;
     private bool _readToEnd;
+    private int _recordsAffected = -1;
     private bool _closed;
 
     internal PooledDataReader(
@@ -46,7 +47,7 @@ public sealed class PooledDataReader : DbDataReader
     public override bool IsClosed => _closed;
 
     /// <inheritdoc/>
-    public override int RecordsAffected => _inner.RecordsAffected;
+    public override int RecordsAffected => !_closed && _bound.IsHeld ? _inner.RecordsAffected : _recordsAffected;
 
     /// <inheritdoc/>
     public override object this[int ordinal] => Inner[ordinal];
@@ -60,8 +61,13 @@ public sealed class PooledDataReader : DbDataReader
         get
         {
             ObjectDisposedException.ThrowIf(_closed, this);
+
+            // By the rent it was opened in, not by the session: the driver has one reader object for each session,
+            // which by now may hold the next renter's rows (INV-3).
+            if (_bound.IsHeld) return _inner;
+
             _ = _connection.Physical;
-            return _inner;
+            throw new InvalidOperationException("The reader was opened in an earlier rent of this connection.");
         }
     }
 
@@ -103,13 +109,10 @@ public sealed class PooledDataReader : DbDataReader
         if (_closed) return;
 
         _closed = true;
-        if (_connection.State == ConnectionState.Open
-            && ReferenceEquals(_connection.Physical, _bound.Physical)
-            && _bound.Physical is { Operation.IsInFlight: false } physical)
-        {
-            CloseInner(physical);
-        }
+        if (!_bound.IsHeld) return;
 
+        _recordsAffected = _inner.RecordsAffected;
+        if (_bound.Physical is { Operation.IsInFlight: false } physical) CloseInner(physical);
         if (_closesConnection) _connection.Close();
     }
 

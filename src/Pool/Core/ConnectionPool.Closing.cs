@@ -110,6 +110,12 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
         {
             await connection.CloseAsync().ConfigureAwait(false);
         }
+        catch (ObjectDisposedException)
+        {
+            // Nobody is left to ask the server. The permit stays held and a drain says so, rather than claim that the
+            // session is gone (INV-1).
+            return;
+        }
         catch (Exception exception)
         {
             LogCloseFailed(_options.Name, exception.GetType().Name, _connector.Explain(exception));

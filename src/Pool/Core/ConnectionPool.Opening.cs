@@ -27,8 +27,8 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>
-    /// Opens the first connection, and waits until that has succeeded, failed, or stayed unanswered for
-    /// <see cref="PoolOptions.OpenTimeout"/>. The pool keeps trying whatever came of it.
+    /// Opens the first connection, and waits until that has succeeded or failed, for
+    /// <see cref="PoolOptions.RentTimeout"/> at most. The pool keeps trying whatever came of it.
     /// </summary>
     public async Task WarmUpAsync(CancellationToken token)
     {
@@ -108,9 +108,10 @@ internal sealed partial class ConnectionPool
             _open.Add(connection);
         }
 
+        // First: no listener or logger may keep the connection from those who wait.
+        Return(connection);
         Telemetry.OnOpened(took);
         if (recovered) LogRecovered(_options.Name, _connector.Target);
-        Return(connection);
     }
 
     /// <summary>
@@ -151,8 +152,8 @@ internal sealed partial class ConnectionPool
             _retryAt = _clock.GetTimestamp() + Ticks(pause);
         }
 
-        SetFault(new Fault(_connector.Explain(exception), exception, noPermit));
         Queue(static (pool, time) => pool.RetryAfterAsync(time), pause);
+        SetFault(new Fault(_connector.Explain(exception), exception, noPermit));
     }
 
     private async Task RetryAfterAsync(TimeSpan pause)

@@ -148,6 +148,9 @@ internal sealed partial class KillLane : IAsyncDisposable
         finally
         {
             if (connection is not null) await CloseAsync(connection).ConfigureAwait(false);
+
+            // Closed first: a question asked from now on must fail, rather than wait for an answer that never comes.
+            _questions.Writer.TryComplete();
             while (_questions.Reader.TryRead(out Question? unread)) open.Add(unread);
             foreach (Question question in open)
                 question.Answer.TrySetException(new ObjectDisposedException(nameof(KillLane)));

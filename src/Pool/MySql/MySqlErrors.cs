@@ -59,15 +59,18 @@ internal static class MySqlErrors
     private static DriverFailure ClassifyNumber(MySqlException exception) => exception.Number switch
     {
         1040 or 1203 or 1226 => DriverFailure.NoPermit,
-        1290 or 1836 => DriverFailure.WrongServer,
+        1836 => DriverFailure.WrongServer,
+
+        // The same number stands for every option that forbids a statement; only this one means a failover.
+        1290 => exception.Message.Contains("read-only", StringComparison.OrdinalIgnoreCase)
+            ? DriverFailure.WrongServer
+            : DriverFailure.Statement,
 
         // Shutdown in progress, new and normal; killed; aborted; network errors; lost, gone, cannot connect; the
         // client's own 2xxx numbers. 0 is the driver's failure without an answer of the server.
         0 or 1053 or 1077 or 1078 or 1079 or 1080 or 1152 or 1158 or 1159 or 1160 or 1161 or 1184 or 1927 or 3169
             or 4031 or (>= 2000 and < 2100) => DriverFailure.Connection,
 
-        // The account or its host is refused: opens fail, sessions that are open live on.
-        1042 or 1043 or 1044 or 1045 or 1049 or 1129 or 1130 or 1698 or 4151 => DriverFailure.Connection,
         _ => exception.ErrorCode == MySqlErrorCode.UnableToConnectToHost
             ? DriverFailure.Connection
             : DriverFailure.Statement,

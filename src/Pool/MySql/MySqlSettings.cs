@@ -31,6 +31,14 @@ internal static class MySqlSettings
 
         if (string.IsNullOrWhiteSpace(builder.Server))
             throw new ArgumentException("The connection string names no Server.");
+        if (builder.Server.Contains(',', StringComparison.Ordinal)
+            || builder.LoadBalance != MySqlLoadBalance.RoundRobin)
+        {
+            throw new ArgumentException(
+                "The connection string spreads over several servers, and the pool has to ask one and the same server "
+                + "whether its sessions are gone. Name one Server, and no Load Balance.");
+        }
+
         if (string.IsNullOrWhiteSpace(builder.Database))
             throw new ArgumentException("The connection string names no Database.");
         if (builder.UseXaTransactions && builder.AutoEnlist) builder.AutoEnlist = false;

@@ -24,8 +24,10 @@ internal sealed record SessionFacts(ServerSession Session, bool IsProxied, strin
         bool isMariaDb = connection.ServerVersion.Contains("MariaDB", StringComparison.OrdinalIgnoreCase);
         bool hasRoles = isMariaDb || !connection.ServerVersion.StartsWith("5.", StringComparison.Ordinal);
 
-        // A bound by documented means: a proxy that swallows the question must not hold the open for ever.
+        // Without a bound of the driver's, as the open itself: given up and repeated it would count on the server
+        // twice.
         using var command = new MySqlCommand(hasRoles ? Common + ", CURRENT_ROLE()" : Common, connection);
+        command.CommandTimeout = 0;
         using MySqlDataReader reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
         if (!await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false))
             throw new InvalidOperationException("The server did not say who the session is.");
@@ -36,8 +38,11 @@ internal sealed record SessionFacts(ServerSession Session, bool IsProxied, strin
         string host = reader.IsDBNull(3) ? "" : reader.GetString(3);
         string? role = hasRoles && !reader.IsDBNull(4) ? reader.GetString(4) : null;
 
+        // The driver keeps the id in 32 bits. A host without a port is a local socket's: there the id alone would have
+        // to say who it is, and ids start again with the server.
+        bool isProxied = unchecked((int)id) != connection.ServerThread || !host.Contains(':', StringComparison.Ordinal);
         return new SessionFacts(
-            new ServerSession(id, host), IsProxied: id != connection.ServerThread || host.Length == 0,
+            new ServerSession(id, host), isProxied,
             Restoring(isMariaDb, hasRoles, database, collation, role));
     }
 
@@ -48,7 +53,9 @@ internal sealed record SessionFacts(ServerSession Session, bool IsProxied, strin
         string restore = $"SET NAMES {charset} COLLATE {collation}";
         if (database is not null) restore += $"; USE {Quote(database)}";
         if (hasRoles && isMariaDb) restore += $"; SET ROLE {(role is null ? "NONE" : Quote(role))}";
-        else if (hasRoles) restore += "; SET ROLE DEFAULT";
+
+        // MySQL answers with a list that is quoted already, or with NONE.
+        else if (hasRoles) restore += $"; SET ROLE {role ?? "NONE"}";
         return restore;
     }
 

@@ -266,6 +266,75 @@ public sealed class MySqlPoolTests : OnSharedServer
     }
 
     [Fact]
+    public async Task Reader_ConnectionClosedAndOpenedAgain_CannotReadTheNextRentersRows()
+    {
+        PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 1);
+        await using DbConnection connection = await pool.OpenConnectionAsync();
+        await using DbCommand command = connection.CreateCommand();
+        command.CommandText = "SELECT seq FROM seq_1_to_10";
+        DbDataReader stale = await command.ExecuteReaderAsync();
+        Assert.True(await stale.ReadAsync());
+        await connection.CloseAsync();
+        await connection.OpenAsync();
+
+        await using DbDataReader fresh = await command.ExecuteReaderAsync();
+        Assert.True(await fresh.ReadAsync());
+        await Assert.ThrowsAsync<InvalidOperationException>(() => stale.ReadAsync());
+        Assert.Throws<InvalidOperationException>(() => stale.GetInt64(0));
+        await stale.DisposeAsync();
+        Assert.True(await fresh.ReadAsync());
+        Assert.Equal(2, fresh.GetInt64(0));
+    }
+
+    [Fact]
+    public async Task OpenAsync_DisposedWhileItWaits_GivesTheRentBack()
+    {
+        PooledDataSource pool = Fixture.CreatePool(o =>
+        {
+            o.MaxConnections = 1;
+            o.RentTimeout = TimeSpan.FromSeconds(10);
+        });
+        DbConnection held = await pool.OpenConnectionAsync();
+        DbConnection late = pool.CreateConnection();
+        Task opening = late.OpenAsync(TestContext.Current.CancellationToken);
+        await late.DisposeAsync();
+        await held.DisposeAsync();
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => opening);
+        await UntilAsync(pool, s => s.Idle == 1);
+    }
+
+    [Fact]
+    public async Task Statement_ThatTheServerRefuses_ClearsNothing()
+    {
+        PooledDataSource pool = Fixture.CreatePool();
+        await using DbConnection idle = await pool.OpenConnectionAsync();
+        await using (DbConnection connection = await pool.OpenConnectionAsync())
+        {
+            // 1044 or 1049: no right to a database, or none of that name.
+            var error =
+                await Assert.ThrowsAsync<MySqlException>(() => ExecuteAsync(connection, "USE no_such_database"));
+            Assert.Equal(FailureKind.StatementFailed, pool.Classify(error));
+        }
+
+        await idle.DisposeAsync();
+        await UntilAsync(pool, s => s.Idle == 2);
+        Assert.Equal(2, pool.Snapshot().Opened);
+    }
+
+    [Theory]
+    [InlineData("Server=a,b;User ID=u;Password=s3cret;Database=d", "several servers")]
+    [InlineData("Server=a;Load Balance=Random;User ID=u;Password=s3cret;Database=d", "several servers")]
+    [InlineData("Server=a;User ID=u;Password=s3cret", "no Database")]
+    [InlineData("Server=a;Pasword=s3cret", "cannot be read")]
+    public void Problem_ConnectionStringOfNoUse_IsToldWithoutASecret(string connectionString, string says)
+    {
+        string? problem = UPool.MySql.MySqlPool.Problem(connectionString);
+        Assert.Contains(says, problem, StringComparison.Ordinal);
+        Assert.DoesNotContain("s3cret", problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Kill_OfASessionInUse_IsReplaced()
     {
         PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 1);
