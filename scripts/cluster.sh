@@ -82,8 +82,9 @@ start_database() {
     if [[ ! -d $data/mysql ]]; then
         say "Creating a private MariaDB in $data…"
         rm -rf "$data"
-        "$install" --no-defaults --datadir="$data" --user="$user" --auth-root-authentication-method=normal \
-            --skip-test-db >"$CLUSTER_DIR/logs/install.log" 2>&1 ||
+        # Relative: the installer does not quote the folder, and a path may hold spaces.
+        (cd "$CLUSTER_DIR" && "$install" --no-defaults --datadir=./data --user="$user" \
+            --auth-root-authentication-method=normal --skip-test-db) >"$CLUSTER_DIR/logs/install.log" 2>&1 ||
             die 1 "mariadb-install-db failed; its log: $CLUSTER_DIR/logs/install.log"
     fi
 

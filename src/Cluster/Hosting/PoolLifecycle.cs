@@ -34,5 +34,7 @@ internal sealed class PoolLifecycle(
         foreach (EmbeddedSetup setup in setups) await setup.RunAsync(pool, cancellationToken);
     }
 
-    private Task DrainAsync(CancellationToken cancellationToken) => pool.DrainAsync(options.Value.DrainTimeout);
+    // The host's own bound on stopping counts too: a database that does not answer must not hold the process.
+    private Task DrainAsync(CancellationToken cancellationToken) =>
+        pool.DrainAsync(options.Value.DrainTimeout).WaitAsync(cancellationToken);
 }

@@ -1,4 +1,3 @@
-using System.Data.Common;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 
@@ -43,7 +42,7 @@ internal sealed class TableWatch(
             status.Report(Place, missing.Count > 0 ? SchemaCheck.Describe(missing) : null);
             return missing.Count == 0;
         }
-        catch (DbException)
+        catch (Exception exception) when (exception is not OperationCanceledException)
         {
             // Not ours to tell: the pool sees the same database and says what ails it.
             return false;

@@ -7,6 +7,7 @@ namespace UPool.Cluster.Workers;
 /// <remarks>The idea of the hedge is that of Dean and Barroso, "The Tail at Scale" (CACM 56:2, 2013).</remarks>
 internal sealed class HedgedRead<T>(
     Func<CancellationToken, Task<Reply<T>>> ask,
+    Deadline deadline,
     Deadline end,
     WorkerClientOptions options,
     CallStopper stopper,
@@ -51,7 +52,12 @@ internal sealed class HedgedRead<T>(
                         ? WorkerFailures.DeadlineExceeded<T>()
                         : WorkerFailures.Unreachable<T>();
                 }
-                else
+                else if (deadline.HasPassed(clock))
+                {
+                    // Only the answers to what was asked in time are still waited for.
+                    nextAsking = Deadline.None;
+                }
+                else if (nextAsking.HasPassed(clock))
                 {
                     if (_unanswered.Count > 0) WorkerClientLog.AskedAgain(logger, options.HedgeAfter.TotalMilliseconds);
                     nextAsking = Ask(ending.Token);
@@ -86,7 +92,10 @@ internal sealed class HedgedRead<T>(
         {
             // The caller's token ends the wait as well: an asking need not have honoured it.
             using var waiting = CancellationTokenSource.CreateLinkedTokenSource(caller);
-            Task alarm = Task.Delay(until.Remaining(clock), clock, waiting.Token);
+
+            // A delay is cut to whole milliseconds: rounded up, or the loop would spin through the rest of one.
+            var remaining = TimeSpan.FromMilliseconds(Math.Ceiling(until.Remaining(clock).TotalMilliseconds));
+            Task alarm = Task.Delay(remaining, clock, waiting.Token);
             await Task.WhenAny([.. _unanswered.Select(static asking => asking.Task), alarm]);
             await waiting.CancelAsync();
             caller.ThrowIfCancellationRequested();

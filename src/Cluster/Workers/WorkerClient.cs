@@ -77,7 +77,8 @@ public sealed class WorkerClient<TGrain>
         if (_isLocal) return ReadHereAsync(call, deadline, cancellationToken);
 
         Deadline end = Deadline.After(deadline.Remaining(_clock) + AnswerGrace, _clock);
-        var read = new HedgedRead<T>(token => call(Grain, deadline, token), end, _options, _stopper, _clock, _logger);
+        var read = new HedgedRead<T>(
+            token => call(Grain, deadline, token), deadline, end, _options, _stopper, _clock, _logger);
         return read.RunAsync(cancellationToken);
     }
 

@@ -173,9 +173,9 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     // INV-9: a write that Orleans sent twice runs once. See WriteTicket.
     private static bool IsAdmitted()
     {
-        if (RequestContext.Get(WriteTicket.ContextKey) is not WriteTicket ticket) return true;
+        if (WriteTicket.Arrived.Value is not { } ticket) return true;
 
-        RequestContext.Remove(WriteTicket.ContextKey);
+        WriteTicket.Arrived.Value = null;
         return ticket.TryUse();
     }
 

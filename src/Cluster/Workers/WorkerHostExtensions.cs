@@ -19,6 +19,7 @@ public static class WorkerHostExtensions
     public static ISiloBuilder AddWorkers(this ISiloBuilder builder)
     {
         builder.AddGrainDirectory(NoGrainDirectory.Name, static (_, _) => new NoGrainDirectory());
+        builder.AddIncomingGrainCallFilter<WriteTicketFilter>();
         builder.Services.AddSingleton<RunningCalls>();
         builder.Services.AddSingleton<StopServiceClient>();
         builder.AddGrainService<StopService>();

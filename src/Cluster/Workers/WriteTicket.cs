@@ -23,6 +23,10 @@ public sealed class WriteTicket
     private const int Spent = 1;
     private const int Void = 2;
 
+    // Where the ticket of the call that is being served waits for the base of the worker. Not in Orleans' context,
+    // which is sent along with whatever the worker calls itself: that would spend the ticket.
+    internal static readonly AsyncLocal<WriteTicket?> Arrived = new();
+
     // Changed by compare-exchange only: a connection's sender and the caller who gives up run on different threads.
     private int _state;
 

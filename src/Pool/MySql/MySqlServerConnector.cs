@@ -43,6 +43,10 @@ internal sealed class MySqlServerConnector : IConnector
         {
             await inner.OpenAsync(CancellationToken.None).ConfigureAwait(false);
             SessionFacts facts = await SessionFacts.ReadAsync(inner).ConfigureAwait(false);
+
+            // What a reset brings back, a new session has from the start.
+            using (var restore = new MySqlCommand(facts.Restore, inner) { CommandTimeout = 0 })
+                await restore.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
             return new MySqlPhysicalConnection(inner, facts, _killLane);
         }
         catch

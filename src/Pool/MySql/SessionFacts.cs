@@ -50,7 +50,10 @@ internal sealed record SessionFacts(ServerSession Session, bool IsProxied, strin
     {
         // A collation's name starts with its charset's.
         string charset = collation.Split('_')[0];
-        string restore = $"SET NAMES {charset} COLLATE {collation}";
+
+        // Autocommit too: a server may be configured without, and a write in autocommit would be answered and then
+        // rolled back by the next reset (INV-9).
+        string restore = $"SET NAMES {charset} COLLATE {collation}, autocommit = 1";
         if (database is not null) restore += $"; USE {Quote(database)}";
         if (hasRoles && isMariaDb) restore += $"; SET ROLE {(role is null ? "NONE" : Quote(role))}";
 

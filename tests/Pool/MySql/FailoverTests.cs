@@ -41,4 +41,24 @@ public sealed class FailoverTests
         await ExecuteAsync(next, "INSERT INTO t VALUES (1)");
         Assert.Equal(1, await ScalarAsync(next, "SELECT COUNT(*) FROM t"));
     }
+
+    [Fact]
+    public async Task Write_ServerDefaultsToNoAutocommit_IsCommittedAllTheSame()
+    {
+        await using MariaDbServer server = await MariaDbServer.StartNewAsync("--autocommit=0");
+        await using var fixture = new MySqlPoolFixture(server.ConnectionString());
+        PooledDataSource pool = fixture.CreatePool(o => o.MaxConnections = 1);
+        await using (DbConnection connection = await pool.OpenConnectionAsync())
+            await ExecuteAsync(connection, "CREATE TABLE t (id INT)");
+        for (int i = 1; i <= 2; i++)
+        {
+            // The first rent of a new session, and one after a reset.
+            await using (DbConnection connection = await pool.OpenConnectionAsync())
+                await ExecuteAsync(connection, "INSERT INTO t VALUES (1)");
+            await UntilAsync(pool, s => s.Idle == 1);
+            await using MySqlConnection observer = await fixture.ObserveAsync();
+            Assert.Equal(i, await ScalarAsync(observer, "SELECT COUNT(*) FROM t"));
+            pool.Clear();
+        }
+    }
 }
