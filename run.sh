@@ -7,7 +7,8 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/lib.sh"
 usage() {
     cat <<'TEXT'
 Usage: ./run.sh                 one process: HTTP, a worker (silo) and its pool, on http://127.0.0.1:5000
-       ./run.sh cluster [N]     N silos (3) and an HTTP front over a private MariaDB, all on this machine
+       ./run.sh cluster [N]     N silos (3) and an HTTP front over a private MariaDB, all on this machine; installs
+                                Debian's mariadb-server when there is none. Kill a silo: the others serve
 
 Without a connection string ./run.sh serves from an embedded SQLite file with a few users in it. To serve from MySQL or
 MariaDB:
@@ -31,17 +32,14 @@ run_single() {
     say "Building…"
     build "$UPOOL_ROOT/src/Api" || die 1 "the build failed"
 
-    local environment=Production what="the database of ConnectionStrings__UPool"
-    if [[ -z ${ConnectionStrings__UPool:-} ]]; then
-        environment=Development
-        what="an embedded SQLite file"
-    fi
+    local environment=Production
+    [[ -n ${ConnectionStrings__UPool:-} ]] || environment=Development
     environment=${ASPNETCORE_ENVIRONMENT:-${DOTNET_ENVIRONMENT:-$environment}}
     export ASPNETCORE_ENVIRONMENT=$environment DOTNET_ENVIRONMENT=${DOTNET_ENVIRONMENT:-$environment}
     export ASPNETCORE_URLS=${ASPNETCORE_URLS:-$DEFAULT_URL}
 
-    say "uPool on $ASPNETCORE_URLS from $what ($environment). Ctrl-C stops it."
-    say "  curl -s ${ASPNETCORE_URLS%%;*}/user/list"
+    # The program itself says what it serves and where, once it does.
+    say "Starting on $ASPNETCORE_URLS ($environment). Ctrl-C stops it. When it serves: curl -s ${ASPNETCORE_URLS%%;*}/user/list"
     # The folder of appsettings.json, as with 'dotnet run'. exec: signals reach the program itself.
     cd "$UPOOL_ROOT/src/Api"
     exec dotnet "$(program_dll Api)"

@@ -168,10 +168,10 @@ wait_ready() {
 
 check_alive() { kill -0 "${part_pid[$1]}" 2>/dev/null || report_death "$1"; }
 
-# report_death <name>: of a part that ended by itself; does not return.
+# report_death <name> [exit code]: of a part that ended by itself; does not return.
 report_death() {
-    local status=0
-    wait "${part_pid[$1]}" || status=$?
+    local status=${2:-0}
+    (($# > 1)) || wait "${part_pid[$1]}" 2>/dev/null || status=$?
     tail -n 30 "$CLUSTER_DIR/logs/$1.log" >&2
     die 1 "$1 (process ${part_pid[$1]}) ended with exit code $status; its log: $CLUSTER_DIR/logs/$1.log"
 }
@@ -196,13 +196,30 @@ Ctrl-C stops everything.
 TEXT
 }
 
-# Waits until any part ends, which none should.
+# Waits until a part ends that the others cannot do without.
 watch_cluster() {
-    local ended="" name
-    wait -n -p ended "${part_pid[@]}" || true
-    for name in "${parts[@]}"; do
-        [[ ${part_pid[$name]} != "$ended" ]] || report_death "$name"
+    local ended name status
+    while true; do
+        ended="" status=0
+        # Quiet: bash would report a killed part with the whole of its command.
+        { wait -n -p ended "${part_pid[@]}" || status=$?; } 2>/dev/null
+        for name in "${!part_pid[@]}"; do
+            [[ ${part_pid[$name]} == "$ended" ]] || continue
+            # A cluster outlives a silo: that is what it is there to show.
+            [[ $name == silo-* ]] && others_serve "$name" || report_death "$name" "$status"
+            say "$name (process $ended) ended with exit code $status; the others serve. Its log: $CLUSTER_DIR/logs/$name.log"
+            unset "part_pid[$name]"
+        done
     done
+}
+
+# others_serve <silo>: whether another silo is running.
+others_serve() {
+    local name
+    for name in "${!part_pid[@]}"; do
+        if [[ $name == silo-* && $name != "$1" ]] && kill -0 "${part_pid[$name]}" 2>/dev/null; then return 0; fi
+    done
+    return 1
 }
 
 # The front first, then the silos together, the database last: nobody loses what it still needs.

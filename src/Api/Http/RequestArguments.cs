@@ -48,5 +48,8 @@ internal static class RequestArguments
 
     // Digits alone: no sign, no spaces, no separators.
     private static bool TryParse(string? text, long min, long max, out long value) =>
-        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= min && value <= max;
+        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= min && value <= max
+
+        // The parser takes trailing NULs for nothing.
+        && !text.Contains('\0', StringComparison.Ordinal);
 }

@@ -62,7 +62,10 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     /// <summary>Drains, and lets go of the connector whatever came of it.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (!await DrainAsync(_options.DrainTimeout).ConfigureAwait(false))
+        // Whoever has drained already has waited already: a database that is away must not hold the stop twice.
+        bool isDrained;
+        lock (_gate) isDrained = _draining;
+        if (!await DrainAsync(isDrained ? TimeSpan.Zero : _options.DrainTimeout).ConfigureAwait(false))
             LogNotDrained(_options.Name, Counts.ToString());
         _connector.ProblemFound -= RefusePendingIfDown;
         await _maintenance.DisposeAsync().ConfigureAwait(false);

@@ -36,6 +36,9 @@ public sealed class ControlConnections : IAsyncDisposable
             // Membership and storage wait their turn on one connection, rather than fail as a request would.
             RentTimeout = TimeSpan.FromSeconds(10),
             IdleTimeout = TimeSpan.FromHours(1),
+
+            // Nobody rents for long here; at the end of the process there is nothing to wait for.
+            DrainTimeout = TimeSpan.FromSeconds(1),
         };
         MySqlConnectionStringBuilder settings = MySqlSettings.Derive(connectionString, options);
         KillLane = new KillLane(settings, clock ?? TimeProvider.System, loggers);
