@@ -64,6 +64,25 @@ public sealed class WorkerClientReadTests
     }
 
     [Fact]
+    public async Task ReadAsync_NobodyAnswersManyReads_NoneIsAskedMoreOftenThanAllowed()
+    {
+        await using ProbeCluster cluster = await StartAsync();
+        int[] askings = new int[40];
+
+        // At the end of a read its alarm may come a fraction of a millisecond early: nothing is asked again then.
+        await Task.WhenAll(Enumerable.Range(0, askings.Length).Select(read => cluster.Client.ReadAsync(
+            (_, _, _) =>
+            {
+                Interlocked.Increment(ref askings[read]);
+                return new TaskCompletionSource<Reply<string>>().Task;
+            },
+            Deadline.After(TimeSpan.FromSeconds(0.35)),
+            TestContext.Current.CancellationToken)));
+
+        Assert.All(askings, asked => Assert.InRange(asked, 1, 3));
+    }
+
+    [Fact]
     public async Task ReadAsync_SiloIsLost_IsAskedAgain()
     {
         await using ProbeCluster cluster = await StartAsync();
