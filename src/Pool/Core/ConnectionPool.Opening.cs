@@ -91,25 +91,14 @@ internal sealed partial class ConnectionPool
         }
 
         TimeSpan took = _clock.GetElapsedTime(startedAt);
-        bool recovered;
-        lock (_gate)
-        {
-            recovered = _fault is not null;
-            _fault = null;
-            _failedOpens = 0;
-            _opening--;
-            _used++;
-            _opened++;
-            connection.Generation = generation;
+        connection.Generation = generation;
 
-            // Up to a tenth less, so that connections opened together do not all end together.
-            double lifetime = _options.MaxLifetime.TotalSeconds * (1 - 0.1 * Random.Shared.NextDouble());
-            connection.RetireAt = _clock.GetTimestamp() + Ticks(TimeSpan.FromSeconds(lifetime));
-            _open.Add(connection);
-        }
+        // Up to a tenth less, so that connections opened together do not all end together.
+        double lifetime = _options.MaxLifetime.TotalSeconds * (1 - 0.1 * Random.Shared.NextDouble());
+        connection.RetireAt = _clock.GetTimestamp() + Ticks(TimeSpan.FromSeconds(lifetime));
 
         // First: no listener or logger may keep the connection from those who wait.
-        Return(connection);
+        bool recovered = Arrive(connection, Arrival.Open);
         Telemetry.OnOpened(took);
         if (recovered) LogRecovered(_options.Name, _connector.Target);
     }
@@ -220,9 +209,8 @@ internal sealed partial class ConnectionPool
             NoteFailure(connection, exception);
         }
 
-        lock (_gate) _validating--;
-        if (alive) Return(connection);
-        else Close(connection, CloseReason.Discarded);
+        if (!alive) connection.MustDiscard = true;
+        Arrive(connection, Arrival.Ping);
     }
 
     /// <summary>Runs work of the pool on the thread pool, never on a request's path and never under the lock.</summary>

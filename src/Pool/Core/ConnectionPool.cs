@@ -159,12 +159,30 @@ internal sealed partial class ConnectionPool
     /// Takes a clean connection back, or in: from a reset, an open or a ping. Serves the head of the queue with it,
     /// else makes it idle, else closes it.
     /// </summary>
-    public void Return(PhysicalConnection connection)
+    public void Return(PhysicalConnection connection) => Arrive(connection, Arrival.Reset);
+
+    /// <summary>The same; answers whether the database had been away until now.</summary>
+    private bool Arrive(PhysicalConnection connection, Arrival from)
     {
         PendingRent? served;
         long rentId = 0;
+        bool recovered = false;
         lock (_gate)
         {
+            // Under the same lock as what it serves: between the two, somebody's return would see a pending rent with
+            // nothing under way for it, and open once more.
+            if (from == Arrival.Ping) _validating--;
+            if (from == Arrival.Open)
+            {
+                recovered = _fault is not null;
+                _fault = null;
+                _failedOpens = 0;
+                _opening--;
+                _used++;
+                _opened++;
+                _open.Add(connection);
+            }
+
             long now = _clock.GetTimestamp();
             if (connection.RentedAt != 0) _pace.Add(Math.Min(now - connection.RentedAt, MaxPaceWaits * _rentTimeout));
             connection.RentedAt = 0;
@@ -172,7 +190,7 @@ internal sealed partial class ConnectionPool
             {
                 BeginClose_NeedsLock(connection, reason);
                 Grow_NeedsLock();
-                return;
+                return recovered;
             }
 
             served = DequeueLive_NeedsLock(now);
@@ -192,6 +210,7 @@ internal sealed partial class ConnectionPool
         }
 
         served?.Complete(new RentOutcome(connection, rentId));
+        return recovered;
     }
 
     /// <summary>The deadline of a pending rent has passed.</summary>
@@ -377,4 +396,12 @@ internal sealed partial class ConnectionPool
         _fault?.Cause);
 
     private long Ticks(TimeSpan time) => (long)(time.TotalSeconds * _clock.TimestampFrequency);
+
+    /// <summary>Where a connection comes from.</summary>
+    private enum Arrival
+    {
+        Reset,
+        Open,
+        Ping,
+    }
 }
