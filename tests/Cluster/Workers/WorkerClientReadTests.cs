@@ -23,7 +23,9 @@ public sealed class WorkerClientReadTests
         Reply<string> reply = await cluster.AskAsync(In(20));
 
         Assert.Equal("second", reply.Value);
-        Assert.Equal(2, cluster.Board.Asked);
+
+        // A third is due when a busy machine takes the second past the next hedge.
+        Assert.InRange(cluster.Board.Asked, 2, 3);
         await cancelled.Task.WaitAsync(ProbeCluster.Bound);
     }
 
