@@ -35,9 +35,11 @@ try
 
     builder.RequireCluster();
     builder.AddUPoolSilo();
+    builder.Services.AddSingleton<LoadGenerator>();
     app = builder.Build();
     app.UseUPoolManagement();
     app.MapUPoolManagement();
+    if (app.Environment.IsDevelopment()) LoadGenerator.Map(app);
     app.Lifetime.ApplicationStarted.Register(() => Console.WriteLine(ReadyLine.Of(app)));
 }
 catch (Exception exception) when (exception is not HostAbortedException)

@@ -1,9 +1,11 @@
 using System.Data.Common;
+using UPool.Cluster.Budget;
 
 namespace UPool.Cluster.Hosting;
 
 /// <summary>Connects a client of the cluster for as long as it takes, and says what is in the way.</summary>
-internal sealed class ClientLifecycle(ProcessStatus status, ControlDatabase control, TimeProvider clock)
+internal sealed class ClientLifecycle(
+    ProcessStatus status, ControlDatabase control, TimeProvider clock, BudgetAgent? budget = null)
     : ILifecycleParticipant<IClusterClientLifecycle>, IClientConnectionRetryFilter
 {
     private const string Place = "Cluster";
@@ -11,11 +13,13 @@ internal sealed class ClientLifecycle(ProcessStatus status, ControlDatabase cont
     private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
 
     public void Participate(IClusterClientLifecycle lifecycle) =>
-        lifecycle.Subscribe(nameof(ClientLifecycle), ServiceLifecycleStage.Active, _ =>
+        lifecycle.Subscribe(nameof(ClientLifecycle), ServiceLifecycleStage.Active, async cancellationToken =>
         {
             status.Report(Place, null);
+
+            // With a budget a client takes a place in it, for its control connections.
+            if (budget is not null) await budget.StartAsync(cancellationToken);
             status.Started();
-            return Task.CompletedTask;
         });
 
     // Orleans' own filter gives up after 15 attempts, and at once when the database with the gateways does not answer.

@@ -1,20 +1,25 @@
 using System.Data.Common;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using UPool.Cluster.Budget;
 using UPool.MySql;
 
 namespace UPool.Cluster.Hosting;
 
 /// <summary>The control connections of this process, made when they are first needed: the embedded default has
 /// none.</summary>
-internal sealed class ControlDatabase(IOptions<DatabaseOptions> options, ILoggerFactory loggers, TimeProvider clock)
-    : IAsyncDisposable
+internal sealed class ControlDatabase(
+    IOptions<DatabaseOptions> options,
+    IOptions<BudgetOptions> budget,
+    DeploymentIdentity identity,
+    ILoggerFactory loggers,
+    TimeProvider clock) : IAsyncDisposable
 {
     private readonly Lazy<ControlConnections> _connections = new(() => new ControlConnections(
         options.Value.ControlConnectionString
             ?? throw new InvalidOperationException(
                 $"bug: no {DatabaseOptions.ConnectionStringKey} for the control connections."),
-        loggers, clock));
+        loggers, clock, budget.Value.IsOn ? identity.Incarnation : null));
 
     private OrleansDataSource? _forOrleans;
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using UPool.Cluster.Budget;
 
 namespace UPool.Cluster.Hosting;
 
@@ -11,17 +12,22 @@ internal sealed class PoolLifecycle(
     IOptions<PoolOptions> options,
     IOptions<DatabaseOptions> database,
     IEnumerable<EmbeddedSetup> setups,
-    ProcessStatus status) : ILifecycleParticipant<ISiloLifecycle>
+    ProcessStatus status,
+    BudgetAgent? budget = null) : ILifecycleParticipant<ISiloLifecycle>
 {
+    // The others wait for lease and grace when nobody takes the permits back; a stop must not wait as long.
+    private static readonly TimeSpan HandBackTimeout = TimeSpan.FromSeconds(2);
+
     public void Participate(ISiloLifecycle lifecycle)
     {
         lifecycle.Subscribe(nameof(PoolLifecycle), ServiceLifecycleStage.ApplicationServices, OpenAsync, DrainAsync);
 
-        // After the gateway is open: whoever waits for "started" may call.
-        lifecycle.Subscribe(nameof(ProcessStatus), ServiceLifecycleStage.Active + 1, _ =>
+        // After the gateway is open: whoever waits for "started" may call. With a budget a silo is started once it has
+        // permits; asking for them takes a silo that is active.
+        lifecycle.Subscribe(nameof(ProcessStatus), ServiceLifecycleStage.Active + 1, async cancellationToken =>
         {
+            if (budget is not null) await budget.StartAsync(cancellationToken);
             status.Started();
-            return Task.CompletedTask;
         });
     }
 
@@ -35,6 +41,11 @@ internal sealed class PoolLifecycle(
     }
 
     // The host's own bound on stopping counts too: a database that does not answer must not hold the process.
-    private Task DrainAsync(CancellationToken cancellationToken) =>
-        pool.DrainAsync(options.Value.DrainTimeout).WaitAsync(cancellationToken);
+    private async Task DrainAsync(CancellationToken cancellationToken)
+    {
+        await pool.DrainAsync(options.Value.DrainTimeout).WaitAsync(cancellationToken);
+
+        // Only now nothing is open, and others may have the permits at once.
+        if (budget is not null) await budget.LeaveAsync(HandBackTimeout).WaitAsync(cancellationToken);
+    }
 }

@@ -151,8 +151,13 @@ public static class UPoolHostExtensions
         services.AddSingleton<ProcessStatus>();
         services.AddSingleton<ISiloStatus>(static provider => provider.GetRequiredService<ProcessStatus>());
         services.AddSingleton<ControlDatabase>();
-        services.AddSingleton<LeaseHealth>();
-        services.AddSingleton<ClusterPoolReader>();
+        AddBudget(builder);
+        services.AddSingleton(static provider => new ClusterPoolReader(
+            provider.GetRequiredService<IGrainFactory>(),
+            provider.GetRequiredService<IOptions<BudgetOptions>>(),
+            provider.GetRequiredService<DeploymentIdentity>(),
+            provider.GetRequiredService<ILogger<ClusterPoolReader>>(),
+            provider.GetService<PooledDataSource>()));
 
         services.AddSingleton<IValidateOptions<UPoolClusterOptions>, UPoolClusterOptionsValidator>();
         services.AddSingleton<IValidateOptions<UPoolClusterOptions>, PlannedSettingsValidator>();
@@ -172,6 +177,26 @@ public static class UPoolHostExtensions
             host.ServicesStartConcurrently = true;
             host.ShutdownTimeout = options.Value.ShutdownTimeout;
         });
+    }
+
+    private static void AddBudget(IHostApplicationBuilder builder)
+    {
+        IServiceCollection services = builder.Services;
+        services.AddSingleton<IValidateOptions<BudgetOptions>, BudgetOptionsValidator>();
+        services.AddKnownKeys<BudgetOptions>(BudgetOptions.Section);
+        services.AddOptions<BudgetOptions>().BindConfiguration(BudgetOptions.Section).ValidateOnStart();
+        services.AddSingleton<LeaseHealth>();
+        services.AddSingleton<BudgetTelemetry>();
+        services.AddSingleton(static provider =>
+        {
+            ClusterOptions cluster = provider.GetRequiredService<IOptions<ClusterOptions>>().Value;
+            return new DeploymentIdentity(cluster.ClusterId, cluster.ServiceId);
+        });
+
+        // Known before the container is made, as whoever has no budget has no agent. A value that cannot be is refused
+        // at the start.
+        if (builder.Configuration[$"{BudgetOptions.Section}:{nameof(BudgetOptions.ServerConnections)}"] is { Length: > 0 })
+            services.AddSingleton<BudgetAgent>();
     }
 
     private static void ConfigureEndpoints(IServiceCollection services) =>

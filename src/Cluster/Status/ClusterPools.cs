@@ -1,37 +1,79 @@
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using UPool.Cluster.Budget;
 using UPool.Cluster.Workers;
 
 namespace UPool.Cluster.Status;
 
 /// <summary>The pools of a whole cluster at one moment.</summary>
+/// <param name="Budget">The budget; null when there is none, or when its coordinator does not answer.</param>
 /// <param name="Silos">The pool of each silo, in the order of their addresses.</param>
 /// <param name="Problem">Why this is not the whole picture, in one plain line; null when it is.</param>
-public sealed record ClusterPools(IReadOnlyList<SiloPool> Silos, string? Problem);
+public sealed record ClusterPools(BudgetReport? Budget, IReadOnlyList<SiloPool> Silos, string? Problem);
 
 /// <summary>Reads the pools of the cluster, from a silo or from a client of one.</summary>
-/// <param name="grains">The cluster.</param>
-/// <param name="logger">Where what went wrong is told.</param>
-/// <param name="pool">The pool of this process, shown alone when the cluster cannot be asked; null in a
-/// client.</param>
-public sealed partial class ClusterPoolReader(
-    IGrainFactory grains, ILogger<ClusterPoolReader> logger, PooledDataSource? pool = null)
+public sealed partial class ClusterPoolReader
 {
+    private readonly IGrainFactory _grains;
+    private readonly BudgetOptions _budget;
+    private readonly DeploymentIdentity _identity;
+    private readonly ILogger _logger;
+    private readonly PooledDataSource? _pool;
+
+    // The pool is that of this process, shown alone when the cluster cannot be asked; a client has none.
+    internal ClusterPoolReader(
+        IGrainFactory grains,
+        IOptions<BudgetOptions> budget,
+        DeploymentIdentity identity,
+        ILogger<ClusterPoolReader> logger,
+        PooledDataSource? pool = null)
+    {
+        _grains = grains;
+        _budget = budget.Value;
+        _identity = identity;
+        _logger = logger;
+        _pool = pool;
+    }
+
     /// <summary>Asks every silo. Does not throw when none answers: the problem says so.</summary>
     public async Task<ClusterPools> ReadAsync()
     {
+        Task<BudgetReport?> budget = ReadBudgetAsync();
         try
         {
-            return new ClusterPools(await grains.GetGrain<IPoolStatusGrain>(0).ReadAll(), null);
+            SiloPool[] silos = await _grains.GetGrain<IPoolStatusGrain>(0).ReadAll();
+            BudgetReport? report = await budget;
+            return new ClusterPools(
+                report, silos,
+                _budget.IsOn && report is null ? "The coordinator of the budget does not answer." : null);
         }
         catch (Exception exception)
         {
             // Orleans' client throws more kinds than a list could hold while it is not connected; an operator who looks
             // is helped by whatever can still be seen.
             if (!WorkerFailures.IsLost(exception)) LogNotRead(exception);
-            SiloPool[] own = pool is null ? [] : [new SiloPool { Silo = "this process", Pool = pool.Snapshot() }];
-            return new ClusterPools(own, "The cluster cannot be asked: " + (own.Length == 0
+            SiloPool[] own =
+                _pool is null ? [] : [new SiloPool { Silo = "this process", Pool = _pool.Snapshot() }];
+            return new ClusterPools(await budget, own, "The cluster cannot be asked: " + (own.Length == 0
                 ? "no silo answers."
                 : "no silo answers; this is the pool of this process alone."));
+        }
+    }
+
+    private async Task<BudgetReport?> ReadBudgetAsync()
+    {
+        if (!_budget.IsOn) return null;
+
+        try
+        {
+            BudgetView view =
+                await _grains.GetGrain<IConnectionBudgetGrain>(_identity.CoordinatorKey).View();
+            return BudgetReport.Of(view);
+        }
+        catch (Exception exception)
+        {
+            if (!WorkerFailures.IsLost(exception)) LogNotRead(exception);
+            return null;
         }
     }
 

@@ -14,11 +14,6 @@ internal sealed class HedgedRead<T>(
     TimeProvider clock,
     ILogger logger)
 {
-    // The first pause is shorter than anyone notices; the growth keeps a lost cluster from being hammered by each
-    // reader.
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
-
     private readonly List<Asking> _unanswered = new(1);
     private int _retries;
 
@@ -36,7 +31,7 @@ internal sealed class HedgedRead<T>(
                 {
                     if (await JudgeAsync(done) is { } reply) return reply;
 
-                    nextAsking = Deadline.Earlier(nextAsking, Deadline.After(Pause(), clock));
+                    nextAsking = Deadline.Earlier(nextAsking, Deadline.After(HedgedRead.Pause(_retries), clock));
                     if (_retries >= options.MaxRetries)
                     {
                         if (_unanswered.Count == 0) return WorkerFailures.Unreachable<T>();
@@ -115,11 +110,7 @@ internal sealed class HedgedRead<T>(
         try
         {
             Reply<T> reply = await done;
-            // A draining silo has sent nothing to the database, and the others have not stopped.
-            return reply is { Status: ReplyStatus.Refused, Refusal: RefusalReason.Draining }
-                && _retries < options.MaxRetries
-                ? null
-                : reply;
+            return WorkerFailures.IsWorthAnotherSilo(reply) && _retries < options.MaxRetries ? null : reply;
         }
         catch (Exception exception) when (WorkerFailures.IsLost(exception))
         {
@@ -130,12 +121,6 @@ internal sealed class HedgedRead<T>(
         {
             return WorkerFailures.ReadFailed<T>(exception, logger);
         }
-    }
-
-    private TimeSpan Pause()
-    {
-        double most = Math.Min(FirstPause.TotalMilliseconds * Math.Pow(2, _retries), LongestPause.TotalMilliseconds);
-        return TimeSpan.FromMilliseconds(Random.Shared.NextDouble() * most);
     }
 
     // Orleans forgets the losers' callbacks at once, and the silos are told to stop. At the deadline they stop by
@@ -150,4 +135,20 @@ internal sealed class HedgedRead<T>(
     }
 
     private readonly record struct Asking(Guid Id, Task<Reply<T>> Task);
+}
+
+/// <summary>What is the same for every read.</summary>
+internal static class HedgedRead
+{
+    // The first pause is shorter than anyone notices; the growth keeps a lost cluster from being hammered by each
+    // caller.
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>The pause before a silo is asked once more.</summary>
+    public static TimeSpan Pause(int retries)
+    {
+        double most = Math.Min(FirstPause.TotalMilliseconds * Math.Pow(2, retries), LongestPause.TotalMilliseconds);
+        return TimeSpan.FromMilliseconds(Random.Shared.NextDouble() * most);
+    }
 }

@@ -83,8 +83,9 @@ public sealed class WorkerClient<TGrain>
     }
 
     /// <summary>
-    /// Calls a write: sent once, never again (INV-9). When its answer is lost the outcome is unknown, unless it can be
-    /// shown that it was never sent.
+    /// Calls a write. Once it may have been sent to the database it is never sent again (INV-9): when its answer is
+    /// lost the outcome is unknown, unless it can be shown that it was never sent. A silo that stops or has no permits
+    /// refuses before that; then another one is asked.
     /// </summary>
     /// <param name="call">The call; it must pass on the deadline and the token it is given.</param>
     /// <param name="deadline">When the answer is due; at most <see cref="WorkerClientOptions.MaxCallTime"/>
@@ -100,6 +101,22 @@ public sealed class WorkerClient<TGrain>
         deadline = Bound(deadline);
         if (Refusal<T>(deadline) is { } refusal) return refusal;
 
+        for (int retries = 0; ; retries++)
+        {
+            Reply<T> reply = await WriteOnceAsync(call, deadline, cancellationToken);
+            if (_isLocal || retries == _options.MaxRetries || !WorkerFailures.IsWorthAnotherSilo(reply)) return reply;
+
+            // The pause is that of a read that is asked again.
+            await Task.Delay(HedgedRead.Pause(retries), _clock, cancellationToken);
+            if (deadline.HasPassed(_clock)) return reply;
+        }
+    }
+
+    private async Task<Reply<T>> WriteOnceAsync<T>(
+        Func<TGrain, Deadline, CancellationToken, Task<Reply<T>>> call,
+        Deadline deadline,
+        CancellationToken cancellationToken)
+    {
         // Set inside this asynchronous method, so only the call below sees it and the caller's context is untouched.
         var ticket = new WriteTicket();
         RequestContext.Set(WriteTicket.ContextKey, ticket);

@@ -22,6 +22,16 @@ internal static class WorkerFailures
     public static bool IsOverload(Exception exception) =>
         exception is GatewayTooBusyException or LimitExceededException;
 
+    /// <summary>
+    /// The silo refused for a reason of its own, before anything was sent to the database: it stops, or has no permits.
+    /// Another silo may well serve, also a write.
+    /// </summary>
+    public static bool IsWorthAnotherSilo<T>(Reply<T> reply) => reply is
+    {
+        Status: ReplyStatus.Refused,
+        Refusal: RefusalReason.Draining or RefusalReason.NoPermits,
+    };
+
     public static Reply<T> Overloaded<T>() => Reply.Refused<T>(RefusalReason.QueueFull, "the silo is overloaded");
 
     public static Reply<T> Unreachable<T>() => new()

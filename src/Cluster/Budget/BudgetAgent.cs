@@ -1,0 +1,291 @@
+using System.Data.Common;
+using System.Globalization;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using UPool.Cluster.Hosting;
+using UPool.Cluster.Workers;
+
+namespace UPool.Cluster.Budget;
+
+/// <summary>
+/// This process's hand in the budget: renews its lease, sets the pool's permits at once in both directions, and hands
+/// them back when the process leaves. A client of the cluster, which has no pool, holds its place with it.
+/// </summary>
+/// <remarks>
+/// It may be late, lose an answer or be stopped in the middle: what must never happen is held by the pool, which looks
+/// at the lease's end wherever a permit is used (INV-2). This class only keeps the lease alive.
+/// </remarks>
+internal sealed partial class BudgetAgent : IAsyncDisposable
+{
+    /// <summary>What the startup shows while there is no lease.</summary>
+    private const string Place = "Budget";
+
+    // A shrink that is under way, or a drain, is looked at this often: the pool tells nobody when a session is gone.
+    private static readonly TimeSpan ShrinkPollInterval = TimeSpan.FromMilliseconds(50);
+
+    // How often the server's max_connections is read again when the budget is "auto".
+    private static readonly TimeSpan AutoInterval = TimeSpan.FromSeconds(10);
+
+    private readonly IServiceProvider _services;
+    private readonly DeploymentIdentity _identity;
+    private readonly ControlDatabase _control;
+    private readonly BudgetOptions _options;
+    private readonly PooledDataSource? _pool;
+    private readonly ProcessStatus _status;
+    private readonly LeaseHealth _health;
+    private readonly TimeProvider _clock;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly SemaphoreSlim _wanted = new(0, 1);
+    private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly long _epoch;
+
+    private LeaseHolder? _holder;
+    private Task _loop = Task.CompletedTask;
+    private TimeSpan _numberReadAt;
+    private bool _wasHealthy = true;
+
+    public BudgetAgent(
+        IServiceProvider services,
+        DeploymentIdentity identity,
+        ControlDatabase control,
+        IOptions<BudgetOptions> options,
+        ProcessStatus status,
+        LeaseHealth health,
+        TimeProvider clock,
+        ILogger<BudgetAgent> logger,
+        PooledDataSource? pool = null)
+    {
+        _services = services;
+        _identity = identity;
+        _control = control;
+        _options = options.Value;
+        _pool = pool;
+        _status = status;
+        _health = health;
+        _clock = clock;
+        _logger = logger;
+        _epoch = clock.GetTimestamp();
+    }
+
+    private TimeSpan Now => _clock.GetElapsedTime(_epoch);
+
+    // Asked for when it is needed: in a client the cluster itself is made of this, by way of its life cycle.
+    private IConnectionBudgetGrain Coordinator => _services.GetRequiredService<IGrainFactory>()
+        .GetGrain<IConnectionBudgetGrain>(_identity.CoordinatorKey);
+
+    /// <summary>Begins to ask, and waits for the first lease: with permits in a silo, with a place in a client.</summary>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (_pool is not null) _pool.PermitsWanted += Wake;
+        using (ExecutionContext.SuppressFlow()) _loop = Task.Run(RunAsync, CancellationToken.None);
+        await _first.Task.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>
+    /// Hands the permits back: to be called once the pool has been drained. Does not throw when nobody takes them: the
+    /// lease then runs out.
+    /// </summary>
+    public async Task LeaveAsync(TimeSpan timeout)
+    {
+        await StopLoopAsync();
+        if (_holder is not { } holder) return;
+
+        holder.Leave();
+        try
+        {
+            LeaseRequest request = holder.Ask(ReadFigures(), Now);
+            await Coordinator.Renew(request).WaitAsync(timeout, _clock);
+        }
+        catch (Exception exception)
+        {
+            LogNotHandedBack(exception.GetType().Name);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopLoopAsync();
+        _stop.Dispose();
+        _wanted.Dispose();
+    }
+
+    private async Task StopLoopAsync()
+    {
+        if (_pool is not null) _pool.PermitsWanted -= Wake;
+        await _stop.CancelAsync();
+        await _loop;
+    }
+
+    private async Task RunAsync()
+    {
+        try
+        {
+            while (!_stop.IsCancellationRequested)
+            {
+                try
+                {
+                    await StepAsync();
+                }
+                catch (Exception exception) when (!_stop.IsCancellationRequested)
+                {
+                    // Whatever it was: an agent that ended would let the lease run out, and the silo with it.
+                    LogStepFailed(exception);
+                    await Task.Delay(LeaseHolder.MaxPauseWhileWaiting, _clock, _stop.Token);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+        }
+    }
+
+    /// <summary>Waits until it is time to ask, or asks.</summary>
+    private async Task StepAsync()
+    {
+        await RefreshNumberAsync();
+        LeaseHolder holder = _holder!;
+        NoteRestart(holder);
+        LeaseFigures figures = ReadFigures();
+        TimeSpan wait = holder.NextAskAt(figures) - Now;
+        if (wait > TimeSpan.Zero)
+        {
+            bool isShrinking = figures.Sessions > holder.PermitsAt(Now);
+            if (isShrinking && wait > ShrinkPollInterval) wait = ShrinkPollInterval;
+            await _wanted.WaitAsync(wait, _stop.Token);
+            return;
+        }
+
+        LeaseRequest request = holder.Ask(ReadFigures(), Now);
+        try
+        {
+            LeaseReply reply = await Coordinator.Renew(request).WaitAsync(holder.RequestTimeout, _clock, _stop.Token);
+            if (holder.Accept(reply, Now) is { } terms) Apply(holder, terms, reply);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException || !_stop.IsCancellationRequested)
+        {
+            holder.MarkFailed(request.Sequence, Now);
+            Tell(holder, Describe(exception));
+        }
+    }
+
+    private void Apply(LeaseHolder holder, LeaseTerms terms, LeaseReply reply)
+    {
+        if (_pool is not null && reply.IsLease)
+            _pool.Lease = new PoolLease(terms.Permits, terms.Grant, Timestamp(terms.End), Timestamp(terms.CutOff));
+        holder.MarkApplied(terms);
+        string? problem = reply.Status switch
+        {
+            LeaseStatus.TooMany => _pool is null
+                ? $"The deployment has UPool:Budget:MaxClients clients already ({holder.Settings.MaxClients})."
+                : $"The deployment has UPool:Budget:MaxSilos silos already ({holder.Settings.MaxSilos}).",
+            LeaseStatus.Reclaiming => "The lease ran out; its sessions are being ended.",
+            LeaseStatus.Invalid => "The coordinator refuses this process's requests: it may be of another version.",
+            LeaseStatus.Learning when terms.Permits == 0 => "The coordinator has just taken over and gives nothing yet.",
+            _ when _pool is not null && terms.Permits == 0 => "The budget has no permits left for this silo.",
+            _ => null,
+        };
+        Tell(holder, problem);
+        if (reply.IsLease && (_pool is null || terms.Permits > 0)) _first.TrySetResult();
+    }
+
+    private void Tell(LeaseHolder holder, string? problem)
+    {
+        // One answer that is late is no news: the lease goes on.
+        bool isNews = problem is null || holder.PermitsAt(Now) == 0;
+        _health.Set(Timestamp(holder.Terms.End), isNews ? problem : null);
+        _status.Report(Place, isNews ? problem : null);
+    }
+
+    private LeaseFigures ReadFigures()
+    {
+        if (_pool is null) return default;
+
+        LeaseUse use = _pool.ReadLeaseUse();
+        return new LeaseFigures
+        {
+            Opening = use.Opening,
+            Idle = use.Idle,
+            Used = use.Used,
+            Closing = use.Closing,
+            Pending = use.Pending,
+        };
+    }
+
+    /// <summary>A server that comes back has no old sessions, and the coordinator need not wait for any.</summary>
+    private void NoteRestart(LeaseHolder holder)
+    {
+        bool isHealthy = _control.Connections.Health.IsHealthy;
+        if (isHealthy && !_wasHealthy) holder.MarkRestarted();
+        _wasHealthy = isHealthy;
+    }
+
+    private async Task RefreshNumberAsync()
+    {
+        if (_holder is { } known && (!_options.IsAuto || Now - _numberReadAt < AutoInterval)) return;
+
+        int number;
+        try
+        {
+            number = _options.Number ?? await ReadServerNumberAsync();
+        }
+        catch (DbException) when (_holder is not null)
+        {
+            // The last known one holds until the server answers again.
+            _numberReadAt = Now;
+            return;
+        }
+
+        _numberReadAt = Now;
+        var settings = _options.ToSettings(number);
+        if (_holder is { } holder) holder.Settings = settings;
+        else
+        {
+            _holder = new LeaseHolder(
+                _identity.Incarnation, _pool is null ? LeaseRole.Client : LeaseRole.Silo,
+                _pool?.MaxConnections ?? 0, settings, Random.Shared, _options.Weight);
+        }
+    }
+
+    private async Task<int> ReadServerNumberAsync()
+    {
+        await using DbConnection connection = await _control.Storage.OpenConnectionAsync(_stop.Token);
+        await using DbCommand command = connection.CreateCommand();
+        command.CommandText = "SELECT @@max_connections";
+        long limit = Convert.ToInt64(await command.ExecuteScalarAsync(_stop.Token), CultureInfo.InvariantCulture);
+        return (int)Math.Max(1, limit * _options.AutoShare);
+    }
+
+    private string Describe(Exception exception) => exception switch
+    {
+        DbException => _control.Describe(exception),
+        BudgetUnavailableException => exception.Message,
+        _ when WorkerFailures.IsLost(exception) => "The coordinator of the budget does not answer.",
+        _ => $"The coordinator of the budget failed ({exception.GetType().Name}).",
+    };
+
+    private long Timestamp(TimeSpan time) => _epoch + (long)(time.TotalSeconds * _clock.TimestampFrequency);
+
+    private void Wake()
+    {
+        try
+        {
+            if (_wanted.CurrentCount == 0) _wanted.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // Two at once: it is awake.
+        }
+        catch (ObjectDisposedException)
+        {
+            // A rent that came during the stop.
+        }
+    }
+
+    [LoggerMessage(2801, LogLevel.Warning, "The permits could not be handed back ({What}); the lease runs out by itself.")]
+    private partial void LogNotHandedBack(string what);
+
+    [LoggerMessage(2899, LogLevel.Error, "bug: a step of the budget's agent failed.")]
+    private partial void LogStepFailed(Exception exception);
+}
