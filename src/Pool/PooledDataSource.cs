@@ -24,11 +24,13 @@ public sealed class PooledDataSource : DbDataSource
 
     private readonly ConnectionPool _pool;
 
-    internal PooledDataSource(PoolOptions options, IConnector connector, TimeProvider? clock, ILoggerFactory? loggers)
+    internal PooledDataSource(
+        PoolOptions options, IConnector connector, TimeProvider? clock, ILoggerFactory? loggers,
+        bool needsLease = false)
     {
         ILogger logger = (ILogger?)loggers?.CreateLogger<PooledDataSource>()
             ?? Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance;
-        _pool = new ConnectionPool(options, connector, clock ?? TimeProvider.System, logger);
+        _pool = new ConnectionPool(options, connector, clock ?? TimeProvider.System, logger, needsLease);
     }
 
     /// <summary>The pool's name.</summary>
@@ -49,8 +51,39 @@ public sealed class PooledDataSource : DbDataSource
     /// </summary>
     public int MaxConnections
     {
-        get => _pool.Permits;
-        set => _pool.Permits = value;
+        get => _pool.MaxConnections;
+        set => _pool.MaxConnections = value;
+    }
+
+    /// <summary>
+    /// Whether the pool has permits only while a <see cref="Lease"/> is in force: it belongs to a deployment with one
+    /// budget.
+    /// </summary>
+    public bool NeedsLease => _pool.NeedsLease;
+
+    /// <summary>
+    /// The newest lease, ended or not. Set, it works at once in both directions. Null, and at the lease's end, the pool
+    /// has no permits: idle connections close, those who wait are refused with
+    /// <see cref="RefusalReason.NoPermits"/>, rented ones close as they are returned and are cut off at the end of the
+    /// grace. The pool sees to all that by itself. With a lease one connection is opened at a time.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The pool needs no lease.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The permits are negative, or the grace ends before the
+    /// lease.</exception>
+    public PoolLease? Lease
+    {
+        get => _pool.Lease;
+        set => _pool.Lease = value;
+    }
+
+    /// <summary>
+    /// A rent waits, or was refused, while all permits are in use and more would help. Raised on the thread pool, once
+    /// for each lease that is set.
+    /// </summary>
+    public event Action? PermitsWanted
+    {
+        add => _pool.PermitsWanted += value;
+        remove => _pool.PermitsWanted -= value;
     }
 
     /// <summary>Whether the database answers, as the pool last saw it.</summary>
@@ -101,6 +134,13 @@ public sealed class PooledDataSource : DbDataSource
             : null;
         return connection is not null;
     }
+
+    /// <summary>What the pool makes of its lease, from one moment: for the renewal of that lease.</summary>
+    public LeaseUse ReadLeaseUse() => _pool.ReadLeaseUse();
+
+    /// <summary>Severs and closes now what is still rented under a lease that has ended, rather than at the end of the
+    /// grace. Nothing happens to what a lease in force covers.</summary>
+    public void CutOff() => _pool.CutOff();
 
     /// <summary>
     /// Opens the first connection. Does not throw when the database is away: <see cref="Health"/> says so, and the pool

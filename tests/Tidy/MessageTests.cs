@@ -12,7 +12,9 @@ public sealed partial class MessageTests
     private static readonly string[] ForPeople =
     [
         "src/Pool/Core/RentRefusal.cs",
+        "src/Pool/Core/ConnectionPool.Lease.cs",
         "src/Pool/Core/ConnectionPool.Opening.cs",
+        "src/Pool/MySql/ControlConnections.Check.cs",
         "src/Pool/MySql/MySqlErrors.cs",
         "src/Pool/Sqlite/SqliteConnector.cs",
         "src/Cluster/Hosting/ClientLifecycle.cs",

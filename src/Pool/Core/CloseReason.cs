@@ -20,4 +20,7 @@ internal enum CloseReason
 
     /// <summary>The pool drains.</summary>
     Drained,
+
+    /// <summary>Opened under a lease that has ended.</summary>
+    Expired,
 }

@@ -69,6 +69,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
             LogNotDrained(_options.Name, Counts.ToString());
         _connector.ProblemFound -= RefusePendingIfDown;
         await _maintenance.DisposeAsync().ConfigureAwait(false);
+        if (_leaseTimer is not null) await _leaseTimer.DisposeAsync().ConfigureAwait(false);
         Wheel.Dispose();
         Telemetry.Dispose();
         await _connector.DisposeAsync().ConfigureAwait(false);
@@ -89,6 +90,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     private CloseReason? WhyClose_NeedsLock(PhysicalConnection connection, long now) =>
         connection.MustDiscard || connection.IsBroken ? CloseReason.Discarded
         : _draining ? CloseReason.Drained
+        : IsOfEndedLease_NeedsLock(connection) ? CloseReason.Expired
         : connection.Generation != _generation ? CloseReason.Cleared
         : IsSurplus_NeedsLock() ? CloseReason.Surplus
         : now >= connection.RetireAt ? CloseReason.Retired

@@ -64,7 +64,8 @@ internal sealed partial class ConnectionPool
 
         // What is being opened or pinged will serve somebody; the connections in use are not counted on.
         int missing = _pending.Count - _opening - _validating;
-        while (missing-- > 0 && _opening < _options.MaxOpening && Sessions_NeedsLock() < _permits)
+        int maxOpening = _needsLease ? MaxOpeningWithLease : _options.MaxOpening;
+        while (missing-- > 0 && _opening < maxOpening && Sessions_NeedsLock() < _permits)
             StartOpen_NeedsLock();
     }
 
@@ -76,6 +77,8 @@ internal sealed partial class ConnectionPool
 
     private async Task OpenAsync(int generation)
     {
+        if (!MayOpen(generation)) return;
+
         long startedAt = _clock.GetTimestamp();
         PhysicalConnection connection;
         try

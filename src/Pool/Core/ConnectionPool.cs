@@ -10,7 +10,8 @@ namespace UPool.Core;
 /// </summary>
 /// <remarks>
 /// Read in the order of a connection's life: this file rents and returns, <c>.Opening</c> opens and validates,
-/// <c>.Recovery</c> takes a connection from its renter and makes it clean, <c>.Closing</c> closes, prunes and drains.
+/// <c>.Recovery</c> takes a connection from its renter and makes it clean, <c>.Closing</c> closes, prunes and drains,
+/// <c>.Lease</c> ends what a lease no longer covers.
 /// </remarks>
 internal sealed partial class ConnectionPool
 {
@@ -44,7 +45,8 @@ internal sealed partial class ConnectionPool
     private long _rented, _timedOut, _rejected, _opened, _severed;
     private bool _draining;
 
-    public ConnectionPool(PoolOptions options, IConnector connector, TimeProvider clock, ILogger logger)
+    public ConnectionPool(
+        PoolOptions options, IConnector connector, TimeProvider clock, ILogger logger, bool needsLease = false)
     {
         if (options.Validate() is { Count: > 0 } problems)
             throw new ArgumentException(string.Join(" ", problems), nameof(options));
@@ -53,7 +55,9 @@ internal sealed partial class ConnectionPool
         _connector = connector;
         _clock = clock;
         _logger = logger;
-        _permits = options.MaxConnections;
+        _needsLease = needsLease;
+        _maxConnections = options.MaxConnections;
+        _permits = needsLease ? 0 : _maxConnections;
         _rentTimeout = Ticks(options.RentTimeout);
         _validationInterval = Ticks(options.ValidationInterval);
         Wheel = new DeadlineWheel(clock);
@@ -61,6 +65,11 @@ internal sealed partial class ConnectionPool
         {
             _maintenance = clock.CreateTimer(
                 static pool => ((ConnectionPool)pool!).Maintain(), this, MaintenanceInterval, MaintenanceInterval);
+            _leaseTimer = needsLease
+                ? clock.CreateTimer(
+                    static pool => ((ConnectionPool)pool!).OnLeaseTimer(), this, Timeout.InfiniteTimeSpan,
+                    Timeout.InfiniteTimeSpan)
+                : null;
         }
 
         Telemetry = new PoolTelemetry(this, options);
@@ -78,21 +87,30 @@ internal sealed partial class ConnectionPool
 
     public PoolTelemetry Telemetry { get; }
 
-    /// <summary>The most connections; taken down, surplus connections close as they are returned.</summary>
+    /// <summary>The most connections at this moment.</summary>
     public int Permits
     {
         get
         {
             lock (_gate) return _permits;
         }
+    }
+
+    /// <summary>The most connections, whatever a lease grants; taken down, surplus connections close as they are
+    /// returned.</summary>
+    public int MaxConnections
+    {
+        get
+        {
+            lock (_gate) return _maxConnections;
+        }
         set
         {
             ArgumentOutOfRangeException.ThrowIfNegative(value);
             lock (_gate)
             {
-                _permits = value;
-                CloseSurplus_NeedsLock();
-                Grow_NeedsLock();
+                _maxConnections = value;
+                ApplyPermits_NeedsLock();
             }
         }
     }
@@ -104,6 +122,8 @@ internal sealed partial class ConnectionPool
         long now = _clock.GetTimestamp();
         lock (_gate)
         {
+            // Again under the lock, because the process may have been stopped in between.
+            if (_needsLease) now = ReadClock_NeedsLock();
             if (!_draining && _pending.Count == 0 && TryTakeIdle_NeedsLock(now, out connection))
             {
                 rentId = BeginRent_NeedsLock(connection, now, now, rentedBy);
@@ -126,6 +146,7 @@ internal sealed partial class ConnectionPool
         PendingRent pending;
         lock (_gate)
         {
+            if (_needsLease) now = ReadClock_NeedsLock();
             if (_draining) return Rejected_NeedsLock(RefusalReason.Draining);
             if (due <= now)
             {
@@ -142,6 +163,12 @@ internal sealed partial class ConnectionPool
 
             // With nothing open and the last open failed, waiting would only make the answer late.
             if (IsDown_NeedsLock()) return Rejected_NeedsLock(RefusalReason.Unavailable);
+            if (_needsLease && !_isLeased)
+            {
+                WantPermits_NeedsLock();
+                return Rejected_NeedsLock(RefusalReason.NoPermits);
+            }
+
             if (_pending.Count >= _options.MaxPending) return Rejected_NeedsLock(RefusalReason.QueueFull);
             if (IsPredictedLate_NeedsLock(due - now)) return Rejected_NeedsLock(RefusalReason.PredictedLate);
 
@@ -149,6 +176,7 @@ internal sealed partial class ConnectionPool
             _pending.Enqueue(pending);
             Wheel.Add(pending, due);
             Grow_NeedsLock();
+            WantPermitsIfShort_NeedsLock();
         }
 
         pending.ListenTo(token);
@@ -183,7 +211,7 @@ internal sealed partial class ConnectionPool
                 _open.Add(connection);
             }
 
-            long now = _clock.GetTimestamp();
+            long now = ReadClock_NeedsLock();
             if (connection.RentedAt != 0) _pace.Add(Math.Min(now - connection.RentedAt, MaxPaceWaits * _rentTimeout));
             connection.RentedAt = 0;
             if (WhyClose_NeedsLock(connection, now) is { } reason)
@@ -381,7 +409,7 @@ internal sealed partial class ConnectionPool
 
     private RefusalReason WhyTimedOut_NeedsLock() =>
         IsDown_NeedsLock() ? RefusalReason.Unavailable
-        : _permits == 0 || (_fault is { IsNoPermit: true } && _open.Count == 0) ? RefusalReason.NoPermits
+        : _permits == 0 || (_fault is { IsNoPermit: true } && _open.Count < _permits) ? RefusalReason.NoPermits
         : RefusalReason.TimedOut;
 
     private ValueTask<RentOutcome> Rejected_NeedsLock(RefusalReason reason)
@@ -392,8 +420,8 @@ internal sealed partial class ConnectionPool
     }
 
     private RentRefusal Refuse_NeedsLock(RefusalReason reason) => new(
-        reason, _options.Name, _options.RentTimeout, Counts_NeedsLock(), _fault?.Problem ?? _connector.Problem,
-        _fault?.Cause);
+        reason, _options.Name, _options.RentTimeout, Counts_NeedsLock(),
+        _fault?.Problem ?? _connector.Problem ?? LeaseProblem_NeedsLock(), _fault?.Cause);
 
     private long Ticks(TimeSpan time) => (long)(time.TotalSeconds * _clock.TimestampFrequency);
 

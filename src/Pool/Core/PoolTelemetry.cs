@@ -62,6 +62,7 @@ internal sealed class PoolTelemetry : IDisposable
         CloseReason.Cleared => "cleared",
         CloseReason.Surplus => "surplus",
         CloseReason.Drained => "drained",
+        CloseReason.Expired => "expired",
         _ => throw new UnreachableException($"bug: close reason {reason} has no name."),
     };
 

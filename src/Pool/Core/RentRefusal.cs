@@ -21,7 +21,7 @@ internal sealed class RentRefusal(
             $"Pool '{pool}': this rent could not be served before its deadline ({counts}). "
             + "Send less, or raise MaxConnections within the cluster's budget.",
         RefusalReason.NoPermits =>
-            $"Pool '{pool}': no permit for a connection within {rentTimeout.TotalMilliseconds:0} ms ({counts}). "
+            $"Pool '{pool}': no permit for a connection ({counts}). "
             + (problem ?? "MaxConnections was taken down to 0."),
         RefusalReason.Draining =>
             $"Pool '{pool}' is draining and rents no more ({counts}). Ask another silo.",

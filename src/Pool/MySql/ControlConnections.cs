@@ -12,22 +12,32 @@ namespace UPool.MySql;
 /// apart from each other, so that a kill never waits behind a storage write. One object a process, shared by its pools,
 /// which it outlives.
 /// </summary>
-public sealed class ControlConnections : IAsyncDisposable
+public sealed partial class ControlConnections : IAsyncDisposable
 {
     /// <summary>The most sessions the control connections of a process have on the server.</summary>
     public const int MaxConnections = 2;
 
     private readonly PooledDataSource _storage;
+    private readonly MySqlConnectionStringBuilder _settings;
+    private readonly TimeProvider _clock;
 
     /// <summary>Makes the control connections; opens nothing yet.</summary>
     /// <param name="connectionString">The control account's: the pools' own, or one with PROCESS and CONNECTION
     /// ADMIN.</param>
     /// <param name="loggers">Where to log; nowhere when null.</param>
     /// <param name="clock">The clock; the system's when null.</param>
-    /// <exception cref="ArgumentException">The connection string cannot be used; the message holds no value of
-    /// it.</exception>
-    public ControlConnections(string connectionString, ILoggerFactory? loggers = null, TimeProvider? clock = null)
+    /// <param name="incarnation">
+    /// With a budget: this life of this process, by 1 to 128 letters, digits and <c>.:@-_</c>. Every session of the
+    /// control connections, and of the pools made with them, then registers itself in <c>upool_session</c>, and those
+    /// pools need a lease. Null: no budget.
+    /// </param>
+    /// <exception cref="ArgumentException">The connection string or the incarnation cannot be used; the message holds
+    /// no value of the connection string.</exception>
+    public ControlConnections(
+        string connectionString, ILoggerFactory? loggers = null, TimeProvider? clock = null,
+        string? incarnation = null)
     {
+        _clock = clock ?? TimeProvider.System;
         var options = new PoolOptions
         {
             Name = "control",
@@ -40,10 +50,20 @@ public sealed class ControlConnections : IAsyncDisposable
             // Nobody rents for long here; at the end of the process there is nothing to wait for.
             DrainTimeout = TimeSpan.FromSeconds(1),
         };
-        MySqlConnectionStringBuilder settings = MySqlSettings.Derive(connectionString, options);
-        KillLane = new KillLane(settings, clock ?? TimeProvider.System, loggers);
-        _storage = new PooledDataSource(options, new MySqlServerConnector(settings, KillLane, loggers), clock, loggers);
+        _settings = MySqlSettings.Derive(connectionString, options);
+        Register = incarnation is null ? null : new SessionRegister(_settings.Database, incarnation);
+        KillLane = new KillLane(_settings, _clock, loggers, Register);
+        var connector = new MySqlServerConnector(_settings, KillLane, loggers)
+        {
+            Register = Register,
+            MayBeUnregistered = true,
+        };
+        _storage = new PooledDataSource(options, connector, clock, loggers);
+        KnowAccount(_settings.UserID);
     }
+
+    /// <summary>This life of this process in the register of sessions; null without a budget.</summary>
+    public string? Incarnation => Register?.Incarnation;
 
     /// <summary>For membership and grain storage.</summary>
     public DbDataSource Storage => _storage;
@@ -52,6 +72,8 @@ public sealed class ControlConnections : IAsyncDisposable
     public PoolHealth Health => _storage.Health;
 
     internal KillLane KillLane { get; }
+
+    internal SessionRegister? Register { get; }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

@@ -6,6 +6,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 using MySqlConnector;
 
+using UPool.Core;
+
 namespace UPool.MySql;
 
 /// <summary>
@@ -39,14 +41,21 @@ internal sealed partial class KillLane : IAsyncDisposable
     private readonly string _target;
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
+    private readonly SessionRegister? _register;
     private readonly CancellationTokenSource _stop = new();
     private readonly Channel<Question> _questions =
         Channel.CreateUnbounded<Question>();
     private readonly Task _loop;
     private volatile string? _problem;
 
-    public KillLane(MySqlConnectionStringBuilder settings, TimeProvider clock, ILoggerFactory? loggers)
+    // The lane's own session, when it has to register; the loop's alone, but for the look of a probe.
+    private volatile SessionFacts? _facts;
+    private bool _isRegistered;
+
+    public KillLane(
+        MySqlConnectionStringBuilder settings, TimeProvider clock, ILoggerFactory? loggers, SessionRegister? register)
     {
+        _register = register;
         _target = MySqlSettings.Describe(settings);
         _clock = clock;
         _logger = (ILogger?)loggers?.CreateLogger<KillLane>() ?? NullLogger.Instance;
@@ -58,6 +67,9 @@ internal sealed partial class KillLane : IAsyncDisposable
 
     /// <summary>Why the server cannot be asked, in one plain line; null when it can, or nobody tried.</summary>
     public string? Problem => _problem;
+
+    /// <summary>The lane's own session, once it has registered.</summary>
+    public ServerSession Session => _facts?.Session ?? default;
 
     /// <summary><see cref="Problem"/> has come up or changed. Raised on the lane: a handler must not block.</summary>
     public event Action? ProblemFound;
@@ -134,8 +146,9 @@ internal sealed partial class KillLane : IAsyncDisposable
                     connection = null;
 
                     // A connection that sat idle may have been closed by the server: the first failure is tried again
-                    // at once and is no news.
-                    if (failures++ == 0) continue;
+                    // at once and is no news. A right that is lacking is looked for on a new connection, because a
+                    // session keeps the rights that it began with.
+                    if (failures++ == 0 && !IsDenied(exception)) continue;
 
                     Note(MySqlErrors.Explain(exception, _target));
                     await Task.Delay(RetryAfter(failures), _clock, _stop.Token).ConfigureAwait(false);
@@ -147,7 +160,11 @@ internal sealed partial class KillLane : IAsyncDisposable
         }
         finally
         {
-            if (connection is not null) await CloseAsync(connection).ConfigureAwait(false);
+            if (connection is not null)
+            {
+                if (_register is not null) await RemoveRowsAsync(connection, [Session]).ConfigureAwait(false);
+                await CloseAsync(connection).ConfigureAwait(false);
+            }
 
             // Closed first: a question asked from now on must fail, rather than wait for an answer that never comes.
             _questions.Writer.TryComplete();
@@ -175,6 +192,12 @@ internal sealed partial class KillLane : IAsyncDisposable
         {
             // The driver never sees a token: its cancellation blocks, and opens a session that no permit covers.
             await connection.OpenAsync(CancellationToken.None).ConfigureAwait(false);
+            if (_register is not null)
+            {
+                _facts = await SessionFacts.ReadAsync(connection).ConfigureAwait(false);
+                _isRegistered = await _register.TryAddAsync(connection, _facts).ConfigureAwait(false);
+            }
+
             return connection;
         }
         catch
@@ -184,21 +207,59 @@ internal sealed partial class KillLane : IAsyncDisposable
         }
     }
 
-    /// <summary>One look at the process list, then one KILL for each session that is still there.</summary>
-    private static async Task AnswerAsync(MySqlConnection connection, List<Question> questions)
+    /// <summary>One look at the process list, then one KILL for each session that may still be there.</summary>
+    private async Task AnswerAsync(MySqlConnection connection, List<Question> questions)
     {
+        // Before the table was made there was nowhere to register.
+        if (!_isRegistered && _facts is not null)
+            _isRegistered = await _register!.TryAddAsync(connection, _facts).ConfigureAwait(false);
+
         Dictionary<long, string> hosts = await LookAsync(connection, questions).ConfigureAwait(false);
+        List<ServerSession> gone = [];
+        MySqlException? denied = null;
         for (int i = questions.Count - 1; i >= 0; i--)
         {
             Question question = questions[i];
+            bool isListed = hosts.TryGetValue(question.Session.Id, out string? host);
+            bool isAnothers = isListed && host != question.Session.Host;
 
             // The id with another host is another's session, after a restart of the server: never kill that. The look
-            // and the kill go over one connection, so the server cannot have restarted between them.
-            bool isThere = hosts.TryGetValue(question.Session.Id, out string? host) && host == question.Session.Host;
-            if (isThere && await KillAsync(connection, question).ConfigureAwait(false) && question.UntilGone) continue;
+            // and the kill go over one connection, so the server cannot have restarted between them. A session that is
+            // not listed may be one that this account cannot see, or one that the server still counts although its
+            // socket is closed: only the answer to the KILL says that it is gone (INV-1).
+            bool asks = question.UntilGone ? !isAnothers : isListed && !isAnothers;
+            try
+            {
+                if (asks && await KillAsync(connection, question).ConfigureAwait(false) && question.UntilGone) continue;
+            }
+            catch (MySqlException exception) when (IsDenied(exception))
+            {
+                denied = exception;
+                if (question.UntilGone) continue;
+            }
 
             questions.RemoveAt(i);
             question.Answer.SetResult();
+            if (question.UntilGone) gone.Add(question.Session);
+        }
+
+        // Behind the answers, so that no permit waits for it.
+        if (_register is not null && gone.Count > 0) await RemoveRowsAsync(connection, gone).ConfigureAwait(false);
+        if (denied is not null) throw denied;
+    }
+
+    private static bool IsDenied(Exception exception) =>
+        exception is MySqlException { ErrorCode: MySqlErrors.NotOwner };
+
+    private async Task RemoveRowsAsync(MySqlConnection connection, List<ServerSession> gone)
+    {
+        try
+        {
+            await _register!.RemoveAsync(connection, gone).ConfigureAwait(false);
+        }
+        catch (MySqlException exception) when (MySqlErrors.Classify(exception) != DriverFailure.Connection)
+        {
+            // The next look at the register removes what is left there.
         }
     }
 

@@ -13,6 +13,9 @@ internal static class MySqlErrors
     /// <summary>The server does not know the connection id of a KILL: the session is gone.</summary>
     public const MySqlErrorCode NoSuchThread = (MySqlErrorCode)1094;
 
+    /// <summary>The session of a KILL is there, and is not this account's to end.</summary>
+    public const MySqlErrorCode NotOwner = (MySqlErrorCode)1095;
+
     /// <summary>What a failure means to the pool.</summary>
     public static DriverFailure Classify(Exception exception)
     {
@@ -43,6 +46,9 @@ internal static class MySqlErrors
                 $"{target} refuses the account: wrong user or password, or no right to this database "
                 + $"(error {mysql.Number}).",
             1049 => $"{target} has no such database (error 1049).",
+            1095 =>
+                $"{target} does not let the control connections end the pool's sessions (error 1095): grant their "
+                + "account PROCESS and CONNECTION ADMIN.",
             1040 => $"{target} is at its max_connections (error 1040).",
             1203 or 1226 => $"{target}: the account is at its own limit of connections (error {mysql.Number}).",
             1129 => $"{target} blocks this host after many connection errors (error 1129); run FLUSH HOSTS there.",
@@ -52,6 +58,9 @@ internal static class MySqlErrors
             0 => $"{target}: the connection failed{Reason(mysql)}.",
             _ => string.Create(CultureInfo.InvariantCulture, $"{target} answered with error {mysql.Number}."),
         },
+        SessionRegisterException register =>
+            $"{target}: a session could not register itself in upool_session ({register.Message}). Apply the schema, "
+            + "and give the account SELECT, INSERT and DELETE on that table.",
         SocketException socket => $"{target} cannot be reached ({socket.SocketErrorCode}).",
         _ => $"{target}: {exception.GetType().Name}.",
     };

@@ -17,6 +17,10 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
     /// <summary>Who it is on the server.</summary>
     public ServerSession Session => facts.Session;
 
+    /// <summary>The register in which the session still has to be entered, once its table is there; null when it
+    /// is.</summary>
+    public SessionRegister? ToRegister { get; set; }
+
     public override async Task PingAsync()
     {
         // The driver's ping says false where other operations throw.
@@ -29,6 +33,8 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
         await inner.ResetConnectionAsync(CancellationToken.None).ConfigureAwait(false);
         using var restore = new MySqlCommand(facts.Restore, inner);
         await restore.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
+        if (ToRegister is not null && await ToRegister.TryAddAsync(inner, facts).ConfigureAwait(false))
+            ToRegister = null;
     }
 
     public override Task KillStatementAsync() =>

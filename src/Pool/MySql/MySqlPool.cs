@@ -1,5 +1,7 @@
 using Microsoft.Extensions.Logging;
 
+using MySqlConnector;
+
 namespace UPool.MySql;
 
 /// <summary>Makes pools over MySQL and MariaDB.</summary>
@@ -27,15 +29,19 @@ public static class MySqlPool
     /// Prepare are the pool's own business and are overridden.
     /// </param>
     /// <param name="options">The pool's settings.</param>
-    /// <param name="control">The process's control connections; they outlive the pool.</param>
+    /// <param name="control">The process's control connections; they outlive the pool. With an incarnation the pool
+    /// needs a <see cref="PooledDataSource.Lease"/>.</param>
     /// <param name="loggers">Where to log; nowhere when null.</param>
     /// <param name="clock">The clock; the system's when null.</param>
     /// <exception cref="ArgumentException">An option or the connection string cannot be used; the message says which,
     /// and holds no value of the connection string.</exception>
     public static PooledDataSource Create(
         string connectionString, PoolOptions options, ControlConnections control,
-        ILoggerFactory? loggers = null, TimeProvider? clock = null) => new(
-            options,
-            new MySqlServerConnector(MySqlSettings.Derive(connectionString, options), control.KillLane, loggers),
-            clock, loggers);
+        ILoggerFactory? loggers = null, TimeProvider? clock = null)
+    {
+        MySqlConnectionStringBuilder settings = MySqlSettings.Derive(connectionString, options);
+        control.KnowAccount(settings.UserID);
+        var connector = new MySqlServerConnector(settings, control.KillLane, loggers) { Register = control.Register };
+        return new PooledDataSource(options, connector, clock, loggers, needsLease: control.Register is not null);
+    }
 }

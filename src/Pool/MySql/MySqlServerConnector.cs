@@ -24,6 +24,13 @@ internal sealed class MySqlServerConnector : IConnector
         _dataSource = builder.Build();
     }
 
+    /// <summary>Where each session says whose it is before its first use; null without a budget.</summary>
+    public SessionRegister? Register { get; init; }
+
+    /// <summary>Whether a session may be used although the register's table is missing: the control connections have to
+    /// make it first. It registers at the first reset that finds the table.</summary>
+    public bool MayBeUnregistered { get; init; }
+
     public SqlDialect Dialect => SqlDialect.MySql;
 
     public string Target { get; }
@@ -47,13 +54,22 @@ internal sealed class MySqlServerConnector : IConnector
             // What a reset brings back, a new session has from the start.
             using (var restore = new MySqlCommand(facts.Restore, inner) { CommandTimeout = 0 })
                 await restore.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
-            return new MySqlPhysicalConnection(inner, facts, _killLane);
+            bool isLate = Register is not null && !await RegisterAsync(inner, facts).ConfigureAwait(false);
+            return new MySqlPhysicalConnection(inner, facts, _killLane) { ToRegister = isLate ? Register : null };
         }
         catch
         {
             await inner.DisposeAsync().ConfigureAwait(false);
             throw;
         }
+    }
+
+    private async Task<bool> RegisterAsync(MySqlConnection inner, SessionFacts facts)
+    {
+        if (MayBeUnregistered) return await Register!.TryAddAsync(inner, facts).ConfigureAwait(false);
+
+        await Register!.AddAsync(inner, facts).ConfigureAwait(false);
+        return true;
     }
 
     public DbCommand CreateCommand() => new MySqlCommand();

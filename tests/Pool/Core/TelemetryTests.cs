@@ -38,7 +38,8 @@ public sealed class TelemetryTests
             snapshot.Pending));
         Assert.Equal(1, snapshot.Closed["discarded"]);
         Assert.Equal(
-            ["cleared", "discarded", "drained", "pruned", "retired", "surplus"], snapshot.Closed.Keys.Order());
+            ["cleared", "discarded", "drained", "expired", "pruned", "retired", "surplus"],
+            snapshot.Closed.Keys.Order());
     }, o => o.MaxPending = 1);
 
     [Fact]

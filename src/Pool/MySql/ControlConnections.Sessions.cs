@@ -1,0 +1,90 @@
+using System.Collections.Concurrent;
+using System.Data.Common;
+
+namespace UPool.MySql;
+
+/// <content>What the server says of the deployment's sessions, and ending those of others (INV-2).</content>
+public sealed partial class ControlConnections
+{
+    // A look takes milliseconds; whoever asked must hear of a server that does not answer, and gives nothing away.
+    private static readonly TimeSpan LookTimeout = TimeSpan.FromSeconds(10);
+
+    // How long a fresh look waits for what was accepted before it to log in or go, and how often it looks meanwhile.
+    private static readonly TimeSpan SettleTimeout = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan SettleInterval = TimeSpan.FromMilliseconds(20);
+
+    private readonly ConcurrentDictionary<string, bool> _accounts = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// What the server says now of all sessions of the deployment: those in the register, and those of the accounts of
+    /// its pools and control connections that no register knows. Removes rows of sessions that are gone.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">Made without an incarnation.</exception>
+    /// <exception cref="DbException">The server could not be asked: nothing is known.</exception>
+    public async Task<ServerLook> LookAsync(CancellationToken cancellationToken = default)
+    {
+        ThrowIfWithoutRegister();
+        var deadline = Deadline.After(LookTimeout, _clock);
+        using PooledConnection connection =
+            (await _storage.RentAsync(deadline, cancellationToken).ConfigureAwait(false)).GetConnectionOrThrow();
+        return await LookAsync(connection, isFresh: false, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// The same, over a session that is opened for it: it has passed through the server's accept queue behind every
+    /// open that was sent before the call, so none of them can still come to light. It takes the place of the storage's
+    /// session; there are never more than <see cref="MaxConnections"/>.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">Made without an incarnation.</exception>
+    /// <exception cref="DbException">The server could not be asked: nothing is known.</exception>
+    public async Task<ServerLook> FreshLookAsync(CancellationToken cancellationToken = default)
+    {
+        ThrowIfWithoutRegister();
+        var deadline = Deadline.After(LookTimeout, _clock);
+
+        // Whatever is rented after a clear was opened after it; an open under way at the clear is closed unused.
+        _storage.Clear();
+        using PooledConnection connection =
+            (await _storage.RentAsync(deadline, cancellationToken).ConfigureAwait(false)).GetConnectionOrThrow();
+        long startedAt = _clock.GetTimestamp();
+        while (true)
+        {
+            ServerLook look = await LookAsync(connection, isFresh: true, cancellationToken).ConfigureAwait(false);
+            if (look.IsSettled || _clock.GetElapsedTime(startedAt) > SettleTimeout) return look;
+
+            await Task.Delay(SettleInterval, _clock, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>
+    /// Ends sessions. Completes when the server has answered for each that it does not know it (error 1094): only then
+    /// are their permits free. Never gives up; a session with the same id and another host is left alone.
+    /// </summary>
+    /// <exception cref="ObjectDisposedException">The control connections were closed meanwhile.</exception>
+    public Task EndAsync(IEnumerable<DeploymentSession> sessions)
+    {
+        ArgumentNullException.ThrowIfNull(sessions);
+        return Task.WhenAll(sessions.Select(
+            session => KillLane.WaitUntilGoneAsync(new ServerSession(session.Id, session.Host))));
+    }
+
+    /// <summary>Sessions of this account are the deployment's.</summary>
+    internal void KnowAccount(string account) => _accounts.TryAdd(account, true);
+
+    private async Task<ServerLook> LookAsync(
+        PooledConnection connection, bool isFresh, CancellationToken cancellationToken)
+    {
+        RegisterLook look = await RegisterLook
+            .TakeAsync(connection, Register!, [.. _accounts.Keys], isFresh, cancellationToken).ConfigureAwait(false);
+
+        // Nobody waits for these: the lane removes the rows of those that are gone, and asks on for the others.
+        foreach (ServerSession session in look.Unlisted) _ = KillLane.WaitUntilGoneAsync(session);
+        return look.Look;
+    }
+
+    private void ThrowIfWithoutRegister()
+    {
+        if (Register is null)
+            throw new InvalidOperationException("These control connections were made without an incarnation.");
+    }
+}

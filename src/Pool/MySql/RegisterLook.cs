@@ -1,0 +1,135 @@
+using System.Data.Common;
+using System.Globalization;
+using System.Security.Cryptography;
+
+namespace UPool.MySql;
+
+/// <summary>One look at the register and the process list, in one round trip.</summary>
+/// <param name="Look">What is told.</param>
+/// <param name="Unlisted">Sessions of it that are registered and not listed, although this account sees their like:
+/// gone, or still counted while they roll back. Only the answer to a KILL tells.</param>
+internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession> Unlisted)
+{
+    // Where the server keeps the witness of its start: no session has this id.
+    private const int WitnessId = 0;
+
+    // The command of a connection that has not logged in yet.
+    private const string LoggingIn = "Connect";
+
+    // The server's own threads: not connections, although they stand in the process list.
+    private const string SystemUser = "system user";
+    private const string Daemon = "Daemon";
+
+    public static async Task<RegisterLook> TakeAsync(
+        PooledConnection connection, SessionRegister register, IReadOnlyCollection<string> accounts, bool isFresh,
+        CancellationToken cancellationToken)
+    {
+        Answers answers = await ReadAsync(connection, register, cancellationToken).ConfigureAwait(false);
+        Dictionary<long, Process> listed = answers.Processes.ToDictionary(static process => process.Id);
+        Process own = listed.TryGetValue(answers.OwnId, out Process? found)
+            ? found
+            : throw new InvalidOperationException("The process list does not show the session that asks.");
+
+        // The register was read before the list, to tell what has gone, and again after it, to tell who has come.
+        List<DeploymentSession> sessions = [];
+        List<ServerSession> unlisted = [];
+        foreach (Row row in answers.Before.Where(row => !IsIn(listed, row)))
+        {
+            sessions.Add(new DeploymentSession(row.Id, row.Host, row.Incarnation));
+            if (answers.SeesAll || row.Account == own.User) unlisted.Add(new ServerSession(row.Id, row.Host));
+        }
+
+        Dictionary<long, Row> registered = answers.After.ToDictionary(static row => row.Id);
+        foreach (Process process in answers.Processes)
+        {
+            bool isKnown = registered.TryGetValue(process.Id, out Row? row) && row.Host == process.Host;
+            if (isKnown || accounts.Contains(process.User))
+                sessions.Add(new DeploymentSession(process.Id, process.Host, isKnown ? row!.Incarnation : null));
+        }
+
+        var look = new ServerLook(
+            answers.Witness, sessions, isFresh && IsSettled(answers, own), answers.MaxConnections);
+        return new RegisterLook(look, unlisted);
+    }
+
+    /// <summary>
+    /// Connection ids are given in the order of acceptance. An accepted connection counts on the server before it is
+    /// listed, so the counts are compared too; both can be seen with PROCESS only.
+    /// </summary>
+    private static bool IsSettled(Answers answers, Process own)
+    {
+        if (!answers.SeesAll) return true;
+
+        List<Process> clients =
+            [.. answers.Processes.Where(static one => one.User != SystemUser && one.Command != Daemon)];
+        return clients.Count >= answers.Connected
+            && !clients.Exists(one => one.Id < own.Id && one.Command == LoggingIn);
+    }
+
+    private static bool IsIn(Dictionary<long, Process> listed, Row row) =>
+        listed.TryGetValue(row.Id, out Process? process) && process.Host == row.Host;
+
+    private static async Task<Answers> ReadAsync(
+        PooledConnection connection, SessionRegister register, CancellationToken cancellationToken)
+    {
+        using DbCommand command = connection.CreateCommand();
+
+        // The witness first: whoever looks first after the server's start puts one down.
+        string rows = $"SELECT ConnectionId, Host, Account, Incarnation FROM {register.QualifiedTable}";
+        command.CommandText =
+            $"INSERT IGNORE INTO {register.QualifiedTable} (ConnectionId, Host, Account, Incarnation) "
+            + string.Create(CultureInfo.InvariantCulture, $"VALUES ({WitnessId}, '', '', @witness); ")
+            + $"{rows}; "
+            + "SELECT ID, USER, HOST, COMMAND FROM information_schema.PROCESSLIST; "
+            + $"{rows}; "
+            + "SELECT CONNECTION_ID(), @@GLOBAL.max_connections; "
+            + "SHOW GLOBAL STATUS LIKE 'Threads_connected'; "
+            + "SHOW GRANTS";
+        DbParameter witness = command.CreateParameter();
+        witness.ParameterName = "@witness";
+        witness.Value = Convert.ToHexString(RandomNumberGenerator.GetBytes(16));
+        command.Parameters.Add(witness);
+
+        using DbDataReader reader =
+            await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        List<Row> before = await ReadAllAsync(reader, ToRow, cancellationToken).ConfigureAwait(false);
+        List<Process> processes = await ReadAllAsync(reader, ToProcess, cancellationToken).ConfigureAwait(false);
+        List<Row> after = await ReadAllAsync(reader, ToRow, cancellationToken).ConfigureAwait(false);
+        (long ownId, int max) = (await ReadAllAsync(
+            reader, static r => (r.GetInt64(0), Convert.ToInt32(r.GetValue(1), CultureInfo.InvariantCulture)),
+            cancellationToken).ConfigureAwait(false))[0];
+        string connected = (await ReadAllAsync(
+            reader, static r => r.GetString(1), cancellationToken).ConfigureAwait(false))[0];
+        List<string> grants = await ReadAllAsync(
+            reader, static r => r.GetString(0), cancellationToken).ConfigureAwait(false);
+
+        string start = after.Find(static row => row.Id == WitnessId)?.Incarnation
+            ?? throw new InvalidOperationException("The register does not keep what is written into it.");
+        return new Answers(
+            start, [.. before.Where(static row => row.Id != WitnessId)], processes, after, ownId, max,
+            int.Parse(connected, CultureInfo.InvariantCulture), AccountRights.Parse(grants).SeesAll);
+    }
+
+    private static async Task<List<T>> ReadAllAsync<T>(
+        DbDataReader reader, Func<DbDataReader, T> read, CancellationToken cancellationToken)
+    {
+        List<T> all = [];
+        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false)) all.Add(read(reader));
+        await reader.NextResultAsync(cancellationToken).ConfigureAwait(false);
+        return all;
+    }
+
+    private static Row ToRow(DbDataReader reader) =>
+        new(reader.GetInt64(0), reader.GetString(1), reader.GetString(2), reader.GetString(3));
+
+    private static Process ToProcess(DbDataReader reader) => new(
+        reader.GetInt64(0), reader.GetString(1), reader.IsDBNull(2) ? "" : reader.GetString(2), reader.GetString(3));
+
+    private sealed record Row(long Id, string Host, string Account, string Incarnation);
+
+    private sealed record Process(long Id, string User, string Host, string Command);
+
+    private sealed record Answers(
+        string Witness, List<Row> Before, List<Process> Processes, List<Row> After, long OwnId, int MaxConnections,
+        int Connected, bool SeesAll);
+}
