@@ -1,0 +1,64 @@
+using UPool.MySql;
+
+namespace UPool.Cluster.Budget;
+
+/// <summary>
+/// What must fit into the deployment's number, part by part: all server connections there can be besides those that
+/// the pools share above their floors.
+/// </summary>
+internal sealed record BudgetSum
+{
+    private BudgetSum(BudgetSettings settings)
+    {
+        Settings = settings;
+        SiloControl = settings.MaxSilos * ControlConnections.MaxConnections;
+        ClientControl = settings.MaxClients * ControlConnections.MaxConnections;
+        Floors = settings.MaxSilos * settings.Floor;
+    }
+
+    /// <summary>What the sum is of.</summary>
+    public BudgetSettings Settings { get; }
+
+    /// <summary>The control connections of all silos, of a roll-out's surge included.</summary>
+    public int SiloControl { get; }
+
+    /// <summary>The control connections of the clients: their look-ups of gateways.</summary>
+    public int ClientControl { get; }
+
+    /// <summary>The control connections of one process that applies the schema.</summary>
+    public static int Migration => ControlConnections.MaxConnections;
+
+    /// <summary>What nobody is given.</summary>
+    public int Reserve => Settings.Reserve;
+
+    /// <summary>The floors of all silos.</summary>
+    public int Floors { get; }
+
+    /// <summary>The least number that covers all of it.</summary>
+    public int Needed => SiloControl + ClientControl + Migration + Reserve + Floors;
+
+    /// <summary>What the silos' pools share, floors included; never negative.</summary>
+    public int Shared => Math.Max(
+        0, Settings.ServerConnections - SiloControl - ClientControl - Migration - Reserve);
+
+    /// <summary>Whether the number covers its parts.</summary>
+    public bool Fits => Settings.ServerConnections >= Needed;
+
+    /// <summary>Adds up the parts.</summary>
+    public static BudgetSum Of(BudgetSettings settings) => new(settings);
+
+    /// <summary>The sum in words, for the start and for whoever has to change it.</summary>
+    public override string ToString()
+    {
+        string parts = $"{Settings.MaxSilos} silos (those of a roll-out's surge included) with "
+            + $"{ControlConnections.MaxConnections} control connections and a floor of {Settings.Floor} each "
+            + $"({SiloControl + Floors}), {Settings.MaxClients} clients with {ControlConnections.MaxConnections} "
+            + $"control connections each ({ClientControl}), the migration ({Migration}), the reserve ({Reserve})";
+        return Fits
+            ? $"Of {Settings.ServerConnections} server connections {Needed} are taken by {parts}; "
+                + $"{Settings.ServerConnections - Needed} move to where the load is."
+            : $"UPool:Budget:ServerConnections is {Settings.ServerConnections}, and {Needed} are needed: {parts}. "
+                + "Raise ServerConnections within the server's max_connections, or lower MaxSilos, MaxClients, "
+                + "Reserve or Floor.";
+    }
+}

@@ -1,0 +1,188 @@
+namespace UPool.Cluster.Budget;
+
+/// <summary>
+/// The silo's side of a lease: numbers the requests, counts the lease from before it sent one, and lets only the answer
+/// to its newest request count. Pure: the agent gives it its own monotonic time, sends what it makes, and sets in the
+/// pool what it says. Not for several threads.
+/// </summary>
+/// <remarks>
+/// <para>The agent's loop: wait until <see cref="NextAskAt"/>; take the pool's figures; <see cref="Ask"/>; send; give
+/// the answer to <see cref="Accept"/>, set its terms in the pool, then <see cref="MarkApplied"/>. Without an answer by
+/// <see cref="RequestTimeout"/>: <see cref="MarkFailed"/>.</para>
+/// <para>The figures must be taken after the terms were set: a request that names a grant as applied, with more than
+/// its permits neither open nor to be opened, is what lets somebody else grow (INV-2).</para>
+/// </remarks>
+internal sealed class LeaseHolder
+{
+    /// <summary>What a holder takes off each lease and grace for drifting clocks: of a clock that runs 1 % slow beside
+    /// one that runs 1 % fast, a third is left over.</summary>
+    public const double ClockDrift = 0.03;
+
+    /// <summary>The longest pause between two requests while the pool waits for permits.</summary>
+    public static readonly TimeSpan MaxPauseWhileWaiting = TimeSpan.FromMilliseconds(500);
+
+    // The shortest pause between two requests: a shrink is acknowledged within it, and a pool whose figures change all
+    // the time asks no oftener.
+    private static readonly TimeSpan MinPause = TimeSpan.FromMilliseconds(50);
+
+    // The pause after a first failure; doubles.
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
+
+    private readonly string _incarnation;
+    private readonly LeaseRole _role;
+    private readonly int _weight;
+    private readonly Random _random;
+
+    private LeaseTerms _terms;
+    private long _sequence;
+    private long _applied;
+    private TimeSpan _askedAt;
+    private TimeSpan _failedAt;
+    private double _jitter;
+    private int _failures;
+    private bool _isAsking;
+    private bool _owesShrink;
+    private bool _paidShrink;
+    private bool _sawRestart;
+    private bool _leaves;
+
+    /// <summary>A holder without a lease, that asks at once.</summary>
+    public LeaseHolder(
+        string incarnation, LeaseRole role, int ceiling, BudgetSettings settings, Random random, int weight = 1)
+    {
+        _incarnation = incarnation;
+        _role = role;
+        _weight = weight;
+        _random = random;
+        Ceiling = ceiling;
+        Settings = settings;
+    }
+
+    /// <summary>The pool's <c>MaxConnections</c>; may change while running.</summary>
+    public int Ceiling { get; set; }
+
+    /// <summary>What this process is configured with; changes while running when the number is <c>auto</c>.</summary>
+    public BudgetSettings Settings { get; set; }
+
+    /// <summary>The newest terms that were accepted.</summary>
+    public LeaseTerms Terms => _terms;
+
+    /// <summary>How long an answer is waited for. A fifth of the lease, so that several tries fit into it; an interval
+    /// at least, because a coordinator that is merely slow must be heard some time.</summary>
+    public TimeSpan RequestTimeout =>
+        TimeSpan.FromTicks(Math.Max(Settings.RenewInterval.Ticks, Settings.LeaseDuration.Ticks / 5));
+
+    /// <summary>The permits at this moment: none once the lease has ended.</summary>
+    public int PermitsAt(TimeSpan now) => now < _terms.End && !_leaves ? _terms.Permits : 0;
+
+    /// <summary>Makes the next request. To be called before it is sent, because the lease counts from here; its figures
+    /// taken before this call and after the newest terms were set.</summary>
+    public LeaseRequest Ask(LeaseFigures figures, TimeSpan now)
+    {
+        if (_applied != _terms.Grant)
+            throw new InvalidOperationException($"bug: grant {_terms.Grant} was accepted and never set in the pool.");
+
+        _isAsking = true;
+        _askedAt = now;
+        _jitter = _random.NextDouble();
+        int permits = PermitsAt(now);
+        _paidShrink = figures.Sessions <= permits;
+        return new LeaseRequest
+        {
+            Incarnation = _incarnation,
+            Role = _role,
+            Sequence = ++_sequence,
+            AppliedGrant = _applied,
+            Permits = permits,
+            Remaining = now < _terms.End ? _terms.End - now : TimeSpan.Zero,
+            Figures = figures,
+            Ceiling = Ceiling,
+            Weight = _weight,
+            Settings = Settings,
+            IsLeaving = _leaves,
+            SawRestart = _sawRestart,
+        };
+    }
+
+    /// <summary>Takes an answer; null when it is not the one to the newest request, or comes after the end of the lease
+    /// it gives. Else the terms, to be set in the pool and then marked as applied.</summary>
+    public LeaseTerms? Accept(LeaseReply reply, TimeSpan now)
+    {
+        // An answer to an older request may give back what a later one took and somebody else has by now (INV-2).
+        if (reply.RequestSequence != _sequence || !_isAsking) return null;
+
+        if (!reply.IsLease)
+        {
+            MarkFailed(reply.RequestSequence, now);
+
+            // The coordinator has given up waiting for us. Our own clock should have said so before.
+            if (reply.Status == LeaseStatus.Reclaiming && now < _terms.End) _terms = _terms with { End = now };
+            return _terms = _terms with { Status = reply.Status };
+        }
+
+        TimeSpan end = _askedAt + reply.Duration * (1 - ClockDrift);
+        if (now >= end)
+        {
+            MarkFailed(reply.RequestSequence, now);
+            return null;
+        }
+
+        _isAsking = false;
+        _failures = 0;
+        _sawRestart = false;
+        if (_paidShrink) _owesShrink = false;
+        if (reply.Permits < _terms.Permits) _owesShrink = true;
+        return _terms = new LeaseTerms(
+            reply.Grant, reply.Permits, end, end + reply.Grace * (1 - ClockDrift), reply.Status);
+    }
+
+    /// <summary>The terms stand in the pool: the next request may say so.</summary>
+    public void MarkApplied(LeaseTerms terms) => _applied = terms.Grant;
+
+    /// <summary>The request was not answered, or not with a lease: ask again after a pause.</summary>
+    public void MarkFailed(long sequence, TimeSpan now)
+    {
+        if (sequence != _sequence || !_isAsking) return;
+
+        // A late answer still counts until the next request is made: it is the newest one's.
+        _failedAt = now;
+        _failures++;
+    }
+
+    /// <summary>When to ask next. Changes with the figures: look again when the pool's do.</summary>
+    public TimeSpan NextAskAt(LeaseFigures figures)
+    {
+        if (_sequence == 0) return TimeSpan.Zero;
+
+        bool waits = !_leaves && figures.Pending > 0 && figures.Sessions >= _terms.Permits;
+        TimeSpan pause = waits && Settings.RenewInterval > MaxPauseWhileWaiting
+            ? MaxPauseWhileWaiting
+            : Settings.RenewInterval;
+        if (_failures > 0)
+        {
+            // Half of it at random: silos that lost the coordinator together do not come back together.
+            double doubled = FirstRetry.Ticks * Math.Pow(2, Math.Min(_failures - 1, 16));
+            return _failedAt + TimeSpan.FromTicks((long)(Math.Min(doubled, pause.Ticks) * (1 - 0.5 * _jitter)));
+        }
+
+        if (_isAsking) return _askedAt + RequestTimeout;
+        if (_sawRestart) return _askedAt + MinPause;
+
+        // Somebody waits for what we give back.
+        if (_owesShrink || _leaves)
+            pause = figures.Sessions <= (_leaves ? 0 : _terms.Permits) ? MinPause : Shorter(pause);
+        if (waits) return _askedAt + pause * (1 - 0.5 * _jitter);
+
+        return _askedAt + pause * (1 - 0.1 * _jitter);
+    }
+
+    /// <summary>The server restarted: claim again at once.</summary>
+    public void MarkRestarted() => _sawRestart = true;
+
+    /// <summary>The silo leaves: from now on it holds no permits and hands back what it closes. The pool's permits must
+    /// have been set to 0 before.</summary>
+    public void Leave() => _leaves = true;
+
+    private static TimeSpan Shorter(TimeSpan pause) =>
+        pause < MaxPauseWhileWaiting ? pause : MaxPauseWhileWaiting;
+}

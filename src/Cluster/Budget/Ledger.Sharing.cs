@@ -1,0 +1,200 @@
+using System.Buffers;
+
+namespace UPool.Cluster.Budget;
+
+/// <content>
+/// Who grows and who shrinks. Max-min fair by what is wanted, floors first; what nobody wants is shared too, so that a
+/// burst need not ask.
+/// </content>
+/// <remarks>
+/// Permits do not flap, because (1) a rise of what is wanted counts at once and a fall only by the peak of half an
+/// interval; (2) a silo shrinks only while somebody lacks permits he has work for, and all together by no more than is
+/// lacking: idle permits never move to be idle elsewhere; (3) of two who saturate, permits move from one to the other
+/// only for a difference of two or more: for one it would be as uneven the other way round.
+/// </remarks>
+internal sealed partial class Ledger
+{
+    // Kept with every record: what counts against the budget of all.
+    private int _held;
+
+    // As of the last sharing; lowered as a batch hands out.
+    private int _free;
+    private int _lacking;
+    private int _shortage;
+
+    private int _heldByOthers;
+    private int _shared;
+    private bool _isMismatched;
+    private bool _isUneven = true;
+    private bool _isLearning;
+
+    /// <summary>Decides everybody's shares. Once a batch: a renewal costs its part of one pass over all.</summary>
+    private void Share(TimeSpan now)
+    {
+        bool wasLearning = _isLearning;
+        _isLearning = IsLearning(now);
+        if (_isLearning != wasLearning) _isUneven = true;
+        int heldByLive = NoteLive(now);
+        if (_isUneven)
+        {
+            ChooseSettings();
+            FillShares(Math.Max(0, _shared - (_held - heldByLive)));
+            _isUneven = false;
+        }
+
+        int unused = _shared - _held;
+        int lacking = 0, coming = 0;
+        foreach (LeaseEntry entry in _entries.Values)
+        {
+            LeaseRecord record = entry.Record;
+            int keeps = entry.IsLive ? Math.Max(entry.Need, entry.Stuck) : entry.IsHeard ? 0 : record.Held;
+            lacking += Math.Max(0, entry.Need - record.Held);
+            if (!entry.IsReclaiming && now < entry.ExpiresAt)
+                coming += Math.Max(0, record.Held - Math.Max(record.Permits, keeps));
+        }
+
+        // Sessions that nobody registered are used (INV-2), but soon ended: they hold up growth and shrink nobody.
+        _free = unused - _orphans.Count;
+        _lacking = lacking;
+        _shortage = Math.Max(0, lacking - unused - coming);
+    }
+
+    /// <summary>The permits for one whose request was taken in.</summary>
+    private LeaseReply Grant(LeaseEntry entry, LeaseRequest request)
+    {
+        LeaseRecord record = entry.Record;
+        int permits = record.Permits;
+        if (entry.IsLive && !_isLearning)
+        {
+            int wanted = Math.Min(entry.Need, record.Held + Math.Max(0, _free));
+            int idle = Math.Min(entry.Room, record.Held + Math.Max(0, _free - _lacking));
+            int most = Math.Max(wanted, idle);
+            if (most > permits) permits = most;
+            else if (permits > entry.Room) permits -= Math.Min(permits - entry.Room, _shortage);
+        }
+
+        if (permits != record.Permits)
+        {
+            int grown = Math.Max(0, permits - record.Held);
+            int lackedBefore = Math.Max(0, entry.Need - record.Held);
+            _free -= grown;
+            _lacking -= Math.Min(lackedBefore, grown);
+            if (permits < record.Permits) _shortage -= record.Permits - permits;
+            record = record with { Grant = record.Grant + 1, Permits = permits, Held = record.Held + grown };
+        }
+
+        record = record with
+        {
+            Duration = Later(record.Duration, _settings.LeaseDuration),
+            Grace = Later(record.Grace, _settings.Grace),
+        };
+        SetRecord(entry, record);
+        return new LeaseReply
+        {
+            RequestSequence = request.Sequence,
+            Status = _isLearning ? LeaseStatus.Learning : LeaseStatus.Granted,
+            Grant = record.Grant,
+            Permits = record.Permits,
+            Duration = _settings.LeaseDuration,
+            Grace = _settings.Grace,
+            ServerConnections = _settings.ServerConnections,
+            IsMismatched = _isMismatched,
+        };
+    }
+
+    /// <summary>Looks who can be given permits; what those hold.</summary>
+    private int NoteLive(TimeSpan now)
+    {
+        int held = 0;
+        foreach (LeaseEntry entry in _entries.Values)
+        {
+            // Heard of in this very batch, or answered and not run out: one whose lease has ended holds what it holds,
+            // and nothing is planned with it.
+            bool isLive = entry.Settings is not null && !entry.IsReclaiming && entry.Record.Role == LeaseRole.Silo
+                && !entry.IsLeaving && (entry.IsRenewing || now < entry.ExpiresAt);
+            if (isLive != entry.IsLive) _isUneven = true;
+            entry.IsLive = isLive;
+            if (isLive) held += entry.Record.Held;
+        }
+
+        // What others hold is not there to be shared.
+        int others = _held - held;
+        if (others != _heldByOthers) _isUneven = true;
+        _heldByOthers = others;
+        return held;
+    }
+
+    /// <summary>The settings that leave the least to share hold for all, so that no live process sees its own number
+    /// exceeded.</summary>
+    private void ChooseSettings()
+    {
+        BudgetSettings? least = null;
+        _isMismatched = false;
+        foreach (LeaseEntry entry in _entries.Values)
+        {
+            if (entry.Settings is not { } settings || entry.IsReclaiming) continue;
+            if (least is null)
+            {
+                least = settings;
+                continue;
+            }
+
+            if (settings == least) continue;
+            _isMismatched = true;
+            if (IsLess(settings, least)) least = settings;
+        }
+
+        // Those who were not heard of yet may be configured with what held before.
+        if (_isLearning && (least is null || IsLess(_settings, least))) least = _settings;
+        if (least is not null) _settings = least;
+        _shared = BudgetSum.Of(_settings).Shared;
+    }
+
+    private static bool IsLess(BudgetSettings one, BudgetSettings other) =>
+        BudgetSum.Of(one).Shared.CompareTo(BudgetSum.Of(other).Shared) switch
+        {
+            < 0 => true,
+            > 0 => false,
+            _ => one.ServerConnections < other.ServerConnections,
+        };
+
+    /// <summary>Everybody's share by what is wanted, then with what nobody wants.</summary>
+    private void FillShares(int available)
+    {
+        var live = new List<LeaseEntry>(_entries.Count);
+        foreach (LeaseEntry entry in _entries.Values)
+        {
+            entry.Need = entry.Room = 0;
+            if (entry.IsLive) live.Add(entry);
+        }
+
+        live.Sort(static (one, other) => one.Order.CompareTo(other.Order));
+        int count = live.Count;
+        Claim[] claims = ArrayPool<Claim>.Shared.Rent(count);
+        int[] shares = ArrayPool<int>.Shared.Rent(count);
+        int needed = 0;
+        for (int at = 0; at < count; at++)
+        {
+            LeaseEntry entry = live[at];
+            int least = Math.Max(entry.Stuck, Math.Min(_settings.Floor, entry.Ceiling));
+            int most = Math.Max(least, Math.Min(entry.Wanted, entry.Ceiling));
+            claims[at] = new Claim(least, most, entry.Weight, entry.Record.Permits);
+        }
+
+        FairShare.Fill(claims.AsSpan(0, count), available, shares);
+        for (int at = 0; at < count; at++)
+        {
+            LeaseEntry entry = live[at];
+            entry.Need = shares[at];
+            needed += shares[at];
+            int idle = Math.Max(0, entry.Ceiling - entry.Need);
+            int has = Math.Max(0, entry.Record.Permits - entry.Need);
+            claims[at] = new Claim(0, idle, entry.Weight, has);
+        }
+
+        FairShare.Fill(claims.AsSpan(0, count), available - needed, shares);
+        for (int at = 0; at < count; at++) live[at].Room = live[at].Need + shares[at];
+        ArrayPool<Claim>.Shared.Return(claims);
+        ArrayPool<int>.Shared.Return(shares);
+    }
+}
