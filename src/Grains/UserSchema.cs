@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Dapper;
 using UPool.Cluster.Membership;
 
@@ -43,10 +44,9 @@ public static class UserSchema
 
     /// <summary>Seeds the table on MySQL or MariaDB, when it is empty.</summary>
     /// <returns>Whether it was empty.</returns>
-    public static async Task<bool> SeedAsync(PooledDataSource pool, CancellationToken cancellationToken)
+    public static async Task<bool> SeedAsync(DbDataSource database, CancellationToken cancellationToken)
     {
-        RentResult rent = await pool.RentAsync(cancellationToken: cancellationToken);
-        await using PooledConnection connection = rent.GetConnectionOrThrow();
+        await using DbConnection connection = await database.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         long? first = await connection.ExecuteScalarAsync<long?>(new CommandDefinition(
             "SELECT `id` FROM `tb1` LIMIT 1 FOR UPDATE",
@@ -60,7 +60,7 @@ public static class UserSchema
     }
 
     private static async Task InsertSeedsAsync(
-        PooledConnection connection, System.Data.Common.DbTransaction transaction, CancellationToken cancellationToken)
+        DbConnection connection, DbTransaction transaction, CancellationToken cancellationToken)
     {
         (string text, DynamicParameters parameters) = UserStatements.CreateAll(Seeds);
         await connection.ExecuteAsync(

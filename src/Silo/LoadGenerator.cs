@@ -5,7 +5,8 @@ using UPool.Management;
 namespace UPool.Silo;
 
 /// <summary>
-/// Puts work on the pool of this silo alone, in Development: <c>POST /upool/load?clients=32&amp;seconds=60&amp;hold=20</c>
+/// Puts work on the pool of this silo alone, in Development: <c>POST
+/// /upool/load?clients=32&amp;seconds=60&amp;hold=20</c>
 /// has 32 callers rent a connection and keep it busy for 20 ms each time, for a minute. One load at a time: the next
 /// command replaces it, and <c>clients=0</c> ends it.
 /// </summary>
@@ -78,7 +79,8 @@ internal sealed class LoadGenerator(PooledDataSource pool, TimeProvider clock) :
             {
                 _stop = new CancellationTokenSource(duration, clock);
                 CancellationToken token = _stop.Token;
-                _running = Task.WhenAll(Enumerable.Range(0, clients).Select(_ => Task.Run(() => RunAsync(hold, token))));
+                _running =
+                    Task.WhenAll(Enumerable.Range(0, clients).Select(_ => Task.Run(() => RunAsync(hold, token))));
             }
         }
 
@@ -101,7 +103,8 @@ internal sealed class LoadGenerator(PooledDataSource pool, TimeProvider clock) :
 
                 await using PooledConnection connection = rent.Connection;
                 await using var command = connection.CreateCommand();
-                command.CommandText = string.Create(CultureInfo.InvariantCulture, $"DO SLEEP({hold.TotalSeconds:0.###})");
+                command.CommandText =
+                    string.Create(CultureInfo.InvariantCulture, $"DO SLEEP({hold.TotalSeconds:0.###})");
                 await command.ExecuteNonQueryAsync(token);
                 Interlocked.Increment(ref _served);
             }
@@ -123,7 +126,8 @@ internal sealed class LoadGenerator(PooledDataSource pool, TimeProvider clock) :
         value = standard ?? 0;
         problem = null;
         if (text is null && standard is not null) return true;
-        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= min && value <= max)
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= min
+            && value <= max)
             return true;
 
         problem = $"{name} must be from {min} to {max}";

@@ -1,4 +1,3 @@
-using UPool;
 using UPool.Cluster.Hosting;
 using UPool.Grains;
 using UPool.Management;
@@ -29,7 +28,7 @@ try
     {
         await using WebApplication tool = builder.Build();
         if (arguments.Migrate) await tool.MigrateUPoolAsync();
-        if (arguments.Seed) await UserSchema.SeedAsync(tool.Services.GetRequiredService<PooledDataSource>(), default);
+        if (arguments.Seed) await UserSchema.SeedAsync(tool.GetToolDatabase(), default);
         return 0;
     }
 

@@ -75,7 +75,8 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
     private IConnectionBudgetGrain Coordinator => _services.GetRequiredService<IGrainFactory>()
         .GetGrain<IConnectionBudgetGrain>(_identity.CoordinatorKey);
 
-    /// <summary>Begins to ask, and waits for the first lease: with permits in a silo, with a place in a client.</summary>
+    /// <summary>Begins to ask, and waits for the first lease: with permits in a silo, with a place in a
+    /// client.</summary>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         if (_pool is not null) _pool.PermitsWanted += Wake;
@@ -182,7 +183,8 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
                 : $"The deployment has UPool:Budget:MaxSilos silos already ({holder.Settings.MaxSilos}).",
             LeaseStatus.Reclaiming => "The lease ran out; its sessions are being ended.",
             LeaseStatus.Invalid => "The coordinator refuses this process's requests: it may be of another version.",
-            LeaseStatus.Learning when terms.Permits == 0 => "The coordinator has just taken over and gives nothing yet.",
+            LeaseStatus.Learning when terms.Permits == 0 =>
+                "The coordinator has just taken over and gives nothing yet.",
             _ when _pool is not null && terms.Permits == 0 => "The budget has no permits left for this silo.",
             _ => null,
         };
@@ -253,8 +255,8 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
         await using DbConnection connection = await _control.Storage.OpenConnectionAsync(_stop.Token);
         await using DbCommand command = connection.CreateCommand();
         command.CommandText = "SELECT @@max_connections";
-        long limit = Convert.ToInt64(await command.ExecuteScalarAsync(_stop.Token), CultureInfo.InvariantCulture);
-        return (int)Math.Max(1, limit * _options.AutoShare);
+        return _options.NumberOn(
+            Convert.ToInt32(await command.ExecuteScalarAsync(_stop.Token), CultureInfo.InvariantCulture));
     }
 
     private string Describe(Exception exception) => exception switch
@@ -283,7 +285,8 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(2801, LogLevel.Warning, "The permits could not be handed back ({What}); the lease runs out by itself.")]
+    [LoggerMessage(2801, LogLevel.Warning,
+        "The permits could not be handed back ({What}); the lease runs out by itself.")]
     private partial void LogNotHandedBack(string what);
 
     [LoggerMessage(2899, LogLevel.Error, "bug: a step of the budget's agent failed.")]

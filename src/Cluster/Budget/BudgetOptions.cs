@@ -66,6 +66,9 @@ public sealed class BudgetOptions
     /// <summary>Whether the server's own limit decides.</summary>
     internal bool IsAuto => string.Equals(ServerConnections?.Trim(), Auto, StringComparison.OrdinalIgnoreCase);
 
+    /// <summary>The number on a server with this limit.</summary>
+    internal int NumberOn(int maxConnections) => Number ?? Math.Max(1, (int)(maxConnections * AutoShare));
+
     /// <summary>What every request carries, with the number that holds now.</summary>
     internal BudgetSettings ToSettings(int serverConnections) => new()
     {
@@ -81,7 +84,8 @@ public sealed class BudgetOptions
 
     /// <summary>The number; null when it is <c>auto</c>, off, or no number.</summary>
     internal int? Number =>
-        int.TryParse(ServerConnections, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : null;
+        int.TryParse(ServerConnections, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number
+            : null;
 }
 
 /// <summary>Names the key of a value that cannot be.</summary>
@@ -119,7 +123,8 @@ internal sealed class BudgetOptionsValidator(IOptions<UPoolClusterOptions> clust
         Range(nameof(options.Reserve), options.Reserve, 0, 1_000);
         Range(nameof(options.Floor), options.Floor, 1, 1_000);
         Range(nameof(options.Weight), options.Weight, 1, 100);
-        Time(nameof(options.RenewInterval), options.RenewInterval, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(1));
+        Time(nameof(options.RenewInterval), options.RenewInterval, TimeSpan.FromMilliseconds(100),
+            TimeSpan.FromMinutes(1));
         Time(nameof(options.LeaseDuration), options.LeaseDuration, TimeSpan.FromSeconds(1), MaxTime);
         Time(nameof(options.Grace), options.Grace, TimeSpan.FromMilliseconds(100), MaxTime);
         if (options.LeaseDuration < RenewalsInLease * options.RenewInterval)

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Orleans.Concurrency;
 using UPool.Cluster.Hosting;
 using UPool.MySql;
@@ -20,6 +21,7 @@ internal sealed partial class ConnectionBudgetGrain(
     [PersistentState("upoolBudget", UPoolHostExtensions.StorageName)] IPersistentState<LedgerState> storage,
     DeploymentIdentity identity,
     ControlDatabase control,
+    IOptions<BudgetOptions> options,
     BudgetTelemetry telemetry,
     TimeProvider clock,
     ILogger<ConnectionBudgetGrain> logger) : Grain, IConnectionBudgetGrain
@@ -57,7 +59,8 @@ internal sealed partial class ConnectionBudgetGrain(
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
         ServerLook look = await control.Connections.LookAsync(cancellationToken);
-        _ledger = new Ledger(storage.State, _writer, new ServerLife(look.ServerStart, look.Uptime), Now);
+        BudgetSettings settings = options.Value.ToSettings(options.Value.NumberOn(look.MaxConnections));
+        _ledger = new Ledger(storage.State, _writer, new ServerLife(look.ServerStart, look.Uptime), settings, Now);
         _mustObserve = true;
         this.RegisterGrainTimer(static (grain, _) => grain.TendAsync(), this, new GrainTimerCreationOptions
         {
@@ -177,7 +180,8 @@ internal sealed partial class ConnectionBudgetGrain(
         try
         {
             IReadOnlyList<string> reclaims = Ledger.Reclaims(Now);
-            if (reclaims.Count > 0 || _mustObserve || Now - _observedAt >= ObserveInterval) await ObserveAsync(reclaims);
+            if (reclaims.Count > 0 || _mustObserve
+                || Now - _observedAt >= ObserveInterval) await ObserveAsync(reclaims);
         }
         finally
         {
@@ -226,7 +230,8 @@ internal sealed partial class ConnectionBudgetGrain(
 
         LogEnding(ending.Count);
         _ending = control.Connections.EndAsync(
-            ending.Select(static session => new DeploymentSession(session.Id, session.Host, session.Incarnation, false)));
+            ending.Select(static session =>
+                new DeploymentSession(session.Id, session.Host, session.Incarnation, false)));
         _ending.Ignore();
     }
 
@@ -268,7 +273,8 @@ internal sealed partial class ConnectionBudgetGrain(
     private partial void LogEnding(int count);
 
     [LoggerMessage(2816, LogLevel.Information,
-        "The permits of {Incarnation} are free: its lease and grace are over, and the server knows none of its sessions.")]
+        "The permits of {Incarnation} are free: its lease and grace are over, and the server knows none of its "
+        + "sessions.")]
     private partial void LogReclaimed(string incarnation);
 
     private sealed class Waiting(LeaseRequest request)

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 using UPool.Cluster.Budget;
@@ -195,8 +196,8 @@ public static class UPoolHostExtensions
 
         // Known before the container is made, as whoever has no budget has no agent. A value that cannot be is refused
         // at the start.
-        if (builder.Configuration[$"{BudgetOptions.Section}:{nameof(BudgetOptions.ServerConnections)}"] is { Length: > 0 })
-            services.AddSingleton<BudgetAgent>();
+        string? number = builder.Configuration[$"{BudgetOptions.Section}:{nameof(BudgetOptions.ServerConnections)}"];
+        if (!string.IsNullOrWhiteSpace(number)) services.AddSingleton<BudgetAgent>();
     }
 
     private static void ConfigureEndpoints(IServiceCollection services) =>

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -61,6 +62,19 @@ public static class UPoolProgram
             ClusterSchema.Scripts.Concat(services.GetServices<SchemaScript>()),
             services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(SchemaMigrator)),
             cancellationToken);
+    }
+
+    /// <summary>
+    /// The database for what runs once and ends, beside no silo: the control connections, which are in the budget as
+    /// the migration's; a pool would need a lease there. The embedded database has no other than the pool.
+    /// </summary>
+    public static DbDataSource GetToolDatabase(this IHost host)
+    {
+        ArgumentNullException.ThrowIfNull(host);
+        IServiceProvider services = host.Services;
+        return services.GetRequiredService<IOptions<DatabaseOptions>>().Value.ConnectionString is null
+            ? services.GetRequiredService<PooledDataSource>()
+            : services.GetRequiredService<ControlDatabase>().Storage;
     }
 
     /// <summary>A start's failure in one plain line.</summary>

@@ -66,7 +66,7 @@ internal sealed class MySqlServerConnector : IConnector
 
     private async Task<bool> RegisterAsync(MySqlConnection inner, SessionFacts facts)
     {
-        if (MayBeUnregistered) return await Register!.TryAddAsync(inner, facts).ConfigureAwait(false);
+        if (MayBeUnregistered) return await Register!.TryAddControlAsync(inner, facts).ConfigureAwait(false);
 
         await Register!.AddAsync(inner, facts).ConfigureAwait(false);
         return true;
