@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Serialization;
+using UPool.Grains;
 using UPool.Management;
 
 namespace UPool.Silo;
@@ -7,8 +8,9 @@ namespace UPool.Silo;
 /// <summary>
 /// Puts work on the pool of this silo alone, in Development: <c>POST
 /// /upool/load?clients=32&amp;seconds=60&amp;hold=20</c>
-/// has 32 callers rent a connection and keep it busy for 20 ms each time, for a minute. One load at a time: the next
-/// command replaces it, and <c>clients=0</c> ends it.
+/// has 32 callers rent a connection and keep it busy for 20 ms each time, for a minute. With <c>work=stuck</c> half of
+/// them read for many seconds, and half wait for the row of the first user. One load at a time: the next command
+/// replaces it, and <c>clients=0</c> ends it.
 /// </summary>
 internal sealed class LoadGenerator(PooledDataSource pool, TimeProvider clock) : IAsyncDisposable
 {
@@ -16,6 +18,13 @@ internal sealed class LoadGenerator(PooledDataSource pool, TimeProvider clock) :
     private const int MaxClients = 1000;
     private const int MaxSeconds = 3600;
     private const int MaxHold = 10_000;
+
+    // Far more rows than a server counts in the time that any caller has: what no kill reaches would go on.
+    private const string Scan = "SELECT COUNT(*) FROM information_schema.COLLATIONS a, information_schema.COLLATIONS b, "
+        + "information_schema.COLLATIONS c, information_schema.COLLATIONS d";
+
+    private const string RowLock =
+        $"SELECT id FROM {UserSchema.Table} WHERE id = (SELECT MIN(id) FROM {UserSchema.Table}) FOR UPDATE";
 
     // A caller that is refused comes again a little later, as clients do.
     private static readonly TimeSpan RefusedPause = TimeSpan.FromMilliseconds(20);
@@ -35,7 +44,7 @@ internal sealed class LoadGenerator(PooledDataSource pool, TimeProvider clock) :
         app.MapGet(Path, static context => Of(context).ReplyAsync(context));
     }
 
-    public async ValueTask DisposeAsync() => await ReplaceAsync(0, TimeSpan.Zero, TimeSpan.Zero);
+    public async ValueTask DisposeAsync() => await ReplaceAsync(0, TimeSpan.Zero, []);
 
     private static LoadGenerator Of(HttpContext context) =>
         context.RequestServices.GetRequiredService<LoadGenerator>();
@@ -50,7 +59,16 @@ internal sealed class LoadGenerator(PooledDataSource pool, TimeProvider clock) :
             return;
         }
 
-        await ReplaceAsync(clients, TimeSpan.FromSeconds(seconds), TimeSpan.FromMilliseconds(hold));
+        string? work = context.Request.Query["work"];
+        if (work is not (null or "sleep" or "stuck"))
+        {
+            await EnvelopeResponse.WriteAsync(
+                context, StatusCodes.Status400BadRequest, "work must be sleep or stuck");
+            return;
+        }
+
+        string sleep = string.Create(CultureInfo.InvariantCulture, $"DO SLEEP({hold / 1000.0:0.###})");
+        await ReplaceAsync(clients, TimeSpan.FromSeconds(seconds), work == "stuck" ? [Scan, RowLock] : [sleep]);
         await ReplyAsync(context);
     }
 
@@ -64,7 +82,7 @@ internal sealed class LoadGenerator(PooledDataSource pool, TimeProvider clock) :
             new Envelope<LoadReport>(1, "ok", report), LoadJson.Default.EnvelopeLoadReport);
     }
 
-    private async Task ReplaceAsync(int clients, TimeSpan duration, TimeSpan hold)
+    private async Task ReplaceAsync(int clients, TimeSpan duration, string[] texts)
     {
         Task before;
         lock (_gate)
@@ -80,14 +98,15 @@ internal sealed class LoadGenerator(PooledDataSource pool, TimeProvider clock) :
                 _stop = new CancellationTokenSource(duration, clock);
                 CancellationToken token = _stop.Token;
                 _running =
-                    Task.WhenAll(Enumerable.Range(0, clients).Select(_ => Task.Run(() => RunAsync(hold, token))));
+                    Task.WhenAll(Enumerable.Range(0, clients).Select(
+                        client => Task.Run(() => RunAsync(texts[client % texts.Length], token))));
             }
         }
 
         await before;
     }
 
-    private async Task RunAsync(TimeSpan hold, CancellationToken token)
+    private async Task RunAsync(string text, CancellationToken token)
     {
         while (!token.IsCancellationRequested)
         {
@@ -103,8 +122,7 @@ internal sealed class LoadGenerator(PooledDataSource pool, TimeProvider clock) :
 
                 await using PooledConnection connection = rent.Connection;
                 await using var command = connection.CreateCommand();
-                command.CommandText =
-                    string.Create(CultureInfo.InvariantCulture, $"DO SLEEP({hold.TotalSeconds:0.###})");
+                command.CommandText = text;
                 await command.ExecuteNonQueryAsync(token);
                 Interlocked.Increment(ref _served);
             }

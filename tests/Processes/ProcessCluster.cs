@@ -12,6 +12,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
 
     private readonly Dictionary<string, string?> _environment;
     private readonly List<ProcessHost> _silos = [];
+    private readonly List<ProcessHost> _gone = [];
     private int _named;
 
     private ProcessCluster(MariaDbServer server)
@@ -40,7 +41,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
 
     /// <summary>Everything the processes said, for the message of a failure.</summary>
     public string Output => string.Join(
-        "\n\n", _silos.Append(Api).Where(p => p is not null).Select(p => $"== {p.Name}\n{p.Output}"));
+        "\n\n", _silos.Concat(_gone).Append(Api).Where(p => p is not null).Select(p => $"== {p.Name}\n{p.Output}"));
 
     /// <summary>Starts silos and, as a client of theirs, the API.</summary>
     public static Task<ProcessCluster> StartAsync(int silos, Dictionary<string, string?>? settings = null) =>
@@ -64,11 +65,21 @@ internal sealed class ProcessCluster : IAsyncDisposable
         return silo;
     }
 
+    /// <summary>A silo was ended on purpose: it is not among the silos any more.</summary>
+    public void Forget(ProcessHost silo)
+    {
+        lock (_silos)
+        {
+            _silos.Remove(silo);
+            _gone.Add(silo);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         Http?.Dispose();
         if (Api is not null) await Api.DisposeAsync();
-        foreach (ProcessHost silo in _silos) await silo.DisposeAsync();
+        foreach (ProcessHost silo in _silos.Concat(_gone)) await silo.DisposeAsync();
         await Server.DisposeAsync();
     }
 
@@ -80,7 +91,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
         {
             foreach ((string key, string? value) in settings ?? []) cluster._environment[key] = value;
             await using ProcessHost migrate = await ProcessHost.StartDotnetAsync(
-                "migrate", Dll("Silo"), ["--migrate"], cluster._environment);
+                "migrate", Dll("Silo"), ["--migrate", "--seed"], cluster._environment);
             if (await migrate.WaitForExitAsync(Patient) != 0) Assert.Fail(migrate.Output);
 
             await start(cluster);

@@ -8,7 +8,7 @@ namespace UPool.Cluster.Tests.Budget;
 public sealed class BudgetOptionTests
 {
     [Theory]
-    [InlineData("24")]
+    [InlineData("36")]
     [InlineData(" auto ")]
     [InlineData("AUTO")]
     [InlineData(null)]

@@ -1,0 +1,152 @@
+using System.Globalization;
+
+using MySqlConnector;
+
+using UPool.Testing;
+
+namespace UPool.Processes.Tests;
+
+/// <summary>
+/// The server's own word on how many sessions there are: <c>Max_used_connections</c>, and a look every 50 ms. Its own
+/// session, the only one beside the deployment's, is subtracted everywhere.
+/// </summary>
+internal sealed class ServerWitness(MariaDbServer server, int budget) : IAsyncDisposable
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
+
+    // Of all accounts but the observer's: the deployment's, and whoever has not logged in yet.
+    private const string Sample = $"""
+        SELECT COUNT(*), COUNT(CASE WHEN COMMAND = 'Query' AND USER = '{MariaDbServer.User}' THEN 1 END)
+        FROM information_schema.PROCESSLIST
+        WHERE USER NOT IN ('{MariaDbServer.RootUser}', 'system user', 'event_scheduler') AND COMMAND <> 'Daemon'
+        """;
+
+    private readonly Lock _gate = new();
+
+    // One session serves the looks and the questions between them.
+    private readonly SemaphoreSlim _turn = new(1);
+    private readonly List<int> _busy = [];
+    private readonly CancellationTokenSource _stop = new();
+    private MySqlConnection? _connection;
+    private Task _sampling = Task.CompletedTask;
+    private int _most;
+
+    /// <summary>The most sessions that a look has seen.</summary>
+    public int Most
+    {
+        get
+        {
+            lock (_gate) return _most;
+        }
+    }
+
+    public int Samples
+    {
+        get
+        {
+            lock (_gate) return _busy.Count;
+        }
+    }
+
+    /// <summary>Counts from here: everything before is forgotten.</summary>
+    public async Task StartAsync()
+    {
+        await OpenAsync();
+        await RunAsync("FLUSH STATUS");
+        _sampling = SampleAsync();
+    }
+
+    /// <summary>The median of the statements under way at a time, over the last looks.</summary>
+    public int MedianBusy(int looks)
+    {
+        lock (_gate)
+        {
+            int[] newest = [.. _busy.TakeLast(looks).Order()];
+            return newest.Length < looks ? 0 : newest[newest.Length / 2];
+        }
+    }
+
+    /// <summary>Keeps the first user's row from everybody else, in a transaction of the witness's own session.</summary>
+    public Task HoldRowAsync() =>
+        RunAsync($"BEGIN; SELECT id FROM {MariaDbServer.DefaultDatabase}.tb1 ORDER BY id LIMIT 1 FOR UPDATE");
+
+    /// <summary>Lets the row go.</summary>
+    public Task ReleaseRowAsync() => RunAsync("COMMIT");
+
+    /// <summary>Stops looking: the server is about to be frozen or restarted.</summary>
+    public async Task PauseAsync()
+    {
+        await _stop.CancelAsync();
+        await _sampling;
+    }
+
+    /// <summary>The server's own count since it was started or its status was flushed.</summary>
+    public async Task<int> MaxUsedAsync()
+    {
+        if (_connection is null) await OpenAsync();
+        return int.Parse(await StatusAsync("MAX_USED_CONNECTIONS"), CultureInfo.InvariantCulture) - 1;
+    }
+
+    /// <summary>Fails unless everything that was seen lies within the budget.</summary>
+    public async Task<string> AssertWithinAsync(string when)
+    {
+        int used = await MaxUsedAsync();
+        string refused = await StatusAsync("CONNECTION_ERRORS_MAX_CONNECTIONS");
+        string figures = $"{when}: at most {used} sessions by the server's count, {Most} in {Samples} looks "
+            + $"(budget {budget})";
+        Assert.True(used <= budget && Most <= budget && refused == "0", $"{figures}; refused by the server: {refused}");
+        return figures;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await PauseAsync();
+        if (_connection is not null) await _connection.DisposeAsync();
+        _stop.Dispose();
+        _turn.Dispose();
+    }
+
+    private async Task OpenAsync()
+    {
+        _connection = new MySqlConnection(server.RootConnectionString + ";Pooling=false");
+        await _connection.OpenAsync();
+    }
+
+    private async Task SampleAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            (int sessions, int busy) = await AskAsync(
+                Sample, static reader => (reader.GetInt32(0), reader.GetInt32(1)));
+            lock (_gate)
+            {
+                _most = Math.Max(_most, sessions);
+                _busy.Add(busy);
+            }
+
+            await Task.Delay(Interval, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private Task<string> StatusAsync(string name) => AskAsync(
+        $"SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = '{name}'",
+        static reader => reader.GetString(0));
+
+    private Task<bool> RunAsync(string text) => AskAsync(text, static _ => true);
+
+    private async Task<T> AskAsync<T>(string text, Func<MySqlDataReader, T> read)
+    {
+        await _turn.WaitAsync();
+        try
+        {
+            await using var command = new MySqlCommand(text, _connection);
+            await using MySqlDataReader reader = await command.ExecuteReaderAsync();
+            await reader.ReadAsync();
+            return read(reader);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+}
