@@ -195,7 +195,7 @@ internal sealed partial class KillLane : IAsyncDisposable
             if (_register is not null)
             {
                 _facts = await SessionFacts.ReadAsync(connection).ConfigureAwait(false);
-                _isRegistered = await _register.TryAddAsync(connection, _facts).ConfigureAwait(false);
+                _isRegistered = await _register.TryAddControlAsync(connection, _facts).ConfigureAwait(false);
             }
 
             return connection;
@@ -212,7 +212,7 @@ internal sealed partial class KillLane : IAsyncDisposable
     {
         // Before the table was made there was nowhere to register.
         if (!_isRegistered && _facts is not null)
-            _isRegistered = await _register!.TryAddAsync(connection, _facts).ConfigureAwait(false);
+            _isRegistered = await _register!.TryAddControlAsync(connection, _facts).ConfigureAwait(false);
 
         Dictionary<long, string> hosts = await LookAsync(connection, questions).ConfigureAwait(false);
         List<ServerSession> gone = [];

@@ -33,7 +33,7 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
         await inner.ResetConnectionAsync(CancellationToken.None).ConfigureAwait(false);
         using var restore = new MySqlCommand(facts.Restore, inner);
         await restore.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
-        if (ToRegister is not null && await ToRegister.TryAddAsync(inner, facts).ConfigureAwait(false))
+        if (ToRegister is not null && await ToRegister.TryAddControlAsync(inner, facts).ConfigureAwait(false))
             ToRegister = null;
     }
 

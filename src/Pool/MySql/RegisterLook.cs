@@ -35,20 +35,24 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
         List<ServerSession> unlisted = [];
         foreach (Row row in answers.Before.Where(row => !IsIn(listed, row)))
         {
-            sessions.Add(new DeploymentSession(row.Id, row.Host, row.Incarnation));
+            sessions.Add(new DeploymentSession(row.Id, row.Host, row.Incarnation, row.IsControl));
             if (answers.SeesAll || row.Account == own.User) unlisted.Add(new ServerSession(row.Id, row.Host));
         }
 
         Dictionary<long, Row> registered = answers.After.ToDictionary(static row => row.Id);
         foreach (Process process in answers.Processes)
         {
-            bool isKnown = registered.TryGetValue(process.Id, out Row? row) && row.Host == process.Host;
-            if (isKnown || accounts.Contains(process.User))
-                sessions.Add(new DeploymentSession(process.Id, process.Host, isKnown ? row!.Incarnation : null));
+            Row? row = registered.TryGetValue(process.Id, out Row? one) && one.Host == process.Host ? one : null;
+            if (row is not null || accounts.Contains(process.User))
+            {
+                sessions.Add(new DeploymentSession(
+                    process.Id, process.Host, row?.Incarnation, row?.IsControl ?? false));
+            }
         }
 
         var look = new ServerLook(
-            answers.Witness, sessions, isFresh && IsSettled(answers, own), answers.MaxConnections);
+            answers.Witness, sessions, isFresh && IsSettled(answers, own), TimeSpan.FromSeconds(answers.Uptime),
+            answers.MaxConnections);
         return new RegisterLook(look, unlisted);
     }
 
@@ -75,15 +79,15 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
         using DbCommand command = connection.CreateCommand();
 
         // The witness first: whoever looks first after the server's start puts one down.
-        string rows = $"SELECT ConnectionId, Host, Account, Incarnation FROM {register.QualifiedTable}";
+        string rows = $"SELECT ConnectionId, Host, Account, Incarnation, IsControl FROM {register.QualifiedTable}";
         command.CommandText =
-            $"INSERT IGNORE INTO {register.QualifiedTable} (ConnectionId, Host, Account, Incarnation) "
-            + string.Create(CultureInfo.InvariantCulture, $"VALUES ({WitnessId}, '', '', @witness); ")
+            $"INSERT IGNORE INTO {register.QualifiedTable} (ConnectionId, Host, Account, Incarnation, IsControl) "
+            + string.Create(CultureInfo.InvariantCulture, $"VALUES ({WitnessId}, '', '', @witness, TRUE); ")
             + $"{rows}; "
             + "SELECT ID, USER, HOST, COMMAND FROM information_schema.PROCESSLIST; "
             + $"{rows}; "
             + "SELECT CONNECTION_ID(), @@GLOBAL.max_connections; "
-            + "SHOW GLOBAL STATUS LIKE 'Threads_connected'; "
+            + "SHOW GLOBAL STATUS WHERE Variable_name IN ('Threads_connected', 'Uptime'); "
             + "SHOW GRANTS";
         DbParameter witness = command.CreateParameter();
         witness.ParameterName = "@witness";
@@ -98,8 +102,10 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
         (long ownId, int max) = (await ReadAllAsync(
             reader, static r => (r.GetInt64(0), Convert.ToInt32(r.GetValue(1), CultureInfo.InvariantCulture)),
             cancellationToken).ConfigureAwait(false))[0];
-        string connected = (await ReadAllAsync(
-            reader, static r => r.GetString(1), cancellationToken).ConfigureAwait(false))[0];
+        Dictionary<string, int> status = (await ReadAllAsync(
+            reader, static r => (Name: r.GetString(0), Value: int.Parse(r.GetString(1), CultureInfo.InvariantCulture)),
+            cancellationToken).ConfigureAwait(false)).ToDictionary(
+                static one => one.Name, static one => one.Value, StringComparer.OrdinalIgnoreCase);
         List<string> grants = await ReadAllAsync(
             reader, static r => r.GetString(0), cancellationToken).ConfigureAwait(false);
 
@@ -107,7 +113,7 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
             ?? throw new InvalidOperationException("The register does not keep what is written into it.");
         return new Answers(
             start, [.. before.Where(static row => row.Id != WitnessId)], processes, after, ownId, max,
-            int.Parse(connected, CultureInfo.InvariantCulture), AccountRights.Parse(grants).SeesAll);
+            status["Threads_connected"], status["Uptime"], AccountRights.Parse(grants).SeesAll);
     }
 
     private static async Task<List<T>> ReadAllAsync<T>(
@@ -120,16 +126,16 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
     }
 
     private static Row ToRow(DbDataReader reader) =>
-        new(reader.GetInt64(0), reader.GetString(1), reader.GetString(2), reader.GetString(3));
+        new(reader.GetInt64(0), reader.GetString(1), reader.GetString(2), reader.GetString(3), reader.GetBoolean(4));
 
     private static Process ToProcess(DbDataReader reader) => new(
         reader.GetInt64(0), reader.GetString(1), reader.IsDBNull(2) ? "" : reader.GetString(2), reader.GetString(3));
 
-    private sealed record Row(long Id, string Host, string Account, string Incarnation);
+    private sealed record Row(long Id, string Host, string Account, string Incarnation, bool IsControl);
 
     private sealed record Process(long Id, string User, string Host, string Command);
 
     private sealed record Answers(
         string Witness, List<Row> Before, List<Process> Processes, List<Row> After, long OwnId, int MaxConnections,
-        int Connected, bool SeesAll);
+        int Connected, int Uptime, bool SeesAll);
 }

@@ -6,7 +6,8 @@ namespace UPool.MySql;
 /// two together do not.</param>
 /// <param name="Incarnation">The life of the process that registered it; null when no register knows it. Such a one
 /// counts as used: it may be a session between its handshake and its registration.</param>
-public sealed record DeploymentSession(long Id, string Host, string? Incarnation);
+/// <param name="IsControl">Whether it is registered as a control connection, which no lease covers.</param>
+public sealed record DeploymentSession(long Id, string Host, string? Incarnation, bool IsControl);
 
 /// <summary>What the server says of the deployment's sessions, pools' and control connections'.</summary>
 /// <param name="ServerStart">
@@ -19,6 +20,8 @@ public sealed record DeploymentSession(long Id, string Host, string? Incarnation
 /// Whether everything that the server had accepted before the look's own session has logged in or gone. Only a fresh
 /// look can say so; without PROCESS it goes by the order of acceptance alone.
 /// </param>
+/// <param name="Uptime">How long ago the server started, by its own count of whole seconds.</param>
 /// <param name="MaxConnections">The server's max_connections.</param>
 public sealed record ServerLook(
-    string ServerStart, IReadOnlyList<DeploymentSession> Sessions, bool IsSettled, int MaxConnections);
+    string ServerStart, IReadOnlyList<DeploymentSession> Sessions, bool IsSettled, TimeSpan Uptime,
+    int MaxConnections);

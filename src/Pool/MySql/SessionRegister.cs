@@ -38,25 +38,45 @@ internal sealed class SessionRegister
         QualifiedTable = $"`{database.Replace("`", "``", StringComparison.Ordinal)}`.{Table}";
 
         // Replaced, because a server that took over from another may hold the other's row under this id.
-        _add = $"REPLACE INTO {QualifiedTable} (ConnectionId, Host, Account, Incarnation) "
-            + "VALUES (@id, @host, @account, @incarnation)";
+        _add = $"REPLACE INTO {QualifiedTable} (ConnectionId, Host, Account, Incarnation, IsControl) "
+            + "VALUES (@id, @host, @account, @incarnation, @control)";
     }
 
     public string Incarnation { get; }
 
     public string QualifiedTable { get; }
 
-    /// <summary>Registers a session on itself.</summary>
+    /// <summary>Registers a pool's session on itself.</summary>
     /// <exception cref="SessionRegisterException">It could not; the session must not be used.</exception>
     public async Task AddAsync(MySqlConnection connection, SessionFacts facts)
     {
-        if (!await TryAddAsync(connection, facts).ConfigureAwait(false))
+        if (!await TryAddAsync(connection, facts, isControl: false).ConfigureAwait(false))
             throw new SessionRegisterException("there is no such table");
     }
 
-    /// <summary>The same for the control connections, which are needed to make the table: false when it is
+    /// <summary>The same for control connections, which are needed to make the table: false when it is
     /// missing.</summary>
-    public async Task<bool> TryAddAsync(MySqlConnection connection, SessionFacts facts)
+    public Task<bool> TryAddControlAsync(MySqlConnection connection, SessionFacts facts) =>
+        TryAddAsync(connection, facts, isControl: true);
+
+    /// <summary>Removes the rows of sessions that are gone, whoever's they were.</summary>
+    public async Task RemoveAsync(MySqlConnection connection, IEnumerable<ServerSession> gone)
+    {
+        using var command = new MySqlCommand(connection, null) { CommandTimeout = 0 };
+        List<string> keys = [];
+        foreach (ServerSession session in gone)
+        {
+            // On the host too: the id may be another's by now.
+            string name = string.Create(CultureInfo.InvariantCulture, $"@host{keys.Count}");
+            command.Parameters.AddWithValue(name, session.Host);
+            keys.Add(string.Create(CultureInfo.InvariantCulture, $"(ConnectionId = {session.Id} AND Host = {name})"));
+        }
+
+        command.CommandText = $"DELETE FROM {QualifiedTable} WHERE {string.Join(" OR ", keys)}";
+        await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private async Task<bool> TryAddAsync(MySqlConnection connection, SessionFacts facts, bool isControl)
     {
         if (facts.IsProxied) throw new SessionRegisterException("the session's id is not its own");
 
@@ -65,6 +85,7 @@ internal sealed class SessionRegister
         command.Parameters.AddWithValue("@host", facts.Session.Host);
         command.Parameters.AddWithValue("@account", AccountOf(connection));
         command.Parameters.AddWithValue("@incarnation", Incarnation);
+        command.Parameters.AddWithValue("@control", isControl);
         try
         {
             await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
@@ -83,23 +104,6 @@ internal sealed class SessionRegister
             throw new SessionRegisterException(
                 string.Create(CultureInfo.InvariantCulture, $"error {exception.Number}"), exception);
         }
-    }
-
-    /// <summary>Removes the rows of sessions that are gone, whoever's they were.</summary>
-    public async Task RemoveAsync(MySqlConnection connection, IEnumerable<ServerSession> gone)
-    {
-        using var command = new MySqlCommand(connection, null) { CommandTimeout = 0 };
-        List<string> keys = [];
-        foreach (ServerSession session in gone)
-        {
-            // On the host too: the id may be another's by now.
-            string name = string.Create(CultureInfo.InvariantCulture, $"@host{keys.Count}");
-            command.Parameters.AddWithValue(name, session.Host);
-            keys.Add(string.Create(CultureInfo.InvariantCulture, $"(ConnectionId = {session.Id} AND Host = {name})"));
-        }
-
-        command.CommandText = $"DELETE FROM {QualifiedTable} WHERE {string.Join(" OR ", keys)}";
-        await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
     }
 
     private static string AccountOf(MySqlConnection connection) =>

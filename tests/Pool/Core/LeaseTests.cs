@@ -16,7 +16,7 @@ public sealed class LeaseTests
         Assert.EndsWith("It has no lease of permits.", refusal.Message, StringComparison.Ordinal);
         Assert.False(pool.Pool.TryRent(out _, out _));
         Assert.Equal(0, pool.Server.CallsOf(Step.Open));
-        Assert.Equal(new LeaseUse(null, 0, 0, 0, 0, 0, 0), pool.Source.ReadLeaseUse());
+        Assert.Equal(new LeaseUse(null, 0, 0, 0, 0, 0, 0, 0), pool.Source.ReadLeaseUse());
     });
 
     [Fact]
@@ -242,7 +242,7 @@ public sealed class LeaseTests
         await pool.HeldAsync(Step.Open);
         Task<RentOutcome> waits = pool.Rent();
         LeaseUse use = pool.Source.ReadLeaseUse();
-        Assert.Equal(new LeaseUse(lease.Sequence, 3, Opening: 1, Idle: 0, Used: 1, Closing: 1, Pending: 2), use);
+        Assert.Equal(new LeaseUse(lease.Sequence, 3, Opening: 1, Idle: 0, Used: 1, Closing: 1, Pending: 2, 3), use);
         Assert.Equal(3, use.Sessions);
 
         pool.Server.Answer(Step.Open, Step.Close);
@@ -252,6 +252,22 @@ public sealed class LeaseTests
         pool.Jump(10_000);
         use = pool.Source.ReadLeaseUse();
         Assert.Equal((lease.Sequence, 0), (use.Sequence, use.Permits));
+    });
+
+    [Fact]
+    public Task ReadLeaseUse_Peak_IsTheMostSinceTheLastReading() => LeasedAsync(async pool =>
+    {
+        pool.Grant(2);
+        RentOutcome[] held = [await pool.RentedAsync(), await pool.RentedAsync()];
+        Task<RentOutcome>[] pending = [.. Enumerable.Range(0, 3).Select(_ => pool.Rent())];
+        foreach (RentOutcome rented in held) pool.Return(rented);
+        foreach (Task<RentOutcome> rent in pending) pool.Return(await pool.FinishAsync(rent));
+        await pool.UntilAsync("rest", c => c is { Used: 0, Pending: 0 });
+        Assert.Equal(5, pool.Source.ReadLeaseUse().Peak);
+        Assert.Equal(0, pool.Source.ReadLeaseUse().Peak);
+        pool.Return(await pool.RentedAsync());
+        await pool.UntilAsync("rest", c => c.Used == 0);
+        Assert.Equal(1, pool.Source.ReadLeaseUse().Peak);
     });
 
     [Fact]
