@@ -22,8 +22,10 @@ public readonly record struct PoolLease(int Permits, long Sequence, long EndsAt,
 /// <param name="Used">Sessions that are rented, being reset or being recovered.</param>
 /// <param name="Closing">Sessions closed here that the server may still hold.</param>
 /// <param name="Pending">Rents that wait.</param>
+/// <param name="Peak">The most of used and pending together since this was last read: a moment's counts would miss what
+/// comes and goes in between.</param>
 public readonly record struct LeaseUse(
-    long? Sequence, int Permits, int Opening, int Idle, int Used, int Closing, int Pending)
+    long? Sequence, int Permits, int Opening, int Idle, int Used, int Closing, int Pending, int Peak)
 {
     /// <summary>All that may stand on the server: a shrink is applied once this is within the permits.</summary>
     public int Sessions => Opening + Idle + Used + Closing;

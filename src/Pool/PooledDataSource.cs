@@ -135,7 +135,8 @@ public sealed class PooledDataSource : DbDataSource
         return connection is not null;
     }
 
-    /// <summary>What the pool makes of its lease, from one moment: for the renewal of that lease.</summary>
+    /// <summary>What the pool makes of its lease, from one moment: for the renewal of that lease, and for nobody else,
+    /// because reading begins a new peak.</summary>
     public LeaseUse ReadLeaseUse() => _pool.ReadLeaseUse();
 
     /// <summary>Severs and closes now what is still rented under a lease that has ended, rather than at the end of the

@@ -25,6 +25,7 @@ internal sealed partial class ConnectionPool
     private bool _isLeased;
     private long _leaseDueAt = long.MaxValue;    // when the lease, or after it the grace, ends
     private int _leaseGeneration;                // older generations were opened under a lease that has ended
+    private int _peak;
     private bool _permitsWantedTold;
 
     /// <summary>
@@ -55,7 +56,12 @@ internal sealed partial class ConnectionPool
                 // The present one may have ended unseen: what was opened under it is not the new one's.
                 long now = ReadClock_NeedsLock();
                 bool isLive = value is { } lease && now < lease.EndsAt;
-                if (_isLeased && !isLive) EndLease_NeedsLock();
+                if (_isLeased && !isLive)
+                {
+                    EndLease_NeedsLock();
+                    _leaseDueAt = Math.Min(_leaseDueAt, value?.GraceEndsAt ?? _leaseDueAt);
+                }
+
                 _lease = value;
                 if (isLive)
                 {
@@ -75,8 +81,10 @@ internal sealed partial class ConnectionPool
         lock (_gate)
         {
             ReadClock_NeedsLock();
+            int peak = Math.Max(_peak, _used + _pending.Count);
+            _peak = 0;
             return new LeaseUse(
-                _lease?.Sequence, _permits, _opening, _idle.Count, _used, _closing, _pending.Count);
+                _lease?.Sequence, _permits, _opening, _idle.Count, _used, _closing, _pending.Count, peak);
         }
     }
 
@@ -131,6 +139,8 @@ internal sealed partial class ConnectionPool
         ApplyPermits_NeedsLock();
         Queue(static (pool, _) => Run(pool.RefusePendingWithoutLease), 0);
     }
+
+    private void NoteDemand_NeedsLock() => _peak = Math.Max(_peak, _used + _pending.Count);
 
     private bool IsOfEndedLease_NeedsLock(PhysicalConnection connection) => connection.Generation < _leaseGeneration;
 

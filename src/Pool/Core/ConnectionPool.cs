@@ -176,6 +176,7 @@ internal sealed partial class ConnectionPool
             _pending.Enqueue(pending);
             Wheel.Add(pending, due);
             Grow_NeedsLock();
+            NoteDemand_NeedsLock();
             WantPermitsIfShort_NeedsLock();
         }
 
@@ -369,6 +370,7 @@ internal sealed partial class ConnectionPool
 
         connection.BeginRent(rentId);
         _rented++;
+        NoteDemand_NeedsLock();
         _wait.Add(now - startedAt);
         Telemetry.OnRented(_clock.GetElapsedTime(startedAt, now));
         return rentId;

@@ -56,7 +56,7 @@ public sealed partial class ControlConnections : IAsyncDisposable
         var connector = new MySqlServerConnector(_settings, KillLane, loggers)
         {
             Register = Register,
-            MayBeUnregistered = true,
+            IsControl = true,
         };
         _storage = new PooledDataSource(options, connector, clock, loggers);
         KnowAccount(_settings.UserID);

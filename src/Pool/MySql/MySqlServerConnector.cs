@@ -27,9 +27,9 @@ internal sealed class MySqlServerConnector : IConnector
     /// <summary>Where each session says whose it is before its first use; null without a budget.</summary>
     public SessionRegister? Register { get; init; }
 
-    /// <summary>Whether a session may be used although the register's table is missing: the control connections have to
-    /// make it first. It registers at the first reset that finds the table.</summary>
-    public bool MayBeUnregistered { get; init; }
+    /// <summary>Whether these are control connections. They may be used although the register's table is missing,
+    /// because they have to make it; they register at the first reset that finds it.</summary>
+    public bool IsControl { get; init; }
 
     public SqlDialect Dialect => SqlDialect.MySql;
 
@@ -66,7 +66,7 @@ internal sealed class MySqlServerConnector : IConnector
 
     private async Task<bool> RegisterAsync(MySqlConnection inner, SessionFacts facts)
     {
-        if (MayBeUnregistered) return await Register!.TryAddControlAsync(inner, facts).ConfigureAwait(false);
+        if (IsControl) return await Register!.TryAddControlAsync(inner, facts).ConfigureAwait(false);
 
         await Register!.AddAsync(inner, facts).ConfigureAwait(false);
         return true;

@@ -42,17 +42,17 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
         Dictionary<long, Row> registered = answers.After.ToDictionary(static row => row.Id);
         foreach (Process process in answers.Processes)
         {
-            bool isKnown = registered.TryGetValue(process.Id, out Row? row) && row.Host == process.Host;
-            if (isKnown || accounts.Contains(process.User))
+            Row? row = registered.TryGetValue(process.Id, out Row? one) && one.Host == process.Host ? one : null;
+            if (row is not null || accounts.Contains(process.User))
             {
                 sessions.Add(new DeploymentSession(
-                    process.Id, process.Host, isKnown ? row!.Incarnation : null, isKnown && row!.IsControl));
+                    process.Id, process.Host, row?.Incarnation, row?.IsControl ?? false));
             }
         }
 
         var look = new ServerLook(
-            answers.Witness, sessions, isFresh && IsSettled(answers, own), answers.MaxConnections,
-            answers.Uptime);
+            answers.Witness, sessions, isFresh && IsSettled(answers, own), TimeSpan.FromSeconds(answers.Uptime),
+            answers.MaxConnections);
         return new RegisterLook(look, unlisted);
     }
 
@@ -82,12 +82,12 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
         string rows = $"SELECT ConnectionId, Host, Account, Incarnation, IsControl FROM {register.QualifiedTable}";
         command.CommandText =
             $"INSERT IGNORE INTO {register.QualifiedTable} (ConnectionId, Host, Account, Incarnation, IsControl) "
-            + string.Create(CultureInfo.InvariantCulture, $"VALUES ({WitnessId}, '', '', @witness, 0); ")
+            + string.Create(CultureInfo.InvariantCulture, $"VALUES ({WitnessId}, '', '', @witness, TRUE); ")
             + $"{rows}; "
             + "SELECT ID, USER, HOST, COMMAND FROM information_schema.PROCESSLIST; "
             + $"{rows}; "
             + "SELECT CONNECTION_ID(), @@GLOBAL.max_connections; "
-            + "SHOW GLOBAL STATUS WHERE VARIABLE_NAME IN ('Threads_connected', 'Uptime'); "
+            + "SHOW GLOBAL STATUS WHERE Variable_name IN ('Threads_connected', 'Uptime'); "
             + "SHOW GRANTS";
         DbParameter witness = command.CreateParameter();
         witness.ParameterName = "@witness";
@@ -104,8 +104,8 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
             cancellationToken).ConfigureAwait(false))[0];
         Dictionary<string, int> status = (await ReadAllAsync(
             reader, static r => (Name: r.GetString(0), Value: int.Parse(r.GetString(1), CultureInfo.InvariantCulture)),
-            cancellationToken).ConfigureAwait(false))
-            .ToDictionary(static one => one.Name, static one => one.Value, StringComparer.OrdinalIgnoreCase);
+            cancellationToken).ConfigureAwait(false)).ToDictionary(
+                static one => one.Name, static one => one.Value, StringComparer.OrdinalIgnoreCase);
         List<string> grants = await ReadAllAsync(
             reader, static r => r.GetString(0), cancellationToken).ConfigureAwait(false);
 
@@ -113,7 +113,7 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
             ?? throw new InvalidOperationException("The register does not keep what is written into it.");
         return new Answers(
             start, [.. before.Where(static row => row.Id != WitnessId)], processes, after, ownId, max,
-            status["Threads_connected"], TimeSpan.FromSeconds(status["Uptime"]), AccountRights.Parse(grants).SeesAll);
+            status["Threads_connected"], status["Uptime"], AccountRights.Parse(grants).SeesAll);
     }
 
     private static async Task<List<T>> ReadAllAsync<T>(
@@ -137,5 +137,5 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
 
     private sealed record Answers(
         string Witness, List<Row> Before, List<Process> Processes, List<Row> After, long OwnId, int MaxConnections,
-        int Connected, TimeSpan Uptime, bool SeesAll);
+        int Connected, int Uptime, bool SeesAll);
 }

@@ -6,7 +6,7 @@ namespace UPool.MySql;
 /// two together do not.</param>
 /// <param name="Incarnation">The life of the process that registered it; null when no register knows it. Such a one
 /// counts as used: it may be a session between its handshake and its registration.</param>
-/// <param name="IsControl">Whether it is a control connection; false when no register knows it.</param>
+/// <param name="IsControl">Whether it is registered as a control connection, which no lease covers.</param>
 public sealed record DeploymentSession(long Id, string Host, string? Incarnation, bool IsControl);
 
 /// <summary>What the server says of the deployment's sessions, pools' and control connections'.</summary>
@@ -20,8 +20,8 @@ public sealed record DeploymentSession(long Id, string Host, string? Incarnation
 /// Whether everything that the server had accepted before the look's own session has logged in or gone. Only a fresh
 /// look can say so; without PROCESS it goes by the order of acceptance alone.
 /// </param>
+/// <param name="Uptime">How long ago the server started, by its own count of whole seconds.</param>
 /// <param name="MaxConnections">The server's max_connections.</param>
-/// <param name="Uptime">How long the server runs, by its own count of whole seconds.</param>
 public sealed record ServerLook(
-    string ServerStart, IReadOnlyList<DeploymentSession> Sessions, bool IsSettled, int MaxConnections,
-    TimeSpan Uptime);
+    string ServerStart, IReadOnlyList<DeploymentSession> Sessions, bool IsSettled, TimeSpan Uptime,
+    int MaxConnections);

@@ -39,14 +39,14 @@ internal sealed class SessionRegister
 
         // Replaced, because a server that took over from another may hold the other's row under this id.
         _add = $"REPLACE INTO {QualifiedTable} (ConnectionId, Host, Account, Incarnation, IsControl) "
-            + "VALUES (@id, @host, @account, @incarnation, @isControl)";
+            + "VALUES (@id, @host, @account, @incarnation, @control)";
     }
 
     public string Incarnation { get; }
 
     public string QualifiedTable { get; }
 
-    /// <summary>Registers a session on itself.</summary>
+    /// <summary>Registers a pool's session on itself.</summary>
     /// <exception cref="SessionRegisterException">It could not; the session must not be used.</exception>
     public async Task AddAsync(MySqlConnection connection, SessionFacts facts)
     {
@@ -54,7 +54,7 @@ internal sealed class SessionRegister
             throw new SessionRegisterException("there is no such table");
     }
 
-    /// <summary>The same for the control connections, which are needed to make the table: false when it is
+    /// <summary>The same for control connections, which are needed to make the table: false when it is
     /// missing.</summary>
     public Task<bool> TryAddControlAsync(MySqlConnection connection, SessionFacts facts) =>
         TryAddAsync(connection, facts, isControl: true);
@@ -85,7 +85,7 @@ internal sealed class SessionRegister
         command.Parameters.AddWithValue("@host", facts.Session.Host);
         command.Parameters.AddWithValue("@account", AccountOf(connection));
         command.Parameters.AddWithValue("@incarnation", Incarnation);
-        command.Parameters.AddWithValue("@isControl", isControl);
+        command.Parameters.AddWithValue("@control", isControl);
         try
         {
             await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);

@@ -6,8 +6,8 @@ using UPool.Tests.Fakes;
 namespace UPool.Tests.Core;
 
 /// <summary>
-/// Random lives of a pool on the fake clock: rents, cancels, faults, resizes, clears and a drain by turns, and after
-/// each of them the invariants.
+/// Random lives of a pool on the fake clock: rents, cancels, faults, resizes, clears, leases and a drain by turns, and
+/// after each of them the invariants.
 /// </summary>
 public sealed class ModelTests
 {
@@ -42,10 +42,16 @@ public sealed class ModelTests
         AdvanceALittle,
         AdvanceALot,
         Breathe,
+        Grant,
+        TakeLease,
+        StandStill,
+        CutOff,
     }
 
-    [Fact]
-    public async Task Pool_RandomLives_KeepTheInvariantsAtEveryStep()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Pool_RandomLives_KeepTheInvariantsAtEveryStep(bool needsLease)
     {
         uint seed = Seed.Next();
         for (uint life = 0; life < Lives * Seed.Factor; life++)
@@ -53,12 +59,12 @@ public sealed class ModelTests
             List<Act> acts = Acts.Generate(new PCG(life, seed), null, out _);
             try
             {
-                await PoolHarness.RunAsync(pool => new Life(pool).RunAsync(acts), Configure);
+                await PoolHarness.RunAsync(pool => new Life(pool).RunAsync(acts), Configure, needsLease);
             }
             catch (Exception exception)
             {
                 throw new InvalidOperationException(
-                    $"{Seed.Variable}={seed}, life {life}: "
+                    $"{Seed.Variable}={seed}, with leases: {needsLease}, life {life}: "
                     + string.Join(' ', acts.Select(act => $"{act.Kind}/{act.Number}")),
                     exception);
             }
@@ -98,11 +104,13 @@ public sealed class ModelTests
                 if (owner is null || text != $"{owner.GetHashCode()}")
                     pool.Server.Violate($"a statement of {text} on connection {fake.Id} of another (INV-3)");
             };
+            if (pool.Source.NeedsLease) pool.Grant(3, milliseconds: 800, grace: 200);
             foreach (Act act in acts)
             {
                 await DoAsync(act);
                 await CollectAsync();
                 pool.Check(pool.Counts);
+                if (pool.Source.NeedsLease) Assert.InRange(pool.Counts.Opening, 0, 1);
                 Assert.Empty(pool.Server.Violations);
                 Assert.InRange(pool.Counts.Pending, 0, pool.Options.MaxPending);
                 Assert.True(pool.Counts.Pending <= _pending.Count, pool.Describe());
@@ -157,6 +165,21 @@ public sealed class ModelTests
                 case Kind.AdvanceALittle: await pool.AdvanceAsync(TimeSpan.FromMilliseconds(number % 60)); break;
                 case Kind.AdvanceALot: await pool.AdvanceAsync(TimeSpan.FromMilliseconds(number)); break;
                 case Kind.Breathe: await pool.AdvanceAsync(TimeSpan.Zero); break;
+                case Kind.Grant or Kind.TakeLease or Kind.StandStill or Kind.CutOff when pool.Source.NeedsLease:
+                    DoWithLease(act);
+                    break;
+            }
+        }
+
+        private void DoWithLease(Act act)
+        {
+            int number = act.Number;
+            switch (act.Kind)
+            {
+                case Kind.TakeLease when number % 4 == 0: pool.Grant(null); break;
+                case Kind.Grant or Kind.TakeLease: pool.Grant(number % 5, number, number % 300); break;
+                case Kind.StandStill: pool.Jump(number); break;
+                case Kind.CutOff: pool.Source.CutOff(); break;
             }
         }
 
@@ -173,6 +196,8 @@ public sealed class ModelTests
             if (fake.Owner is PooledConnection { State: System.Data.ConnectionState.Open })
                 pool.Server.Violate($"connection {fake.Fake.Id} has two owners (INV-3)");
             if (fake.Fake.IsDirty) pool.Server.Violate($"connection {fake.Fake.Id} was rented dirty (INV-5)");
+            if (pool.Source.NeedsLease && fake.RentedAt != 0 && !pool.WasLeasedAt(fake.RentedAt))
+                pool.Server.Violate($"connection {fake.Fake.Id} was rented without a lease (INV-2)");
             fake.Owner = wrapper;
             _held.Add((wrapper, new CancellationTokenSource()));
             _served.Add((outcome.RentId, arrival));
@@ -252,6 +277,7 @@ public sealed class ModelTests
         private async Task EndAsync()
         {
             pool.Server.Heal();
+            if (pool.Source.NeedsLease) pool.Grant(3, TimeSpan.FromDays(1).TotalMilliseconds);
             if (pool.Pool.Permits == 0) pool.SetPermits(1);
             while (_held.Count > 0 || _pending.Count > 0 || _statements.Count > 0)
             {

@@ -144,6 +144,24 @@ public sealed class OpeningTests
     }, o => o.MaxOpenRetryInterval = TimeSpan.FromMilliseconds(50));
 
     [Fact]
+    public Task RentAsync_ServerHasNoRoomForMore_SaysNoPermitsThoughSomeAreOpen() => PoolHarness.RunAsync(async pool =>
+    {
+        RentOutcome held = await pool.RentedAsync();
+        pool.Server.Fail(Step.Open, DriverFailure.NoPermit);
+        Task<RentOutcome> rent = pool.Rent();
+        await pool.AdvanceUntilAsync("the refusal", _ => rent.IsCompleted);
+        Assert.Equal(RefusalReason.NoPermits, (await rent).Refusal!.Reason);
+
+        // As many as the permits allow are open: what a probe met before says nothing of this wait.
+        pool.SetPermits(1);
+        rent = pool.Rent();
+        await pool.AdvanceUntilAsync("the refusal", _ => rent.IsCompleted);
+        Assert.Equal(RefusalReason.TimedOut, (await rent).Refusal!.Reason);
+        pool.SetPermits(2);
+        pool.Return(held);
+    });
+
+    [Fact]
     public Task RentAsync_NoPermits_SaysSo() => PoolHarness.RunAsync(async pool =>
     {
         pool.SetPermits(0);

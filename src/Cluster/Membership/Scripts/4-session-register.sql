@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS upool_session
     Host         VARCHAR(261)    NOT NULL, -- host and port, as the process list shows them; ids are used again
     Account      VARCHAR(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, -- whose sessions alone may be seen
     Incarnation  VARCHAR(128)    NOT NULL, -- one life of one process
-    IsControl    BOOLEAN         NOT NULL, -- a control connection: counted apart from the pools' permits
+    IsControl    BOOLEAN         NOT NULL, -- of its control connections, which no lease covers
     Created      DATETIME(6)     NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
     PRIMARY KEY (ConnectionId)
 )

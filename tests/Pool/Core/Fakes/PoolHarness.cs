@@ -1,5 +1,3 @@
-using Microsoft.Extensions.Time.Testing;
-
 using UPool.Core;
 
 namespace UPool.Tests.Fakes;
@@ -17,12 +15,15 @@ internal sealed class PoolHarness
     // The most that the sessions may be: the permits, or after a shrink what there was then. Guarded by _gate.
     private int _ceiling;
 
-    private PoolHarness(Action<PoolOptions>? configure)
+    // From when to when the pool had a lease, by the order in which they were set.
+    private readonly List<(long From, long To)> _leases = [];
+
+    private PoolHarness(Action<PoolOptions>? configure, bool needsLease)
     {
         Options = new PoolOptions { Name = "users", MaxConnections = 2 };
         configure?.Invoke(Options);
         _ceiling = Options.MaxConnections;
-        Source = new PooledDataSource(Options, Server, Clock, Log);
+        Source = new PooledDataSource(Options, Server, Clock, Log, needsLease);
         Server.Opening = () => Check(Pool.Counts);
     }
 
@@ -31,7 +32,7 @@ internal sealed class PoolHarness
 
     public PoolOptions Options { get; }
 
-    public FakeTimeProvider Clock { get; } = new();
+    public JumpingClock Clock { get; } = new();
 
     public FakeConnector Server { get; } = new();
 
@@ -46,12 +47,15 @@ internal sealed class PoolHarness
     /// <summary>
     /// Runs a test; afterwards every permit is back, each connection works, and nothing was done that must not be.
     /// </summary>
-    public static async Task RunAsync(Func<PoolHarness, Task> test, Action<PoolOptions>? configure = null)
+    public static async Task RunAsync(
+        Func<PoolHarness, Task> test, Action<PoolOptions>? configure = null, bool needsLease = false)
     {
-        var pool = new PoolHarness(configure);
+        var pool = new PoolHarness(configure, needsLease);
         try
         {
             await test(pool);
+            pool.Clock.Reading = null;
+            if (needsLease) pool.Grant(pool.Options.MaxConnections, TimeSpan.FromDays(1).TotalMilliseconds);
             if (pool.Pool.Permits == 0) pool.SetPermits(pool.Options.MaxConnections);
             if (!pool.IsDrained) await pool.AssertWholeAsync();
             pool.Server.Heal();
@@ -79,6 +83,35 @@ internal sealed class PoolHarness
             _ceiling = Math.Max(permits, Math.Min(_ceiling, Sessions(Pool.Counts)));
         }
     }
+
+    /// <summary>Sets a lease that ends after this long, and its grace so long after it.</summary>
+    public PoolLease Grant(int permits, double milliseconds = 10_000, double grace = 5_000)
+    {
+        long endsAt = Clock.GetTimestamp() + TimeSpan.FromMilliseconds(milliseconds).Ticks;
+        var lease = new PoolLease(
+            permits, _leases.Count + 1, endsAt, endsAt + TimeSpan.FromMilliseconds(grace).Ticks);
+        Grant(lease);
+        return lease;
+    }
+
+    /// <summary>Sets a lease, or takes it away.</summary>
+    public void Grant(PoolLease? lease)
+    {
+        long now = Clock.GetTimestamp();
+        if (_leases.Count > 0) _leases[^1] = (_leases[^1].From, Math.Min(_leases[^1].To, now));
+        _leases.Add((now, lease?.EndsAt ?? now));
+        lock (_gate)
+        {
+            Source.Lease = lease;
+            _ceiling = Math.Max(Pool.Permits, Math.Min(_ceiling, Sessions(Pool.Counts)));
+        }
+    }
+
+    public bool WasLeasedAt(long timestamp) =>
+        _leases.Exists(lease => lease.From <= timestamp && timestamp < lease.To);
+
+    /// <summary>The process stood still for so long, and no timer has fired yet.</summary>
+    public void Jump(double milliseconds) => Clock.Jump(TimeSpan.FromMilliseconds(milliseconds));
 
     /// <summary>Starts a rent.</summary>
     public Task<RentOutcome> Rent(Deadline deadline = default, string? by = null, CancellationToken token = default) =>
