@@ -7,7 +7,7 @@ internal sealed partial class ConnectionPool
     private static readonly TimeSpan MinOpenRetryInterval = TimeSpan.FromMilliseconds(50);
 
     // Guarded by _gate.
-    private int _failedOpens;
+    private Backoff _backoff;
     private long _retryAt;
 
     // Numbers of opens, in the order in which they were sent: the newest of all, when an answer of any kind was last
@@ -158,11 +158,7 @@ internal sealed partial class ConnectionPool
             if (!opening.IsUnanswered || _newestAnswered < opening.Number)
             {
                 _newestFailed = Math.Max(_newestFailed, opening.Number);
-                _failedOpens++;
-                double doubled = MinOpenRetryInterval.TotalSeconds * Math.Pow(2, Math.Min(_failedOpens - 1, 16));
-                double jittered = Math.Min(doubled, _options.MaxOpenRetryInterval.TotalSeconds)
-                    * (1 - 0.5 * Random.Shared.NextDouble());
-                pause = TimeSpan.FromSeconds(Math.Max(jittered, MinOpenRetryInterval.TotalSeconds));
+                pause = _backoff.Next();
                 _retryAt = _clock.GetTimestamp() + Ticks(pause);
                 isNews = SetFault_NeedsLock(new Fault(problem, exception, noPermit));
             }

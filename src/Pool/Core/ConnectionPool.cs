@@ -59,6 +59,7 @@ internal sealed partial class ConnectionPool
         _clock = clock;
         _logger = logger;
         _permits = options.MaxConnections;
+        _backoff = new Backoff(MinOpenRetryInterval, options.MaxOpenRetryInterval);
         _rentTimeout = Ticks(options.RentTimeout);
         _validationInterval = Ticks(options.ValidationInterval);
         _patience = TimeSpan.FromTicks(Math.Min(options.RentTimeout.Ticks / 2, options.OpenTimeout.Ticks));
@@ -185,7 +186,7 @@ internal sealed partial class ConnectionPool
             {
                 recovered = _fault is not null;
                 _fault = null;
-                _failedOpens = 0;
+                _backoff.Reset();
                 EndOpen_NeedsLock(opening);
                 _newestAnswered = Math.Max(_newestAnswered, opening.Number);
                 _used++;
