@@ -28,11 +28,11 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
     {
         if (limit < 1) return Task.FromResult(Reply.Invalid<UserPage>("limit is less than 1"));
 
-        return ReadAsync(deadline, cancellationToken, async (connection, token) =>
+        return ReadAsync(UserStatements.List, deadline, cancellationToken, async (connection, token) =>
         {
             // One row more than asked for tells whether there are more.
             List<User> users = await QueryAsync(connection, new CommandDefinition(
-                UserStatements.List, new { after, count = limit + 1L }, cancellationToken: token));
+                UserStatements.List.Text, new { after, count = limit + 1L }, cancellationToken: token));
             bool hasMore = users.Count > limit;
             if (hasMore) users.RemoveAt(limit);
             return Reply.Ok(new UserPage([.. users], hasMore ? users[^1].Id : null));
@@ -44,8 +44,9 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
     {
         if (id < 1) return Task.FromResult(Reply.NotFound<User>());
 
-        return ReadAsync(deadline, cancellationToken, async (connection, token) => Found(await QueryAsync(
-            connection, new CommandDefinition(UserStatements.Get, new { id }, cancellationToken: token))));
+        return ReadAsync(UserStatements.Get, deadline, cancellationToken, async (connection, token) =>
+            Found(await QueryAsync(
+                connection, new CommandDefinition(UserStatements.Get.Text, new { id }, cancellationToken: token))));
     }
 
     /// <inheritdoc/>
@@ -109,7 +110,8 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
                 if (rows == 0)
                 {
                     List<User> users = await QueryAsync(
-                        connection, new CommandDefinition(UserStatements.Get, new { id }, cancellationToken: token));
+                        connection,
+                        new CommandDefinition(UserStatements.Get.Text, new { id }, cancellationToken: token));
                     if (users.Count == 0) return Reply.NotFound<User>();
                 }
 

@@ -30,10 +30,14 @@ internal sealed class UserStatements
         Limits = "SELECT 255 AS MaxLength, 1000000 AS MaxPacket",
     };
 
-    public const string List = "SELECT `id`, `name` FROM `tb1` WHERE `id` > @after ORDER BY `id` LIMIT @count";
-    public const string Get = "SELECT `id`, `name` FROM `tb1` WHERE `id` = @id";
     public const string Rename = "UPDATE `tb1` SET `name` = @name WHERE `id` = @id";
     public const string Delete = "DELETE FROM `tb1` WHERE `id` = @id";
+
+    // What is asked most: fixed, so that their connections are back without a reset.
+    public static readonly FixedSelect List =
+        new("SELECT `id`, `name` FROM `tb1` WHERE `id` > @after ORDER BY `id` LIMIT @count");
+
+    public static readonly FixedSelect Get = new("SELECT `id`, `name` FROM `tb1` WHERE `id` = @id");
 
     private UserStatements()
     {

@@ -103,6 +103,25 @@ public sealed class PooledDataSource : DbDataSource
     }
 
     /// <summary>
+    /// The same for one fixed SELECT of this project's own: a <i>no-reset rent</i>, whose connection is back without a
+    /// round trip when it did just that and all rows were read. Anything else makes it an ordinary one.
+    /// </summary>
+    internal async ValueTask<RentResult> RentAsync(
+        FixedSelect select,
+        Deadline deadline,
+        CancellationToken cancellationToken,
+        [CallerMemberName] string caller = "",
+        [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0)
+    {
+        RentOutcome outcome = await _pool
+            .RentAsync(deadline, cancellationToken, Place(caller, file, line), select).ConfigureAwait(false);
+        return outcome.Refusal is { } refusal
+            ? new RentResult(refusal)
+            : new RentResult(new PooledConnection(_pool, outcome, deadline));
+    }
+
+    /// <summary>
     /// Opens the first connection. Does not throw when the database is away: <see cref="Health"/> says so, and the pool
     /// keeps trying.
     /// </summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using MySqlConnector;
 using UPool.Cluster.Membership;
@@ -120,6 +121,26 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     }
 
     [Fact]
+    public async Task Reads_ManyInARow_NeedNoReset()
+    {
+        await using MariaDbServer server = await MariaDbServer.StartNewAsync();
+        await using UserHost users = await MariaDbFixture.StartAsync(server.ConnectionString());
+        User ada = UserHost.Ok(await users.CreateAsync("Ada"));
+        await using var observer = new MySqlConnection(server.ConnectionString());
+        await observer.OpenAsync(TestContext.Current.CancellationToken);
+        await users.GetAsync(ada.Id);
+        long before = await SetsAsync(observer);
+
+        for (int i = 0; i < 20; i++)
+        {
+            UserHost.Ok(await users.GetAsync(ada.Id));
+            UserHost.Ok(await users.ListAsync());
+        }
+
+        Assert.Equal(0, await SetsAsync(observer) - before);
+    }
+
+    [Fact]
     public async Task SeedAsync_TableWithRows_IsLeftAlone()
     {
         await using TestDatabase database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
@@ -130,6 +151,15 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
         Assert.False(await UserSchema.SeedAsync(users.Pool, TestContext.Current.CancellationToken));
 
         Assert.Equal(seeds, await users.NamesAsync());
+    }
+
+    // A reset is followed by a SET NAMES.
+    private static async Task<long> SetsAsync(MySqlConnection observer)
+    {
+        await using MySqlCommand command = observer.CreateCommand();
+        command.CommandText =
+            "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'COM_SET_OPTION'";
+        return Convert.ToInt64(await command.ExecuteScalarAsync(), CultureInfo.InvariantCulture);
     }
 }
 

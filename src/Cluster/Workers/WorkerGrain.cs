@@ -35,7 +35,15 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     /// <param name="work">The read. The connection is returned when it ends.</param>
     /// <exception cref="OperationCanceledException">The caller has gone.</exception>
 #pragma warning disable CA1068 // The work reads better last: it is nearly always a lambda of several lines.
-    protected async Task<Reply<T>> ReadAsync<T>(
+    protected Task<Reply<T>> ReadAsync<T>(
+        Deadline deadline,
+        CancellationToken cancellationToken,
+        Func<PooledConnection, CancellationToken, Task<Reply<T>>> work) =>
+        ReadAsync(null, deadline, cancellationToken, work);
+
+    /// <summary>The same; when the read is one fixed SELECT of this project's own, on a no-reset rent.</summary>
+    internal async Task<Reply<T>> ReadAsync<T>(
+        FixedSelect? select,
         Deadline deadline,
         CancellationToken cancellationToken,
         Func<PooledConnection, CancellationToken, Task<Reply<T>>> work)
@@ -45,7 +53,9 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         using RunningCalls.Scope call = Calls.Enter(cancellationToken);
         try
         {
-            RentResult rent = await Pool.RentAsync(deadline, call.Token);
+            RentResult rent = select is null
+                ? await Pool.RentAsync(deadline, call.Token)
+                : await Pool.RentAsync(select, deadline, call.Token);
             if (!rent.IsRented) return Refused<T>(rent.Refusal);
 
             await using PooledConnection connection = rent.Connection;

@@ -216,9 +216,13 @@ public sealed class PooledConnection : DbConnection
     /// </summary>
     /// <param name="timeout">The operation's own bound; infinite for none but the connection's.</param>
     /// <param name="token">The caller's token.</param>
-    internal async ValueTask<OperationBound> BeginAsync(TimeSpan timeout, CancellationToken token)
+    /// <param name="isFixedSelect">Whether it is the fixed SELECT of a no-reset rent; whatever else is done makes a
+    /// reset due.</param>
+    internal async ValueTask<OperationBound> BeginAsync(
+        TimeSpan timeout, CancellationToken token, bool isFixedSelect = false)
     {
         PhysicalConnection physical = Physical;
+        if (!isFixedSelect) physical.MustReset = true;
         physical.Operation.ThrowIfInFlight();
         token.ThrowIfCancellationRequested();
 
@@ -233,6 +237,7 @@ public sealed class PooledConnection : DbConnection
         var bound = new OperationBound(physical, _rentId, deadline);
         if (physical.Lingering is { } lingering)
         {
+            physical.MustReset = true;
             await EndAsync(lingering, bound, token).ConfigureAwait(false);
             await lingering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (physical.LingeringRollback && !lingering.IsCompletedSuccessfully)
@@ -263,6 +268,7 @@ public sealed class PooledConnection : DbConnection
         }
         catch (Exception exception)
         {
+            bound.Physical.MustReset = true;
             _pool.NoteFailure(bound.Physical, exception);
             throw;
         }
@@ -279,6 +285,7 @@ public sealed class PooledConnection : DbConnection
         }
         catch (Exception exception)
         {
+            bound.Physical.MustReset = true;
             _pool.NoteFailure(bound.Physical, exception);
             throw;
         }
@@ -337,6 +344,7 @@ public sealed class PooledConnection : DbConnection
     private void Sever(OperationBound bound, OperationEnd end)
     {
         _severedBy = end;
+        bound.Physical.MustReset = true;
         _pool.OnSevered();
         _pool.Release(bound.Physical, bound.RentId);
     }
