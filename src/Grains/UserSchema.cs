@@ -37,7 +37,7 @@ public static class UserSchema
 
         await connection.ExecuteAsync(
             new CommandDefinition(CreateSqliteTable, transaction: transaction, cancellationToken: cancellationToken));
-        await InsertSeedsAsync(connection, transaction, cancellationToken);
+        await InsertSeedsAsync(pool, connection, transaction, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
     }
 
@@ -54,15 +54,18 @@ public static class UserSchema
             cancellationToken: cancellationToken));
         if (first is not null) return false;
 
-        await InsertSeedsAsync(connection, transaction, cancellationToken);
+        await InsertSeedsAsync(pool, connection, transaction, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return true;
     }
 
     private static async Task InsertSeedsAsync(
-        PooledConnection connection, System.Data.Common.DbTransaction transaction, CancellationToken cancellationToken)
+        PooledDataSource pool,
+        PooledConnection connection,
+        System.Data.Common.DbTransaction transaction,
+        CancellationToken cancellationToken)
     {
-        (string text, DynamicParameters parameters) = UserStatements.CreateAll(Seeds);
+        (string text, DynamicParameters parameters) = UserStatements.For(pool.Dialect).CreateAll(Seeds);
         await connection.ExecuteAsync(
             new CommandDefinition(text, parameters, transaction, cancellationToken: cancellationToken));
     }

@@ -44,6 +44,66 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     }
 
     [Fact]
+    public async Task Write_ServerIsNotStrict_NoNameIsAlteredInSilence()
+    {
+        await using MariaDbServer server = await MariaDbServer.StartNewAsync("--sql-mode=");
+        await using UserHost users = await MariaDbFixture.StartAsync(server.ConnectionString(), migrate: false);
+        await users.ExecuteAsync(
+            "CREATE TABLE tb1 (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(10) NOT NULL) CHARACTER SET latin1");
+        User ada = UserHost.Ok(await users.CreateAsync("Ada"));
+
+        Assert.Equal(ReplyStatus.Invalid, (await users.CreateAsync("文")).Status);
+        Assert.Equal(ReplyStatus.Invalid, (await users.RenameAsync(ada.Id, "文")).Status);
+        Assert.Equal(ReplyStatus.Invalid, (await users.CreateBatchAsync(["ok", "文"])).Status);
+
+        // Narrower than the grain knows.
+        await users.ExecuteAsync("ALTER TABLE tb1 MODIFY name VARCHAR(5) NOT NULL");
+        Assert.Equal(ReplyStatus.Invalid, (await users.CreateAsync("0123456789")).Status);
+        Assert.Equal(["Ada"], await users.NamesAsync());
+
+        // The mode is the grain's own: who rents next has the server's.
+        await users.ExecuteAsync("INSERT INTO tb1 (name) VALUES ('0123456789')");
+        Assert.Equal(["Ada", "01234"], await users.NamesAsync());
+    }
+
+    [Fact]
+    public async Task Write_ServerModeChangesHowTextIsRead_NamesAreDataAllTheSame()
+    {
+        await using MariaDbServer server = await MariaDbServer.StartNewAsync(
+            "--sql-mode=ANSI_QUOTES,NO_BACKSLASH_ESCAPES");
+        await using UserHost users =
+            await MariaDbFixture.StartAsync(server.ConnectionString() + ";No Backslash Escapes=true");
+        string[] names = ["\\", "\\'", "\"", "'; SELECT 1 -- "];
+
+        User[] created = UserHost.Ok(await users.CreateBatchAsync(names));
+        Assert.Equal(names, await users.NamesAsync());
+        foreach (User user in created) UserHost.Ok(await users.RenameAsync(user.Id, user.Name + "\\"));
+        Assert.Equal(names.Select(static name => name + "\\"), await users.NamesAsync());
+    }
+
+    [Fact]
+    public async Task Write_ColumnWasMadeLonger_LongNamesAreTakenWithoutARestart()
+    {
+        await using TestDatabase database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        await using UserHost users = await MariaDbFixture.StartAsync(database.ConnectionString, migrate: false);
+        await users.ExecuteAsync("CREATE TABLE tb1 (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(3) NOT NULL)");
+        Assert.Equal("name is longer than 3 characters", (await users.CreateAsync("Edsger")).Detail);
+
+        await users.ExecuteAsync("ALTER TABLE tb1 MODIFY name VARCHAR(6) NOT NULL");
+
+        Reply<User> reply;
+        long startedAt = TimeProvider.System.GetTimestamp();
+        do
+        {
+            await Task.Delay(50, TestContext.Current.CancellationToken);
+            reply = await users.CreateAsync("Edsger");
+        }
+        while (reply.Status == ReplyStatus.Invalid
+            && TimeProvider.System.GetElapsedTime(startedAt) < TimeSpan.FromSeconds(20));
+        Assert.Equal("Edsger", UserHost.Ok(reply).Name);
+    }
+
+    [Fact]
     public async Task CreateBatch_LaterStatementFails_KeepsNothingOfTheEarlierOnes()
     {
         await using TestDatabase database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
