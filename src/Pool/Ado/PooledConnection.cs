@@ -18,9 +18,14 @@ public sealed class PooledConnection : DbConnection
     private long _rentId;
     private Deadline _deadline;
     private OperationEnd _severedBy;
+    private string? _openedBy;
     private bool _disposed;
 
-    internal PooledConnection(ConnectionPool pool) => _pool = pool;
+    internal PooledConnection(ConnectionPool pool, string? openedBy = null)
+    {
+        _pool = pool;
+        _openedBy = openedBy;
+    }
 
     internal PooledConnection(ConnectionPool pool, RentOutcome rented, Deadline deadline)
     {
@@ -98,7 +103,9 @@ public sealed class PooledConnection : DbConnection
                 + "Use BeginTransactionAsync on one connection.");
         }
 
-        RentOutcome outcome = await _pool.RentAsync(_deadline, cancellationToken).ConfigureAwait(false);
+        string? openedBy = _openedBy ?? _pool.FindCaller();
+        _openedBy = null;
+        RentOutcome outcome = await _pool.RentAsync(_deadline, cancellationToken, openedBy).ConfigureAwait(false);
         if (outcome.Refusal is { } refusal)
             throw new RentRefusedException(refusal.Reason, refusal.Message, refusal.Cause);
 

@@ -202,7 +202,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
         if (heldTooLong is null) return;
 
         foreach ((string? rentedBy, TimeSpan held) in heldTooLong)
-            LogHeldTooLong(_options.Name, held.TotalSeconds, rentedBy ?? "an unnamed place (OpenAsync)");
+            LogHeldTooLong(_options.Name, held.TotalSeconds, rentedBy ?? _places.Describe());
     }
 
     private async ValueTask<bool> EndsWithinAsync(Task task, TimeSpan timeout)

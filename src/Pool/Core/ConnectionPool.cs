@@ -24,6 +24,7 @@ internal sealed partial class ConnectionPool
     private readonly ILogger _logger;
     private readonly long _rentTimeout;
     private readonly long _validationInterval;
+    private readonly RentPlaces _places;
     private readonly Lock _gate = new();
 
     // All below is guarded by _gate.
@@ -56,6 +57,7 @@ internal sealed partial class ConnectionPool
         _permits = options.MaxConnections;
         _rentTimeout = Ticks(options.RentTimeout);
         _validationInterval = Ticks(options.ValidationInterval);
+        _places = new RentPlaces(clock);
         Wheel = new DeadlineWheel(clock);
         using (ExecutionContext.SuppressFlow())
         {
@@ -263,6 +265,11 @@ internal sealed partial class ConnectionPool
         Wheel.Remove(rent);
         rent.Fail(new OperationCanceledException(token));
     }
+
+    /// <summary>The code that calls, for a rent by ADO.NET's door; null when nobody will ask, or it was not looked
+    /// at.</summary>
+    public string? FindCaller() =>
+        _options.HeldTooLongTimeout == Timeout.InfiniteTimeSpan ? null : _places.Find();
 
     /// <summary>The counts at one moment.</summary>
     public PoolCounts Counts
