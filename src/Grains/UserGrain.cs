@@ -20,19 +20,24 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
 
     private readonly UserStatements _statements = UserStatements.For(pool.Dialect);
 
-    // Read at the first write, since an existing table is never altered. Only written here, by this single activation.
+    // Who is refused by limits of this age has them read again: the table may have been altered meanwhile. So seldom
+    // that refusals stay cheap. The other way round the server refuses by itself.
+    private static readonly TimeSpan LimitsLifetime = TimeSpan.FromSeconds(1);
+
+    // Read at the first write. Only written here, by this single activation.
     private UserLimits? _limits;
+    private Deadline _limitsDue;
 
     /// <inheritdoc/>
     public Task<Reply<UserPage>> List(int limit, long after, Deadline deadline, CancellationToken cancellationToken)
     {
         if (limit < 1) return Task.FromResult(Reply.Invalid<UserPage>("limit is less than 1"));
 
-        return ReadAsync(deadline, cancellationToken, async (connection, token) =>
+        return ReadAsync(UserStatements.List, deadline, cancellationToken, async (connection, token) =>
         {
             // One row more than asked for tells whether there are more.
             List<User> users = await QueryAsync(connection, new CommandDefinition(
-                UserStatements.List, new { after, count = limit + 1L }, cancellationToken: token));
+                UserStatements.List.Text, new { after, count = limit + 1L }, cancellationToken: token));
             bool hasMore = users.Count > limit;
             if (hasMore) users.RemoveAt(limit);
             return Reply.Ok(new UserPage([.. users], hasMore ? users[^1].Id : null));
@@ -44,8 +49,9 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
     {
         if (id < 1) return Task.FromResult(Reply.NotFound<User>());
 
-        return ReadAsync(deadline, cancellationToken, async (connection, token) => Found(await QueryAsync(
-            connection, new CommandDefinition(UserStatements.Get, new { id }, cancellationToken: token))));
+        return ReadAsync(UserStatements.Get, deadline, cancellationToken, async (connection, token) =>
+            Found(await QueryAsync(
+                connection, new CommandDefinition(UserStatements.Get.Text, new { id }, cancellationToken: token))));
     }
 
     /// <inheritdoc/>
@@ -102,14 +108,15 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
             try
             {
                 int rows = await connection.ExecuteAsync(
-                    new CommandDefinition(UserStatements.Rename, new { id, name }, cancellationToken: token));
+                    new CommandDefinition(_statements.Rename, new { id, name }, cancellationToken: token));
 
                 // With UseAffectedRows in the connection string the server counts rows that changed: the name a user
                 // has already counts as none.
                 if (rows == 0)
                 {
                     List<User> users = await QueryAsync(
-                        connection, new CommandDefinition(UserStatements.Get, new { id }, cancellationToken: token));
+                        connection,
+                        new CommandDefinition(UserStatements.Get.Text, new { id }, cancellationToken: token));
                     if (users.Count == 0) return Reply.NotFound<User>();
                 }
 
@@ -163,7 +170,7 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
         List<User> users,
         CancellationToken token)
     {
-        (string text, DynamicParameters parameters) = UserStatements.CreateAll(names);
+        (string text, DynamicParameters parameters) = _statements.CreateAll(names);
         await connection.ExecuteAsync(new CommandDefinition(text, parameters, transaction, cancellationToken: token));
         var ids = await connection.QuerySingleAsync<InsertedIds>(
             new CommandDefinition(_statements.FirstIdAndStep, transaction: transaction, cancellationToken: token));
@@ -204,8 +211,12 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
         string[] names, Deadline deadline, CancellationToken cancellationToken)
     {
         // What is wrong in any table needs no connection to be refused.
-        if (FirstProblem<T>(names, _limits?.MaxLength ?? long.MaxValue) is { } problem) return problem;
-        if (_limits is not null) return null;
+        if (FirstProblem<T>(names, long.MaxValue) is { } wrong) return wrong;
+        if (_limits is { } known)
+        {
+            Reply<T>? problem = FirstProblem<T>(names, known.MaxLength);
+            if (problem is null || !_limitsDue.HasPassed()) return problem;
+        }
 
         Reply<UserLimits> limits = await ReadAsync(deadline, cancellationToken, async (connection, token) =>
             Reply.Ok(await connection.QuerySingleOrDefaultAsync<UserLimits>(
@@ -217,6 +228,7 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
         if (limits.Value!.MaxLength == 0) return null;
 
         _limits = limits.Value;
+        _limitsDue = Deadline.After(LimitsLifetime);
         return FirstProblem<T>(names, _limits.MaxLength);
     }
 

@@ -38,7 +38,7 @@ public static class UserSchema
 
         await connection.ExecuteAsync(
             new CommandDefinition(CreateSqliteTable, transaction: transaction, cancellationToken: cancellationToken));
-        await InsertSeedsAsync(connection, transaction, cancellationToken);
+        await InsertSeedsAsync(SqlDialect.Sqlite, connection, transaction, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
     }
 
@@ -54,15 +54,16 @@ public static class UserSchema
             cancellationToken: cancellationToken));
         if (first is not null) return false;
 
-        await InsertSeedsAsync(connection, transaction, cancellationToken);
+        await InsertSeedsAsync(SqlDialect.MySql, connection, transaction, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return true;
     }
 
     private static async Task InsertSeedsAsync(
-        DbConnection connection, DbTransaction transaction, CancellationToken cancellationToken)
+        SqlDialect dialect, DbConnection connection, DbTransaction transaction,
+        CancellationToken cancellationToken)
     {
-        (string text, DynamicParameters parameters) = UserStatements.CreateAll(Seeds);
+        (string text, DynamicParameters parameters) = UserStatements.For(dialect).CreateAll(Seeds);
         await connection.ExecuteAsync(
             new CommandDefinition(text, parameters, transaction, cancellationToken: cancellationToken));
     }

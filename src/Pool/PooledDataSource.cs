@@ -116,6 +116,27 @@ public sealed class PooledDataSource : DbDataSource
             : new RentResult(new PooledConnection(_pool, outcome, deadline));
     }
 
+    /// <summary>
+    /// Opens a connection as any <see cref="DbDataSource"/> does; called on a <see cref="PooledDataSource"/>, its
+    /// caller is named in the report of a rent held too long.
+    /// </summary>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <param name="caller">Filled in by the compiler; for the report of a rent held too long.</param>
+    /// <param name="file">Filled in by the compiler.</param>
+    /// <param name="line">Filled in by the compiler.</param>
+    /// <exception cref="RentRefusedException">The rent was refused.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public async ValueTask<DbConnection> OpenConnectionAsync(
+        CancellationToken cancellationToken = default,
+        [CallerMemberName] string caller = "",
+        [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0)
+    {
+        var connection = new PooledConnection(_pool, Place(caller, file, line));
+        await connection.OpenAsync(cancellationToken).ConfigureAwait(false);
+        return connection;
+    }
+
     /// <summary>Rents a connection at once, or not at all. Never overtakes those who wait.</summary>
     /// <param name="connection">The connection, open; null when none is idle.</param>
     /// <param name="deadline">Bounds every operation on the connection.</param>
@@ -142,6 +163,25 @@ public sealed class PooledDataSource : DbDataSource
     /// <summary>Severs and closes now what is still rented under a lease that has ended, rather than at the end of the
     /// grace. Nothing happens to what a lease in force covers.</summary>
     public void CutOff() => _pool.CutOff();
+
+    /// <summary>
+    /// The same for one fixed SELECT of this project's own: a <i>no-reset rent</i>, whose connection is back without a
+    /// round trip when it did just that and all rows were read. Anything else makes it an ordinary one.
+    /// </summary>
+    internal async ValueTask<RentResult> RentAsync(
+        FixedSelect? select,
+        Deadline deadline,
+        CancellationToken cancellationToken,
+        [CallerMemberName] string caller = "",
+        [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0)
+    {
+        RentOutcome outcome = await _pool
+            .RentAsync(deadline, cancellationToken, Place(caller, file, line), select).ConfigureAwait(false);
+        return outcome.Refusal is { } refusal
+            ? new RentResult(refusal)
+            : new RentResult(new PooledConnection(_pool, outcome, deadline));
+    }
 
     /// <summary>
     /// Opens the first connection. Does not throw when the database is away: <see cref="Health"/> says so, and the pool

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using MySqlConnector;
 using UPool.Cluster.Membership;
@@ -40,6 +41,66 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
         Assert.Equal(ReplyStatus.Invalid, (await users.CreateBatchAsync(["ok", "文"])).Status);
         Assert.Equal("é", UserHost.Ok(await users.CreateAsync("é")).Name);
         Assert.Equal(["é"], await users.NamesAsync());
+    }
+
+    [Fact]
+    public async Task Write_ServerIsNotStrict_NoNameIsAlteredInSilence()
+    {
+        await using MariaDbServer server = await MariaDbServer.StartNewAsync("--sql-mode=");
+        await using UserHost users = await MariaDbFixture.StartAsync(server.ConnectionString(), migrate: false);
+        await users.ExecuteAsync(
+            "CREATE TABLE tb1 (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(10) NOT NULL) CHARACTER SET latin1");
+        User ada = UserHost.Ok(await users.CreateAsync("Ada"));
+
+        Assert.Equal(ReplyStatus.Invalid, (await users.CreateAsync("文")).Status);
+        Assert.Equal(ReplyStatus.Invalid, (await users.RenameAsync(ada.Id, "文")).Status);
+        Assert.Equal(ReplyStatus.Invalid, (await users.CreateBatchAsync(["ok", "文"])).Status);
+
+        // Narrower than the grain knows.
+        await users.ExecuteAsync("ALTER TABLE tb1 MODIFY name VARCHAR(5) NOT NULL");
+        Assert.Equal(ReplyStatus.Invalid, (await users.CreateAsync("0123456789")).Status);
+        Assert.Equal(["Ada"], await users.NamesAsync());
+
+        // The mode is the grain's own: who rents next has the server's.
+        await users.ExecuteAsync("INSERT INTO tb1 (name) VALUES ('0123456789')");
+        Assert.Equal(["Ada", "01234"], await users.NamesAsync());
+    }
+
+    [Fact]
+    public async Task Write_ServerModeChangesHowTextIsRead_NamesAreDataAllTheSame()
+    {
+        await using MariaDbServer server = await MariaDbServer.StartNewAsync(
+            "--sql-mode=ANSI_QUOTES,NO_BACKSLASH_ESCAPES");
+        await using UserHost users =
+            await MariaDbFixture.StartAsync(server.ConnectionString() + ";No Backslash Escapes=true");
+        string[] names = ["\\", "\\'", "\"", "'; SELECT 1 -- "];
+
+        User[] created = UserHost.Ok(await users.CreateBatchAsync(names));
+        Assert.Equal(names, await users.NamesAsync());
+        foreach (User user in created) UserHost.Ok(await users.RenameAsync(user.Id, user.Name + "\\"));
+        Assert.Equal(names.Select(static name => name + "\\"), await users.NamesAsync());
+    }
+
+    [Fact]
+    public async Task Write_ColumnWasMadeLonger_LongNamesAreTakenWithoutARestart()
+    {
+        await using TestDatabase database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        await using UserHost users = await MariaDbFixture.StartAsync(database.ConnectionString, migrate: false);
+        await users.ExecuteAsync("CREATE TABLE tb1 (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(3) NOT NULL)");
+        Assert.Equal("name is longer than 3 characters", (await users.CreateAsync("Edsger")).Detail);
+
+        await users.ExecuteAsync("ALTER TABLE tb1 MODIFY name VARCHAR(6) NOT NULL");
+
+        Reply<User> reply;
+        long startedAt = TimeProvider.System.GetTimestamp();
+        do
+        {
+            await Task.Delay(50, TestContext.Current.CancellationToken);
+            reply = await users.CreateAsync("Edsger");
+        }
+        while (reply.Status == ReplyStatus.Invalid
+            && TimeProvider.System.GetElapsedTime(startedAt) < TimeSpan.FromSeconds(20));
+        Assert.Equal("Edsger", UserHost.Ok(reply).Name);
     }
 
     [Fact]
@@ -120,6 +181,26 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     }
 
     [Fact]
+    public async Task Reads_ManyInARow_NeedNoReset()
+    {
+        await using MariaDbServer server = await MariaDbServer.StartNewAsync();
+        await using UserHost users = await MariaDbFixture.StartAsync(server.ConnectionString());
+        User ada = UserHost.Ok(await users.CreateAsync("Ada"));
+        await using var observer = new MySqlConnection(server.ConnectionString());
+        await observer.OpenAsync(TestContext.Current.CancellationToken);
+        await users.GetAsync(ada.Id);
+        long before = await SetsAsync(observer);
+
+        for (int i = 0; i < 20; i++)
+        {
+            UserHost.Ok(await users.GetAsync(ada.Id));
+            UserHost.Ok(await users.ListAsync());
+        }
+
+        Assert.Equal(0, await SetsAsync(observer) - before);
+    }
+
+    [Fact]
     public async Task SeedAsync_TableWithRows_IsLeftAlone()
     {
         await using TestDatabase database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
@@ -130,6 +211,15 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
         Assert.False(await UserSchema.SeedAsync(users.Pool, TestContext.Current.CancellationToken));
 
         Assert.Equal(seeds, await users.NamesAsync());
+    }
+
+    // A reset is followed by a SET NAMES.
+    private static async Task<long> SetsAsync(MySqlConnection observer)
+    {
+        await using MySqlCommand command = observer.CreateCommand();
+        command.CommandText =
+            "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'COM_SET_OPTION'";
+        return Convert.ToInt64(await command.ExecuteScalarAsync(), CultureInfo.InvariantCulture);
     }
 }
 

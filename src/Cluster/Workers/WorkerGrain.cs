@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
@@ -33,19 +34,36 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     /// <param name="deadline">When the answer is due; it bounds the rent and every operation on the connection.</param>
     /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
     /// <param name="work">The read. The connection is returned when it ends.</param>
+    /// <param name="caller">Filled in by the compiler; for the report of a rent held too long.</param>
+    /// <param name="file">Filled in by the compiler.</param>
+    /// <param name="line">Filled in by the compiler.</param>
     /// <exception cref="OperationCanceledException">The caller has gone.</exception>
 #pragma warning disable CA1068 // The work reads better last: it is nearly always a lambda of several lines.
-    protected async Task<Reply<T>> ReadAsync<T>(
+    protected Task<Reply<T>> ReadAsync<T>(
         Deadline deadline,
         CancellationToken cancellationToken,
-        Func<PooledConnection, CancellationToken, Task<Reply<T>>> work)
+        Func<PooledConnection, CancellationToken, Task<Reply<T>>> work,
+        [CallerMemberName] string caller = "",
+        [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0) =>
+        ReadAsync(null, deadline, cancellationToken, work, caller, file, line);
+
+    /// <summary>The same; when the read is one fixed SELECT of this project's own, on a no-reset rent.</summary>
+    internal async Task<Reply<T>> ReadAsync<T>(
+        FixedSelect? select,
+        Deadline deadline,
+        CancellationToken cancellationToken,
+        Func<PooledConnection, CancellationToken, Task<Reply<T>>> work,
+        [CallerMemberName] string caller = "",
+        [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0)
     {
         if (deadline.HasPassed()) return TooLate<T>();
 
         using RunningCalls.Scope call = Calls.Enter(cancellationToken);
         try
         {
-            RentResult rent = await Pool.RentAsync(deadline, call.Token);
+            RentResult rent = await Pool.RentAsync(select, deadline, call.Token, caller, file, line);
             if (!rent.IsRented) return Refused<T>(rent.Refusal);
 
             await using PooledConnection connection = rent.Connection;
@@ -69,15 +87,21 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     /// <param name="deadline">When the answer is due; it bounds the rent and every operation on the connection.</param>
     /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
     /// <param name="work">The write. The connection is returned when it ends.</param>
+    /// <param name="caller">Filled in by the compiler; for the report of a rent held too long.</param>
+    /// <param name="file">Filled in by the compiler.</param>
+    /// <param name="line">Filled in by the compiler.</param>
     /// <exception cref="OperationCanceledException">The caller has gone before anything was sent.</exception>
     protected Task<Reply<T>> WriteAsync<T>(
         Deadline deadline,
         CancellationToken cancellationToken,
-        Func<PooledConnection, CancellationToken, Task<Reply<T>>> work)
+        Func<PooledConnection, CancellationToken, Task<Reply<T>>> work,
+        [CallerMemberName] string caller = "",
+        [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0)
     {
         // Not asynchronous: the ticket must be gone from the context of our caller, for its next write has none.
         return IsAdmitted()
-            ? WriteOnceAsync(deadline, cancellationToken, work)
+            ? WriteOnceAsync(deadline, cancellationToken, work, new Place(caller, file, line))
             : Task.FromResult(SentTwice<T>());
     }
 
@@ -88,21 +112,28 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     /// <param name="deadline">When the answer is due; it bounds the rent and every operation on the connection.</param>
     /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
     /// <param name="work">The write. The connection is returned when it ends.</param>
+    /// <param name="caller">Filled in by the compiler; for the report of a rent held too long.</param>
+    /// <param name="file">Filled in by the compiler.</param>
+    /// <param name="line">Filled in by the compiler.</param>
     /// <exception cref="OperationCanceledException">The caller has gone; nothing was changed.</exception>
     protected Task<Reply<T>> WriteInTransactionAsync<T>(
         Deadline deadline,
         CancellationToken cancellationToken,
-        Func<PooledConnection, DbTransaction, CancellationToken, Task<Reply<T>>> work)
+        Func<PooledConnection, DbTransaction, CancellationToken, Task<Reply<T>>> work,
+        [CallerMemberName] string caller = "",
+        [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0)
     {
         return IsAdmitted()
-            ? WriteAllAsync(deadline, cancellationToken, work)
+            ? WriteAllAsync(deadline, cancellationToken, work, new Place(caller, file, line))
             : Task.FromResult(SentTwice<T>());
     }
 
     private async Task<Reply<T>> WriteOnceAsync<T>(
         Deadline deadline,
         CancellationToken cancellationToken,
-        Func<PooledConnection, CancellationToken, Task<Reply<T>>> work)
+        Func<PooledConnection, CancellationToken, Task<Reply<T>>> work,
+        Place place)
     {
         if (deadline.HasPassed()) return TooLate<T>();
 
@@ -110,7 +141,7 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         bool isRented = false;
         try
         {
-            RentResult rent = await Pool.RentAsync(deadline, call.Token);
+            RentResult rent = await RentAsync(deadline, place, call.Token);
             if (!rent.IsRented) return Refused<T>(rent.Refusal);
 
             isRented = true;
@@ -130,7 +161,8 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     private async Task<Reply<T>> WriteAllAsync<T>(
         Deadline deadline,
         CancellationToken cancellationToken,
-        Func<PooledConnection, DbTransaction, CancellationToken, Task<Reply<T>>> work)
+        Func<PooledConnection, DbTransaction, CancellationToken, Task<Reply<T>>> work,
+        Place place)
     {
         if (deadline.HasPassed()) return TooLate<T>();
 
@@ -138,7 +170,7 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         bool isCommitSent = false;
         try
         {
-            RentResult rent = await Pool.RentAsync(deadline, call.Token);
+            RentResult rent = await RentAsync(deadline, place, call.Token);
             if (!rent.IsRented) return Refused<T>(rent.Refusal);
 
             await using PooledConnection connection = rent.Connection;
@@ -169,6 +201,10 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         }
     }
 #pragma warning restore CA1068
+
+    // Named for the caller: of a rent held too long, the line in the grain is of use, and the one in here is not.
+    private ValueTask<RentResult> RentAsync(Deadline deadline, Place place, CancellationToken token) =>
+        Pool.RentAsync(deadline, token, place.Caller, place.File, place.Line);
 
     // INV-9: a write that Orleans sent twice runs once. See WriteTicket.
     private static bool IsAdmitted()
@@ -236,4 +272,6 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         exception is DbException error
             ? $"{DatabaseError.NumberOf(exception)} {error.SqlState}".TrimEnd()
             : exception.GetType().Name;
+
+    private readonly record struct Place(string Caller, string File, int Line);
 }

@@ -7,6 +7,10 @@ namespace UPool;
 /// <summary>A command on a rented connection. Its parameters are the driver's own.</summary>
 public sealed class PooledCommand : DbCommand
 {
+    // The others make the driver set variables of the session around the statement.
+    private const CommandBehavior HarmlessBehavior =
+        CommandBehavior.SingleResult | CommandBehavior.SequentialAccess | CommandBehavior.CloseConnection;
+
     private readonly DbCommand _inner;
     private StatementScope _scope;
 
@@ -97,7 +101,7 @@ public sealed class PooledCommand : DbCommand
         CommandBehavior behavior, CancellationToken cancellationToken)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
+        OperationBound bound = await BeginAsync(cancellationToken, behavior).ConfigureAwait(false);
 
         // The wrapper closes its own connection: the driver must not close the session.
         DbDataReader reader = await connection
@@ -153,9 +157,20 @@ public sealed class PooledCommand : DbCommand
         base.Dispose(disposing);
     }
 
-    private async ValueTask<OperationBound> BeginAsync(CancellationToken token)
+    /// <summary>Whether it is what the connection's no-reset rent was made for, and nothing besides.</summary>
+    private bool IsFixedSelect(CommandBehavior behavior) =>
+        _scope.Required.Physical.Select is { } select
+        && _inner.CommandText == select.Text
+        && _inner.CommandType == CommandType.Text
+        && (behavior & ~HarmlessBehavior) == 0
+
+        // With fewer, one of its names would be a variable.
+        && (select.Parameters == 0 || _inner.Parameters.Count == select.Parameters);
+
+    private async ValueTask<OperationBound> BeginAsync(
+        CancellationToken token, CommandBehavior behavior = CommandBehavior.Default)
     {
-        OperationBound bound = await _scope.BeginAsync(token).ConfigureAwait(false);
+        OperationBound bound = await _scope.BeginAsync(token, IsFixedSelect(behavior)).ConfigureAwait(false);
         _inner.Connection = bound.Physical.Inner;
         _inner.Transaction = _scope.InnerTransaction(bound);
         _inner.CommandTimeout = _scope.DriverTimeout(bound);

@@ -18,9 +18,14 @@ public sealed class PooledConnection : DbConnection
     private long _rentId;
     private Deadline _deadline;
     private OperationEnd _severedBy;
+    private string? _openedBy;
     private bool _disposed;
 
-    internal PooledConnection(ConnectionPool pool) => _pool = pool;
+    internal PooledConnection(ConnectionPool pool, string? openedBy = null)
+    {
+        _pool = pool;
+        _openedBy = openedBy;
+    }
 
     internal PooledConnection(ConnectionPool pool, RentOutcome rented, Deadline deadline)
     {
@@ -98,7 +103,9 @@ public sealed class PooledConnection : DbConnection
                 + "Use BeginTransactionAsync on one connection.");
         }
 
-        RentOutcome outcome = await _pool.RentAsync(_deadline, cancellationToken).ConfigureAwait(false);
+        string? openedBy = _openedBy ?? _pool.FindCaller();
+        _openedBy = null;
+        RentOutcome outcome = await _pool.RentAsync(_deadline, cancellationToken, openedBy).ConfigureAwait(false);
         if (outcome.Refusal is { } refusal)
             throw new RentRefusedException(refusal.Reason, refusal.Message, refusal.Cause);
 
@@ -216,9 +223,13 @@ public sealed class PooledConnection : DbConnection
     /// </summary>
     /// <param name="timeout">The operation's own bound; infinite for none but the connection's.</param>
     /// <param name="token">The caller's token.</param>
-    internal async ValueTask<OperationBound> BeginAsync(TimeSpan timeout, CancellationToken token)
+    /// <param name="isFixedSelect">Whether it is the fixed SELECT of a no-reset rent; whatever else is done makes a
+    /// reset due.</param>
+    internal async ValueTask<OperationBound> BeginAsync(
+        TimeSpan timeout, CancellationToken token, bool isFixedSelect = false)
     {
         PhysicalConnection physical = Physical;
+        if (!isFixedSelect) physical.MustReset = true;
         physical.Operation.ThrowIfInFlight();
         token.ThrowIfCancellationRequested();
 
@@ -233,6 +244,7 @@ public sealed class PooledConnection : DbConnection
         var bound = new OperationBound(physical, _rentId, deadline);
         if (physical.Lingering is { } lingering)
         {
+            physical.MustReset = true;
             await EndAsync(lingering, bound, token).ConfigureAwait(false);
             await lingering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (physical.LingeringRollback && !lingering.IsCompletedSuccessfully)
@@ -263,6 +275,7 @@ public sealed class PooledConnection : DbConnection
         }
         catch (Exception exception)
         {
+            bound.Physical.MustReset = true;
             _pool.NoteFailure(bound.Physical, exception);
             throw;
         }
@@ -279,6 +292,7 @@ public sealed class PooledConnection : DbConnection
         }
         catch (Exception exception)
         {
+            bound.Physical.MustReset = true;
             _pool.NoteFailure(bound.Physical, exception);
             throw;
         }
@@ -337,6 +351,7 @@ public sealed class PooledConnection : DbConnection
     private void Sever(OperationBound bound, OperationEnd end)
     {
         _severedBy = end;
+        bound.Physical.MustReset = true;
         _pool.OnSevered();
         _pool.Release(bound.Physical, bound.RentId);
     }

@@ -47,8 +47,10 @@ internal struct StatementScope(PooledConnection connection, string what)
         _connection ?? throw new InvalidOperationException($"The {what} has no connection.");
 
     /// <summary>Makes the connection ready for one execution.</summary>
-    public readonly ValueTask<OperationBound> BeginAsync(CancellationToken token) => Required.BeginAsync(
-        Timeout == 0 ? System.Threading.Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(Timeout), token);
+    public readonly ValueTask<OperationBound> BeginAsync(CancellationToken token, bool isFixedSelect = false) =>
+        Required.BeginAsync(
+            Timeout == 0 ? System.Threading.Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(Timeout), token,
+            isFixedSelect);
 
     /// <summary>
     /// The driver's transaction to execute in, whether the caller named it or not: on this session there is nothing

@@ -211,6 +211,6 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
         if (heldTooLong is null) return;
 
         foreach ((string? rentedBy, TimeSpan held) in heldTooLong)
-            LogHeldTooLong(_options.Name, held.TotalSeconds, rentedBy ?? "an unnamed place (OpenAsync)");
+            LogHeldTooLong(_options.Name, held.TotalSeconds, rentedBy ?? _places.Describe());
     }
 }

@@ -49,14 +49,7 @@ internal sealed partial class ConnectionPool
         if (_draining) return;
 
         // An open under way does not spare a ping: it may stay unanswered while what is open works.
-        while (_pending.Count > _validating && _idle.Count > 0)
-        {
-            PhysicalConnection stale = _idle[^1];
-            _idle.RemoveAt(_idle.Count - 1);
-            _used++;
-            _validating++;
-            Queue(static (pool, connection) => pool.ValidateAsync(connection), stale);
-        }
+        while (_pending.Count > _validating && _idle.Count > 0) Validate_NeedsLock();
 
         // One that stays unanswered is the probe; others would only stand behind it in the server's accept queue.
         if (_fault is { IsUnanswered: true }) return;
@@ -83,6 +76,16 @@ internal sealed partial class ConnectionPool
         int missing = _pending.Count - (fresh - _lateOpens) - _validating;
         for (; missing > 0 && fresh < most && Sessions_NeedsLock() < _permits; missing--, fresh++)
             StartOpen_NeedsLock();
+    }
+
+    /// <summary>Makes the newest idle connection ready for any rent.</summary>
+    private void Validate_NeedsLock()
+    {
+        PhysicalConnection unready = _idle[^1];
+        _idle.RemoveAt(_idle.Count - 1);
+        _used++;
+        _validating++;
+        Queue(static (pool, connection) => pool.ValidateAsync(connection), unready);
     }
 
     private void StartOpen_NeedsLock()
@@ -195,7 +198,8 @@ internal sealed partial class ConnectionPool
         bool alive = false;
         try
         {
-            Task ping = connection.PingAsync();
+            // A reset is as good a sign of life.
+            Task ping = connection.IsAsNew ? connection.PingAsync() : connection.ResetAsync();
             long due = _clock.GetTimestamp() + Ticks(_options.RecoveryTimeout);
             OperationEnd end = await connection.Operation
                 .RaceAsync(ping, due, Wheel, CancellationToken.None).ConfigureAwait(false);

@@ -8,20 +8,34 @@ internal sealed partial class ConnectionPool
 
     /// <summary>
     /// The renter is done with the connection, or is cut off from it. Nothing is sent here: what was left open is
-    /// ended, and the session reset, on the pool's own time. Nothing happens when the rent has ended before.
+    /// ended, and the session reset, on the pool's own time. A no-reset rent that did nothing but its fixed SELECT,
+    /// and read it to its end, gives it back here and now. Nothing happens when the rent has ended before.
     /// </summary>
     public void Release(PhysicalConnection connection, long rentId)
     {
         if (!connection.TryEndRent(rentId)) return;
 
+        bool isBack = false;
+        PendingRent? served = null;
+        long nextRentId = 0;
         lock (_gate)
         {
-            long held = _clock.GetTimestamp() - connection.RentedAt;
+            long now = ReadClock_NeedsLock();
+            long held = now - connection.RentedAt;
             _use.Add(held);
             Telemetry.OnReleased(_clock.GetElapsedTime(0, held));
+
+            // With a rent at the head that wants the session as new, a reset is due now, and nobody is overtaken
+            // (INV-4).
+            if (!connection.MustReset && connection.IsAtRest && PeekLive_NeedsLock(now) is null or { Select: not null })
+            {
+                isBack = true;
+                Pass_NeedsLock(connection, now, out served, out nextRentId);
+            }
         }
 
-        Queue(static (pool, released) => pool.RecoverAsync(released), connection);
+        if (!isBack) Queue(static (pool, released) => pool.RecoverAsync(released), connection);
+        else served?.Complete(new RentOutcome(connection, nextRentId));
     }
 
     /// <summary>An operation of a renter was cut off at its deadline or by its caller's cancellation.</summary>

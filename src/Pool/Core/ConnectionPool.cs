@@ -29,6 +29,7 @@ internal sealed partial class ConnectionPool
     // What a pending rent grants an open or a ping before another permit is tried: half its time, so that the other
     // half is left for that one.
     private readonly TimeSpan _patience;
+    private readonly RentPlaces _places;
     private readonly Lock _gate = new();
 
     // All below is guarded by _gate.
@@ -66,6 +67,7 @@ internal sealed partial class ConnectionPool
         _rentTimeout = Ticks(options.RentTimeout);
         _validationInterval = Ticks(options.ValidationInterval);
         _patience = TimeSpan.FromTicks(Math.Min(options.RentTimeout.Ticks / 2, options.OpenTimeout.Ticks));
+        _places = new RentPlaces(clock);
         Wheel = new DeadlineWheel(clock);
         using (ExecutionContext.SuppressFlow())
         {
@@ -123,17 +125,24 @@ internal sealed partial class ConnectionPool
 
     /// <summary>Rents at once, or says no at once. Never overtakes those who wait.</summary>
     public bool TryRent(
-        [NotNullWhen(true)] out PhysicalConnection? connection, out long rentId, string? rentedBy = null)
+        [NotNullWhen(true)] out PhysicalConnection? connection, out long rentId, string? rentedBy = null,
+        FixedSelect? select = null)
     {
         long now = _clock.GetTimestamp();
         lock (_gate)
         {
             // Again under the lock, because the process may have been stopped in between.
             if (_needsLease) now = ReadClock_NeedsLock();
-            if (!_draining && _pending.Count == 0 && TryTakeIdle_NeedsLock(now, out connection))
+            if (!_draining && _pending.Count == 0)
             {
-                rentId = BeginRent_NeedsLock(connection, now, now, rentedBy);
-                return true;
+                if (TryTakeIdle_NeedsLock(now, select, out connection))
+                {
+                    rentId = BeginRent_NeedsLock(connection, now, now, rentedBy, select);
+                    return true;
+                }
+
+                // What is idle has to be pinged or reset first: done now, so that the next try finds it.
+                if (_idle.Count > 0 && _validating == 0) Validate_NeedsLock();
             }
         }
 
@@ -143,7 +152,12 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>Rents in order of arrival; waits up to the rent timeout or the deadline.</summary>
-    public ValueTask<RentOutcome> RentAsync(Deadline deadline, CancellationToken token, string? rentedBy = null)
+    /// <param name="deadline">The request's.</param>
+    /// <param name="token">The caller's.</param>
+    /// <param name="rentedBy">The code that rents, for the report of a rent held too long.</param>
+    /// <param name="select">What a no-reset rent is made for; null for any other rent.</param>
+    public ValueTask<RentOutcome> RentAsync(
+        Deadline deadline, CancellationToken token, string? rentedBy = null, FixedSelect? select = null)
     {
         if (token.IsCancellationRequested) return ValueTask.FromCanceled<RentOutcome>(token);
 
@@ -161,9 +175,9 @@ internal sealed partial class ConnectionPool
                 return new ValueTask<RentOutcome>(new RentOutcome(Refuse_NeedsLock(RefusalReason.TimedOut)));
             }
 
-            if (_pending.Count == 0 && TryTakeIdle_NeedsLock(now, out PhysicalConnection? connection))
+            if (_pending.Count == 0 && TryTakeIdle_NeedsLock(now, select, out PhysicalConnection? connection))
             {
-                long rentId = BeginRent_NeedsLock(connection, now, now, rentedBy);
+                long rentId = BeginRent_NeedsLock(connection, now, now, rentedBy, select);
                 return new ValueTask<RentOutcome>(new RentOutcome(connection, rentId));
             }
 
@@ -178,7 +192,7 @@ internal sealed partial class ConnectionPool
             if (_pending.Count >= _options.MaxPending) return Rejected_NeedsLock(RefusalReason.QueueFull);
             if (IsPredictedLate_NeedsLock(due - now)) return Rejected_NeedsLock(RefusalReason.PredictedLate);
 
-            pending = new PendingRent(this, now, due) { RentedBy = rentedBy };
+            pending = new PendingRent(this, now, due) { RentedBy = rentedBy, Select = select };
             _pending.Enqueue(pending);
             Wheel.Add(pending, due);
             Grow_NeedsLock();
@@ -203,7 +217,7 @@ internal sealed partial class ConnectionPool
     private bool Arrive(PhysicalConnection connection, Arrival from, Opening? opening = null)
     {
         PendingRent? served;
-        long rentId = 0;
+        long rentId;
         bool recovered = false;
         lock (_gate)
         {
@@ -222,35 +236,45 @@ internal sealed partial class ConnectionPool
                 _open.Add(connection);
             }
 
+            // A session that was only pinged was as new before.
+            connection.IsAsNew = true;
             if (!connection.MustDiscard) recovered |= NoteAnswered_NeedsLock();
-            long now = ReadClock_NeedsLock();
-            if (connection.RentedAt != 0) _pace.Add(Math.Min(now - connection.RentedAt, MaxPaceWaits * _rentTimeout));
-            connection.RentedAt = 0;
-            if (WhyClose_NeedsLock(connection, now) is { } reason)
-            {
-                BeginClose_NeedsLock(connection, reason);
-                Grow_NeedsLock();
-                return recovered;
-            }
-
-            served = DequeueLive_NeedsLock(now);
-            if (served is null)
-            {
-                _used--;
-                connection.IdleSince = now;
-                _idle.Add(connection);
-            }
-            else
-            {
-                rentId = BeginRent_NeedsLock(connection, served.StartedAt, now, served.RentedBy);
-            }
-
-            // This may have been an open or a ping that is done: there is room for the next one.
-            if (_pending.Count > 0) Grow_NeedsLock();
+            Pass_NeedsLock(connection, ReadClock_NeedsLock(), out served, out rentId);
         }
 
         served?.Complete(new RentOutcome(connection, rentId));
         return recovered;
+    }
+
+    /// <summary>Serves the head of the queue with a connection that may be rented, else makes it idle, else closes
+    /// it.</summary>
+    private void Pass_NeedsLock(PhysicalConnection connection, long now, out PendingRent? served, out long rentId)
+    {
+        served = null;
+        rentId = 0;
+        if (connection.RentedAt != 0) _pace.Add(Math.Min(now - connection.RentedAt, MaxPaceWaits * _rentTimeout));
+        connection.RentedAt = 0;
+        if (WhyClose_NeedsLock(connection, now) is { } reason)
+        {
+            BeginClose_NeedsLock(connection, reason);
+            Grow_NeedsLock();
+            return;
+        }
+
+        served = DequeueLive_NeedsLock(now);
+        if (served is null)
+        {
+            _used--;
+            connection.IdleSince = now;
+            _idle.Add(connection);
+        }
+        else
+        {
+            rentId = BeginRent_NeedsLock(connection, served.StartedAt, now, served.RentedBy, served.Select);
+        }
+
+        // This may have been an open or a ping that is done: there is room for the next one.
+        if (_pending.Count > 0) Grow_NeedsLock();
     }
 
     /// <summary>The deadline of a pending rent has passed.</summary>
@@ -281,6 +305,11 @@ internal sealed partial class ConnectionPool
         Wheel.Remove(rent);
         rent.Fail(new OperationCanceledException(token));
     }
+
+    /// <summary>The code that calls, for a rent by ADO.NET's door; null when nobody will ask, or it was not looked
+    /// at.</summary>
+    public string? FindCaller() =>
+        _options.HeldTooLongTimeout == Timeout.InfiniteTimeSpan ? null : _places.Find();
 
     /// <summary>The counts at one moment.</summary>
     public PoolCounts Counts
@@ -344,17 +373,17 @@ internal sealed partial class ConnectionPool
 
     /// <summary>
     /// Takes the connection that was returned last, so that surplus ones go idle long enough to be pruned. One that
-    /// has sat too long is not taken: the rent waits in the queue while it is pinged.
+    /// has sat too long is not taken: the rent waits in the queue while it is pinged. Nor is one that only no-reset
+    /// rents have used by any other rent: that one waits while it is reset.
     /// </summary>
-    private bool TryTakeIdle_NeedsLock(long now, [NotNullWhen(true)] out PhysicalConnection? connection)
+    private bool TryTakeIdle_NeedsLock(
+        long now, FixedSelect? select, [NotNullWhen(true)] out PhysicalConnection? connection)
     {
         connection = null;
-        while (_idle.Count > 0)
+        while (FindIdle_NeedsLock(now, isNoReset: select is not null) is >= 0 and var index)
         {
-            PhysicalConnection candidate = _idle[^1];
-            if (now - candidate.IdleSince > _validationInterval) return false;
-
-            _idle.RemoveAt(_idle.Count - 1);
+            PhysicalConnection candidate = _idle[index];
+            _idle.RemoveAt(index);
             _used++;
             if (WhyClose_NeedsLock(candidate, now) is { } reason)
             {
@@ -369,10 +398,31 @@ internal sealed partial class ConnectionPool
         return false;
     }
 
+    /// <summary>
+    /// The newest idle connection that a rent may have at once; -1 when there is none. A no-reset rent leaves those
+    /// that are as new to others while it can: by turns, each kind of rent finds its own and nobody waits for a reset.
+    /// </summary>
+    private int FindIdle_NeedsLock(long now, bool isNoReset)
+    {
+        int newest = -1;
+        for (int i = _idle.Count - 1; i >= 0; i--)
+        {
+            PhysicalConnection candidate = _idle[i];
+            if (now - candidate.IdleSince > _validationInterval) break;
+            if (candidate.IsAsNew != isNoReset) return i;
+            if (isNoReset && newest < 0) newest = i;
+        }
+
+        return newest;
+    }
+
     private long BeginRent_NeedsLock(
-        PhysicalConnection connection, long startedAt, long now, string? rentedBy)
+        PhysicalConnection connection, long startedAt, long now, string? rentedBy, FixedSelect? select)
     {
         long rentId = ++_lastRentId;
+        connection.Select = select;
+        connection.MustReset = select is null;
+        connection.IsAsNew = false;
         connection.RentedAt = now;
         connection.RentedBy = rentedBy;
         connection.ReportedHeld = false;
@@ -390,12 +440,23 @@ internal sealed partial class ConnectionPool
     /// <summary>The longest-waiting rent that can still use a connection; those past their time are refused.</summary>
     private PendingRent? DequeueLive_NeedsLock(long now)
     {
-        while (_pending.Dequeue() is { } rent)
+        PendingRent? rent = PeekLive_NeedsLock(now);
+        if (rent is null) return null;
+
+        _pending.Remove(rent);
+        Wheel.Remove(rent);
+        return rent;
+    }
+
+    private PendingRent? PeekLive_NeedsLock(long now)
+    {
+        while (_pending.Head is { } rent)
         {
-            Wheel.Remove(rent);
             if (rent.Due > now) return rent;
 
             // The wheel would have said so within a tick: never hand a connection to a request that has ended.
+            _pending.Remove(rent);
+            Wheel.Remove(rent);
             _timedOut++;
             RentRefusal refusal = Refuse_NeedsLock(WhyTimedOut_NeedsLock());
             Telemetry.OnTimedOut();

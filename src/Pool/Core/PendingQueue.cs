@@ -8,6 +8,9 @@ internal struct PendingQueue
 
     public int Count { get; private set; }
 
+    /// <summary>The longest-waiting rent; null when none waits.</summary>
+    public readonly PendingRent? Head => _head;
+
     public void Enqueue(PendingRent rent)
     {
         rent.IsQueued = true;

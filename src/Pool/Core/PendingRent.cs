@@ -49,6 +49,9 @@ internal sealed class PendingRent(ConnectionPool pool, long startedAt, long due)
     /// <summary>The code that rents, for the report of a rent held too long.</summary>
     public string? RentedBy { get; init; }
 
+    /// <summary>What a no-reset rent is made for; null for any other rent, which wants the session as new.</summary>
+    public FixedSelect? Select { get; init; }
+
     public ValueTask<RentOutcome> Task => new(this, _source.Version);
 
     /// <summary>Listens to the caller's token. Called once, outside the pool's lock, after the rent was

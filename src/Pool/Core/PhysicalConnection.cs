@@ -47,6 +47,24 @@ internal abstract class PhysicalConnection
     /// <summary>Whether the connection must not be used again once its renter is done with it.</summary>
     public bool MustDiscard { get; set; }
 
+    /// <summary>What a no-reset rent was made for; null in any other rent.</summary>
+    public FixedSelect? Select { get; set; }
+
+    /// <summary>
+    /// Whether the session has to be reset before it may be rented again, since more was done on it than the rent's
+    /// fixed SELECT, or that did not end well.
+    /// </summary>
+    public bool MustReset { get; set; }
+
+    /// <summary>
+    /// Whether nobody has used the session since it was opened or reset. One that only no-reset rents have used may
+    /// be rented so again; any other rent gets it after a reset (INV-5).
+    /// </summary>
+    public bool IsAsNew { get; set; }
+
+    /// <summary>Whether the renter has left nothing running or open.</summary>
+    public bool IsAtRest => !Operation.IsInFlight && Lingering is null && Reader is null && Transaction is null;
+
     /// <summary>The generation it was opened in; a clear ends all generations before it.</summary>
     public int Generation { get; set; }
 

@@ -9,8 +9,8 @@ namespace UPool.MySql;
 /// another's, and no KILL is ever sent.
 /// </param>
 /// <param name="Restore">
-/// The statement that follows a reset. <c>COM_RESET_CONNECTION</c> leaves the current database and the role as the last
-/// renter left them, and on MySQL falls back to the server's default charset.
+/// The statement that follows a reset. <c>COM_RESET_CONNECTION</c> leaves the current database, the role and
+/// FOUND_ROWS() as the last renter left them, and on MySQL falls back to the server's default charset.
 /// </param>
 internal sealed record SessionFacts(ServerSession Session, bool IsProxied, string Restore)
 {
@@ -59,7 +59,9 @@ internal sealed record SessionFacts(ServerSession Session, bool IsProxied, strin
 
         // MySQL answers with a list that is quoted already, or with NONE.
         else if (hasRoles) restore += $"; SET ROLE {role ?? "NONE"}";
-        return restore;
+
+        // FOUND_ROWS() outlives a reset as well; now it is of this.
+        return restore + "; SELECT 1";
     }
 
     private static string Quote(string name) => "`" + name.Replace("`", "``", StringComparison.Ordinal) + "`";

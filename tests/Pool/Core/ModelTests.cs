@@ -21,12 +21,14 @@ public sealed class ModelTests
         Rent,
         RentWithDeadline,
         RentWithToken,
+        RentNoReset,
         TryRent,
         CancelRent,
         Return,
         ReturnOldest,
         Statement,
         ReadSome,
+        ReadAll,
         Transaction,
         CancelStatement,
         Unwrap,
@@ -94,6 +96,7 @@ public sealed class ModelTests
         private readonly Dictionary<PooledConnection, Task> _statements = [];
         private readonly List<(long RentId, int Arrival)> _served = [];
         private readonly List<FakeCall> _calls = [];
+        private readonly Dictionary<PooledConnection, string> _texts = [];
         private int _arrivals;
 
         public async Task RunAsync(List<Act> acts)
@@ -101,7 +104,7 @@ public sealed class ModelTests
             pool.Server.Executing = (fake, text) =>
             {
                 var owner = (PooledConnection?)pool.Server.Connections[fake.Id - 1].Owner;
-                if (owner is null || text != $"{owner.GetHashCode()}")
+                if (owner is null || text != TextOf(owner))
                     pool.Server.Violate($"a statement of {text} on connection {fake.Id} of another (INV-3)");
             };
             if (pool.Source.NeedsLease) pool.Grant(3, milliseconds: 800, grace: 200);
@@ -128,6 +131,11 @@ public sealed class ModelTests
                 case Kind.Rent: Rent(default, default); break;
                 case Kind.RentWithDeadline: Rent(pool.In(number % 300), default); break;
                 case Kind.RentWithToken: Rent(pool.In(number), new CancellationTokenSource()); break;
+                case Kind.RentNoReset:
+                    // By turns one result, which the driver sees the end of with its last row, and several.
+                    pool.Server.Results = number % 3;
+                    Rent(default, default, new FixedSelect($"SELECT {_arrivals}"));
+                    break;
                 case Kind.TryRent:
                     if (pool.Pool.TryRent(out PhysicalConnection? connection, out long rentId))
                         Own(new RentOutcome(connection, rentId), _arrivals++);
@@ -139,6 +147,7 @@ public sealed class ModelTests
                 case Kind.ReturnOldest when _held.Count > 0: Return(0); break;
                 case Kind.Statement when _held.Count > 0: Start(number, ExecuteAsync); break;
                 case Kind.ReadSome when _held.Count > 0: Start(number, ReadAsync); break;
+                case Kind.ReadAll when _held.Count > 0: Start(number, ReadAllAsync); break;
                 case Kind.Transaction when _held.Count > 0: Start(number, TransactAsync); break;
                 case Kind.CancelStatement when _held.Count > 0:
                     await _held[number % _held.Count].Leaves.CancelAsync();
@@ -183,10 +192,10 @@ public sealed class ModelTests
             }
         }
 
-        private void Rent(Deadline deadline, CancellationTokenSource? leaves)
+        private void Rent(Deadline deadline, CancellationTokenSource? leaves, FixedSelect? select = null)
         {
             leaves ??= new CancellationTokenSource();
-            _pending.Add((pool.Rent(deadline, token: leaves.Token), _arrivals++, leaves));
+            _pending.Add((pool.Rent(deadline, token: leaves.Token, select: select), _arrivals++, leaves));
         }
 
         private void Own(RentOutcome outcome, int arrival)
@@ -195,9 +204,11 @@ public sealed class ModelTests
             var fake = (FakePhysicalConnection)outcome.Connection!;
             if (fake.Owner is PooledConnection { State: System.Data.ConnectionState.Open })
                 pool.Server.Violate($"connection {fake.Fake.Id} has two owners (INV-3)");
-            if (fake.Fake.IsDirty) pool.Server.Violate($"connection {fake.Fake.Id} was rented dirty (INV-5)");
+            if (fake.Select is null ? fake.Fake.IsDirty : fake.Fake.IsSpoiled)
+                pool.Server.Violate($"connection {fake.Fake.Id} was rented dirty (INV-5)");
             if (pool.Source.NeedsLease && fake.RentedAt != 0 && !pool.WasLeasedAt(fake.RentedAt))
                 pool.Server.Violate($"connection {fake.Fake.Id} was rented without a lease (INV-2)");
+            if (fake.Select is { } select) _texts.Add(wrapper, select.Text);
             fake.Owner = wrapper;
             _held.Add((wrapper, new CancellationTokenSource()));
             _served.Add((outcome.RentId, arrival));
@@ -292,22 +303,33 @@ public sealed class ModelTests
             Assert.Equal(0, pool.Counts.Pending);
         }
 
-        private static async Task ExecuteAsync(PooledConnection connection, CancellationToken token)
+        private string TextOf(PooledConnection connection) =>
+            _texts.GetValueOrDefault(connection) ?? $"{connection.GetHashCode()}";
+
+        private async Task ExecuteAsync(PooledConnection connection, CancellationToken token)
         {
             await using var command = connection.CreateCommand();
-            command.CommandText = $"{connection.GetHashCode()}";
+            command.CommandText = TextOf(connection);
             await command.ExecuteNonQueryAsync(token);
         }
 
-        private static async Task ReadAsync(PooledConnection connection, CancellationToken token)
+        private async Task ReadAsync(PooledConnection connection, CancellationToken token)
         {
             await using var command = connection.CreateCommand();
-            command.CommandText = $"{connection.GetHashCode()}";
+            command.CommandText = TextOf(connection);
             await using var reader = await command.ExecuteReaderAsync(token);
             await reader.ReadAsync(token);
         }
 
-        private static async Task TransactAsync(PooledConnection connection, CancellationToken token)
+        private async Task ReadAllAsync(PooledConnection connection, CancellationToken token)
+        {
+            await using var command = connection.CreateCommand();
+            command.CommandText = TextOf(connection);
+            await using var reader = await command.ExecuteReaderAsync(token);
+            while (await reader.ReadAsync(token)) Assert.NotEqual(0, reader.GetInt32(0));
+        }
+
+        private async Task TransactAsync(PooledConnection connection, CancellationToken token)
         {
             await using var transaction = await connection.BeginTransactionAsync(token);
             await ExecuteAsync(connection, token);

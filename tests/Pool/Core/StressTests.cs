@@ -30,9 +30,12 @@ public sealed class StressTests
 
     private sealed class Run : IAsyncDisposable
     {
+        private static readonly FixedSelect Select = new("SELECT 1");
+
         private readonly CancellationToken _stop;
         private readonly uint _seed;
-        private readonly FakeConnector _server = new();
+        // One result, as of every SELECT: the driver sees its end with the last row.
+        private readonly FakeConnector _server = new() { Results = 0 };
         private readonly RecordingLogger _log = new();
         private readonly PooledDataSource _source;
         private volatile bool _isCalm;
@@ -117,7 +120,9 @@ public sealed class StressTests
                     : default;
                 try
                 {
-                    RentResult rented = await _source.RentAsync(deadline, leaves.Token);
+                    RentResult rented = random.Next(2) == 0
+                        ? await _source.RentAsync(deadline, leaves.Token)
+                        : await _source.RentAsync(Select, deadline, leaves.Token);
                     if (rented.IsRented)
                     {
                         await UseAsync(rented.Connection, random, leaves.Token);
@@ -151,14 +156,15 @@ public sealed class StressTests
             if (physical.Owner is PooledConnection { State: ConnectionState.Open })
                 _server.Violate($"connection {physical.Fake.Id} has two owners (INV-3)");
             physical.Owner = connection;
-            if (physical.Fake.IsDirty) _server.Violate($"connection {physical.Fake.Id} was rented dirty (INV-5)");
+            if (physical.Select is null ? physical.Fake.IsDirty : physical.Fake.IsSpoiled)
+                _server.Violate($"connection {physical.Fake.Id} was rented dirty (INV-5)");
             await using (connection)
             {
                 for (int i = random.Next(4); i > 0; i--)
                 {
                     await using DbCommand command = connection.CreateCommand();
                     if (random.Next(8) == 0) _ = CancelSoonAsync(command, random.Next(3));
-                    switch (random.Next(4))
+                    switch (random.Next(physical.Select is null ? 4 : 12))
                     {
                         case 0:
                             await using (DbDataReader reader = await command.ExecuteReaderAsync(token))
@@ -172,8 +178,14 @@ public sealed class StressTests
                             }
 
                             break;
-                        default:
+                        case 2 or 3:
                             await command.ExecuteNonQueryAsync(token);
+                            break;
+
+                        default:
+                            command.CommandText = Select.Text;
+                            await using (DbDataReader reader = await command.ExecuteReaderAsync(token))
+                                while (await reader.ReadAsync(token)) Assert.NotEqual(0, reader.GetInt32(0));
                             break;
                     }
 

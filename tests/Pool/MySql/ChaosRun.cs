@@ -24,6 +24,9 @@ internal sealed class ChaosRun(MariaDbServer server, PooledDataSource pool, int 
     private static readonly TimeSpan FaultTail = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(1);
 
+    private static readonly FixedSelect Uncommitted =
+        new("SELECT `name` FROM `chaos` WHERE `name` >= @from AND `name` < @to");
+
     private readonly ConcurrentDictionary<string, int> _faults = new();
     private readonly ConcurrentDictionary<string, int> _ends = new();
     private readonly ConcurrentDictionary<string, byte> _acknowledged = new();
@@ -207,11 +210,18 @@ internal sealed class ChaosRun(MariaDbServer server, PooledDataSource pool, int 
         if (manner == 9) leaves.CancelAfter(random.Next(1, 20));
         try
         {
-            RentResult rent = await pool.RentAsync(Deadline.After(RequestTimeout), leaves.Token);
+            Deadline deadline = Deadline.After(RequestTimeout);
+            RentResult rent = manner < 2
+                ? await pool.RentAsync(Uncommitted, deadline, leaves.Token)
+                : await pool.RentAsync(deadline, leaves.Token);
             if (!rent.IsRented) return $"refused {rent.Refusal}";
             await using PooledConnection connection = rent.Connection;
             switch (manner)
             {
+                case < 2:
+                    // What a dirty session has inserted and not committed would be seen by its next renter alone.
+                    Assert.False(await AnyAsync(connection, "uncommitted", "uncommittee"));
+                    break;
                 case < 4:
                     Assert.Equal(0, await ScalarAsync(connection, "SELECT @@in_transaction + (@dirt IS NOT NULL)"));
                     break;
@@ -258,6 +268,18 @@ internal sealed class ChaosRun(MariaDbServer server, PooledDataSource pool, int 
             _untyped = exception.ToString();
             return "untyped";
         }
+    }
+
+    private static async Task<bool> AnyAsync(PooledConnection connection, string from, string to)
+    {
+        await using DbCommand command = connection.CreateCommand();
+        command.CommandText = Uncommitted.Text;
+        command.Parameters.Add(new MySqlParameter("@from", from));
+        command.Parameters.Add(new MySqlParameter("@to", to));
+        await using DbDataReader reader = await command.ExecuteReaderAsync();
+        bool any = false;
+        while (await reader.ReadAsync()) any = true;
+        return any;
     }
 
     private async Task WriteAsync(PooledConnection connection, string name)

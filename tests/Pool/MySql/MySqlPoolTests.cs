@@ -144,36 +144,19 @@ public sealed class MySqlPoolTests : OnSharedServer
         PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 1);
         await using MySqlConnection observer = await Fixture.ObserveAsync();
         await ExecuteAsync(observer, "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE=InnoDB");
-        const string Facts = "SELECT CONCAT_WS('|', @@autocommit, @@tx_isolation, @@sql_mode, @@time_zone, "
-            + "@@character_set_client, @@character_set_connection, @@character_set_results, @@collation_connection, "
-            + "IFNULL(DATABASE(), '-'), IFNULL(CURRENT_ROLE(), '-'), IFNULL(@x, '-'), LAST_INSERT_ID(), "
-            + "@@in_transaction, IFNULL(IS_USED_LOCK('l'), '-'), @@foreign_key_checks, @@sql_select_limit)";
         string? before;
         await using (DbConnection connection = await pool.OpenConnectionAsync())
-            before = await TextAsync(connection, Facts);
+            before = await DirtySession.FactsAsync(connection);
 
         await using (DbConnection connection = await pool.OpenConnectionAsync())
         {
-            await ExecuteAsync(connection, "INSERT INTO t (v) VALUES (1)");
-            await ExecuteAsync(connection, "SET autocommit = 0");
-            await ExecuteAsync(connection, "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE");
-            await ExecuteAsync(connection, "SET sql_mode = '', time_zone = '+05:00', foreign_key_checks = 0, @x = 5");
-            await ExecuteAsync(connection, "SET sql_select_limit = 3");
-            await ExecuteAsync(connection, "SET NAMES latin1");
-            await ExecuteAsync(connection, "SELECT GET_LOCK('l', 0)");
-            await ExecuteAsync(connection, "CREATE TEMPORARY TABLE tt (id INT)");
-            await ExecuteAsync(connection, "PREPARE p FROM 'SELECT 1'");
-            await ExecuteAsync(connection, "USE information_schema");
-            await ExecuteAsync(connection, $"USE `{Database.Name}`");
-            await ExecuteAsync(connection, "INSERT INTO t (v) VALUES (2)");
-            await connection.ChangeDatabaseAsync("information_schema");
+            await DirtySession.DirtyAsync(connection, Database.Name);
         }
 
         await using (DbConnection connection = await pool.OpenConnectionAsync())
         {
-            Assert.Equal(before, await TextAsync(connection, Facts));
-            await Assert.ThrowsAsync<MySqlException>(() => ExecuteAsync(connection, "EXECUTE p"));
-            await Assert.ThrowsAsync<MySqlException>(() => ExecuteAsync(connection, "SELECT * FROM tt"));
+            Assert.Equal(before, await DirtySession.FactsAsync(connection));
+            await DirtySession.AssertNothingLeftAsync(connection);
             Assert.Equal(1, await ScalarAsync(connection, "SELECT COUNT(*) FROM t"));
         }
 

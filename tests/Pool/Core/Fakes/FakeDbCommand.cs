@@ -11,7 +11,7 @@ internal sealed class FakeDbCommand : DbCommand
 
     public override int CommandTimeout { get; set; }
 
-    public override CommandType CommandType { get; set; }
+    public override CommandType CommandType { get; set; } = CommandType.Text;
 
     public override bool DesignTimeVisible { get; set; }
 

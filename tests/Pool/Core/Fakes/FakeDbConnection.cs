@@ -31,6 +31,9 @@ internal sealed class FakeDbConnection(FakeConnector server, int id) : DbConnect
     /// <summary>Whether something was executed since the session was new.</summary>
     public bool IsDirty { get; private set; }
 
+    /// <summary>Whether anything but SELECTs that ended well was executed since the session was new.</summary>
+    public bool IsSpoiled { get; private set; }
+
     [AllowNull]
     public override string ConnectionString { get; set; } = $"Password={FakeConnector.Secret}";
 
@@ -51,13 +54,16 @@ internal sealed class FakeDbConnection(FakeConnector server, int id) : DbConnect
 
     public void ResetSession()
     {
-        IsDirty = false;
+        IsDirty = IsSpoiled = false;
         _uncommitted = null;
     }
 
     /// <summary>A kill reaches the session.</summary>
-    public void Interrupt() =>
+    public void Interrupt()
+    {
+        IsSpoiled = true;
         Volatile.Read(ref _inFlight)?.Fail(new FakeDbException(DriverFailure.Statement, "interrupted"));
+    }
 
     /// <summary>The driver's socket is closed.</summary>
     public void CloseDriver()
@@ -96,6 +102,7 @@ internal sealed class FakeDbConnection(FakeConnector server, int id) : DbConnect
 
         server.Executing?.Invoke(this, text);
         IsDirty = true;
+        if (!text.StartsWith("SELECT ", StringComparison.Ordinal)) IsSpoiled = true;
         await CallAsync(Step.Statement);
         if (_uncommitted is { } uncommitted) uncommitted.Add(text);
         else server.Apply([text]);
@@ -114,7 +121,7 @@ internal sealed class FakeDbConnection(FakeConnector server, int id) : DbConnect
         if (Transaction is not null) throw new InvalidOperationException("Transactions may not be nested.");
 
         await CallAsync(Step.Begin);
-        IsDirty = true;
+        IsDirty = IsSpoiled = true;
         _uncommitted = [];
         return Transaction = new FakeDbTransaction(this, isolationLevel);
     }
@@ -122,7 +129,7 @@ internal sealed class FakeDbConnection(FakeConnector server, int id) : DbConnect
     public override async Task ChangeDatabaseAsync(string databaseName, CancellationToken cancellationToken = default)
     {
         await CallAsync(Step.ChangeDatabase);
-        IsDirty = true;
+        IsDirty = IsSpoiled = true;
         _database = databaseName;
     }
 
@@ -143,6 +150,11 @@ internal sealed class FakeDbConnection(FakeConnector server, int id) : DbConnect
         {
             await call.Task;
             if (_isDead) throw new FakeDbException(DriverFailure.Connection, "the session is lost");
+        }
+        catch (FakeDbException exception) when (exception.Kind != DriverFailure.Connection)
+        {
+            IsSpoiled = true;
+            throw;
         }
         catch (FakeDbException exception) when (exception.Kind == DriverFailure.Connection)
         {

@@ -114,8 +114,9 @@ internal sealed class PoolHarness
     public void Jump(double milliseconds) => Clock.Jump(TimeSpan.FromMilliseconds(milliseconds));
 
     /// <summary>Starts a rent.</summary>
-    public Task<RentOutcome> Rent(Deadline deadline = default, string? by = null, CancellationToken token = default) =>
-        Pool.RentAsync(deadline, token, by).AsTask();
+    public Task<RentOutcome> Rent(
+        Deadline deadline = default, string? by = null, FixedSelect? select = null,
+        CancellationToken token = default) => Pool.RentAsync(deadline, token, by, select).AsTask();
 
     /// <summary>Rents and expects a connection.</summary>
     public async Task<RentOutcome> RentedAsync()

@@ -1,0 +1,196 @@
+using System.Data.Common;
+using System.Diagnostics;
+using System.Globalization;
+
+using MySqlConnector;
+
+using UPool.Testing;
+
+using static UPool.Tests.MySql.MySqlPoolFixture;
+
+namespace UPool.Tests.MySql;
+
+/// <summary>No-reset rents on the real server, by turns with others (INV-5), and what they save.</summary>
+public sealed class NoResetRentTests : OnSharedServer
+{
+    private const int KillRounds = 3000;
+
+    private static readonly FixedSelect All = new("SELECT `id` FROM `t` WHERE `id` > @after ORDER BY `id`");
+    private static readonly FixedSelect Warns = new("SELECT `id` FROM `t` WHERE `v` = @text");
+    private static readonly FixedSelect Slow = new("SELECT `id` FROM `long` WHERE `v` = @after");
+
+    [Fact]
+    public async Task Return_EverythingDirtiedByTurns_NobodySeesAnythingOfTheOthers()
+    {
+        PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 1);
+        await using MySqlConnection observer = await Fixture.ObserveAsync();
+        await ExecuteAsync(observer, "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE=InnoDB");
+        await ExecuteAsync(observer, "INSERT INTO t (v) VALUES (1), (2), (3), (4), (5)");
+        string? asNew;
+        await using (DbConnection connection = await pool.OpenConnectionAsync())
+            asNew = await DirtySession.FactsAsync(connection);
+
+        for (int round = 0; round < 10; round++)
+        {
+            // Not the temporary table, nor the other database, nor three rows at most. Each round has left one row that
+            // was committed, and one that was not.
+            for (int i = 0; i <= round % 3; i++) Assert.Equal(5 + round, await ReadAsync(pool, All, 0));
+
+            // A no-reset rent that leaves warnings and found rows, last before an ordinary one.
+            if (round % 2 == 0) Assert.Equal(0, await ReadAsync(pool, Warns, "x"));
+            await using (DbConnection connection = await pool.OpenConnectionAsync())
+            {
+                Assert.Equal(asNew, await DirtySession.FactsAsync(connection));
+                await DirtySession.AssertNothingLeftAsync(connection);
+                Assert.Equal(5 + round, await ScalarAsync(connection, "SELECT COUNT(*) FROM t"));
+                await DirtySession.DirtyAsync(connection, Database.Name);
+            }
+        }
+
+        Assert.Equal(1, pool.Snapshot().Opened);
+    }
+
+    [Fact]
+    public async Task Return_AllRowsRead_SendsNothingToTheServer()
+    {
+        const int Rents = 100;
+        await using MariaDbServer server = await MariaDbServer.StartNewAsync();
+        await using var fixture = new MySqlPoolFixture(server.ConnectionString());
+        PooledDataSource pool = fixture.CreatePool(o => o.MaxConnections = 1);
+        await using MySqlConnection observer = await fixture.ObserveAsync();
+        await ExecuteAsync(observer, "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT)");
+        await ExecuteAsync(observer, "INSERT INTO t (v) VALUES (1), (2), (3)");
+        await ReadAsync(pool, All, 0);
+
+        Counters before = await Counters.ReadAsync(observer);
+        for (int i = 0; i < Rents; i++) Assert.Equal(3, await ReadAsync(pool, All, 0));
+        Counters noReset = await Counters.ReadAsync(observer) - before;
+
+        before = await Counters.ReadAsync(observer);
+        for (int i = 0; i < Rents; i++)
+        {
+            await using PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow();
+            Assert.Equal(3, await ReadAsync(connection, All, 0));
+        }
+
+        await UntilAsync(pool, s => s.Idle == 1);
+        Counters ordinary = await Counters.ReadAsync(observer) - before;
+
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"{Rents} no-reset rents: {noReset}; {Rents} ordinary rents: {ordinary}");
+        Assert.Equal(new Counters(Rents, Rents, 0), noReset with { Questions = noReset.Questions - Counters.Own });
+        Assert.InRange(ordinary.Sets, Rents, 4 * Rents);
+    }
+
+    [Fact]
+    public async Task Cancel_AsTheSelectEnds_NextRenterOfEitherKindIsNeverInterrupted()
+    {
+        PooledDataSource pool = Fixture.CreatePool(o =>
+        {
+            o.MaxConnections = 1;
+            o.RentTimeout = TimeSpan.FromSeconds(10);
+        });
+        await using MySqlConnection observer = await Fixture.ObserveAsync();
+        await ExecuteAsync(observer, "CREATE TABLE `long` (id INT PRIMARY KEY, v INT)");
+        await ExecuteAsync(observer, "INSERT INTO `long` SELECT seq, seq FROM seq_1_to_2000");
+        var random = new Random((int)Seed.Next());
+        double select = await UsualTimeAsync(pool);
+        int severed = 0;
+        for (int round = 0; round < KillRounds; round++)
+        {
+            using var leaves = new CancellationTokenSource();
+            Task<int> running = ReadAsync(pool, Slow, 1, leaves.Token);
+
+            // Spread around its end, where the race is.
+            await SpinAsync(TimeSpan.FromSeconds(select * (0.5 + random.NextDouble())));
+            leaves.Cancel();
+            try
+            {
+                await running;
+            }
+            catch (OperationCanceledException)
+            {
+                severed++;
+            }
+
+            // A SELECT that is interrupted fails with error 1317; SLEEP answers 1.
+            if (round % 2 == 0)
+            {
+                Assert.Equal(1, await ReadAsync(pool, Slow, 1, CancellationToken.None));
+            }
+            else
+            {
+                await using PooledConnection next = (await pool.RentAsync()).GetConnectionOrThrow();
+                Assert.Equal(0, await ScalarAsync(next, "SELECT SLEEP(0.0005)"));
+            }
+        }
+
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"severed {severed} of {KillRounds}, opened {pool.Snapshot().Opened}");
+        Assert.InRange(severed, KillRounds / 20, KillRounds);
+    }
+
+    private static async Task<double> UsualTimeAsync(PooledDataSource pool)
+    {
+        double[] times = new double[101];
+        for (int i = 0; i < times.Length; i++)
+        {
+            long startedAt = Stopwatch.GetTimestamp();
+            await ReadAsync(pool, Slow, 1);
+            times[i] = Stopwatch.GetElapsedTime(startedAt).TotalSeconds;
+        }
+
+        return times.Order().ElementAt(times.Length / 2);
+    }
+
+    private static async Task<int> ReadAsync(
+        PooledDataSource pool, FixedSelect select, object value, CancellationToken token = default)
+    {
+        RentResult rent = await pool.RentAsync(select, Deadline.None, token);
+        await using PooledConnection connection = rent.GetConnectionOrThrow();
+        return await ReadAsync(connection, select, value, token);
+    }
+
+    private static async Task<int> ReadAsync(
+        PooledConnection connection, FixedSelect select, object value, CancellationToken token = default)
+    {
+        await using DbCommand command = connection.CreateCommand();
+        command.CommandText = select.Text;
+        DbParameter parameter = command.CreateParameter();
+        parameter.ParameterName = select == Warns ? "@text" : "@after";
+        parameter.Value = value;
+        command.Parameters.Add(parameter);
+        await using DbDataReader reader = await command.ExecuteReaderAsync(token);
+        int rows = 0;
+        while (await reader.ReadAsync(token)) rows++;
+        return rows;
+    }
+
+    private static async Task SpinAsync(TimeSpan time)
+    {
+        long startedAt = Stopwatch.GetTimestamp();
+        while (Stopwatch.GetElapsedTime(startedAt) < time) await Task.Yield();
+    }
+
+    /// <summary>What the server has counted: statements, SELECTs, and SETs, of which a reset takes several.</summary>
+    private sealed record Counters(long Questions, long Selects, long Sets)
+    {
+        /// <summary>The questions that one look adds to the next.</summary>
+        public const int Own = 1;
+
+        public static async Task<Counters> ReadAsync(MySqlConnection observer)
+        {
+            await using MySqlCommand command = observer.CreateCommand();
+            command.CommandText =
+                "SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Com_select', 'Com_set_option')";
+            await using MySqlDataReader reader = await command.ExecuteReaderAsync();
+            Dictionary<string, long> values = [];
+            while (await reader.ReadAsync())
+                values[reader.GetString(0)] = long.Parse(reader.GetString(1), CultureInfo.InvariantCulture);
+            return new Counters(values["Questions"], values["Com_select"], values["Com_set_option"]);
+        }
+
+        public static Counters operator -(Counters left, Counters right) => new(
+            left.Questions - right.Questions, left.Selects - right.Selects, left.Sets - right.Sets);
+    }
+}
