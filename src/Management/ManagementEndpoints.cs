@@ -21,7 +21,7 @@ public static class ManagementEndpoints
         .UseMiddleware<ManagementAccess>();
 
     /// <summary>
-    /// <c>/health/startup</c>, <c>/health/live</c>, <c>/health/ready</c>, and <c>/upool/pool</c>.
+    /// <c>/health/startup</c>, <c>/health/live</c>, <c>/health/ready</c>, <c>/upool/pool</c> and <c>/metrics</c>.
     /// </summary>
     public static IEndpointRouteBuilder MapUPoolManagement(this IEndpointRouteBuilder endpoints)
     {
@@ -39,6 +39,7 @@ public static class ManagementEndpoints
             "The pool of this process at this moment. For operators: see UPool:Management:Key.",
             typeof(Envelope<PoolSnapshot>), StatusCodes.Status200OK, StatusCodes.Status401Unauthorized,
             StatusCodes.Status403Forbidden, StatusCodes.Status404NotFound);
+        endpoints.MapPrometheusScrapingEndpoint("/metrics").DisableHttpMetrics();
         return endpoints;
     }
 
@@ -100,6 +101,9 @@ public static class ManagementEndpoints
         IEndpointConventionBuilder endpoint, string name, string summary, Type okType, params int[] statuses)
     {
         endpoint.WithHandlerDescribed();
+
+        // Asked every second by machines: counted in, they would hide how the application's own requests fare.
+        endpoint.DisableHttpMetrics();
         endpoint.WithMetadata(
             new EndpointNameMetadata(name), new EndpointSummaryAttribute(summary), new TagsAttribute("operators"));
         foreach (int status in statuses)

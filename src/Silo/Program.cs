@@ -34,7 +34,10 @@ try
     }
 
     builder.RequireCluster();
-    builder.AddUPoolSilo();
+    builder.AddUPoolSilo(silo =>
+    {
+        if (builder.Configuration.IsTraced()) silo.AddActivityPropagation();
+    });
     app = builder.Build();
     app.UseUPoolManagement();
     app.MapUPoolManagement();

@@ -89,7 +89,7 @@ public sealed class ReferenceTests
         Assert.Null(deny.Egress);
         Assert.True(deny.PodSelector?.MatchLabels is null && deny.PodSelector?.MatchExpressions is null);
 
-        // Orleans' ports and management are nobody's but each other's: rules from everywhere open the public port alone.
+        // Orleans' ports and management are for each other: rules from everywhere open the public port alone.
         Findings.AssertNone(
             "ports open to everybody",
             from policy in overlay.All<V1NetworkPolicy>()
