@@ -128,6 +128,8 @@ export_settings() {
     export DOTNET_ENVIRONMENT=${DOTNET_ENVIRONMENT:-Production}
     export ASPNETCORE_ENVIRONMENT=${ASPNETCORE_ENVIRONMENT:-$DOTNET_ENVIRONMENT}
     export ConnectionStrings__UPool="Server=127.0.0.1;Port=$database_port;User ID=upool;Password=$password;Database=$CLUSTER_DATABASE"
+    # Logs lie in files here, but people read them.
+    export Logging__Console__FormatterName=${Logging__Console__FormatterName:-simple}
     export UPool__Embedded=false
     export UPool__Cluster__Mode=MySql
     export UPool__Cluster__ClusterId=${UPool__Cluster__ClusterId:-local}

@@ -1,6 +1,7 @@
 using UPool.Api;
 using UPool.Cluster.Hosting;
 using UPool.Grains;
+using UPool.Management;
 
 WebApplication app;
 try
@@ -8,10 +9,21 @@ try
     WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
     builder.AddUPoolApi();
     builder.AddUsers();
+    bool isTraced = builder.Configuration.IsTraced();
     if (builder.Configuration.GetValue("UPool:Api:HostSilo", true))
-        builder.AddUPoolSilo();
+    {
+        builder.AddUPoolSilo(silo =>
+        {
+            if (isTraced) silo.AddActivityPropagation();
+        });
+    }
     else
-        builder.AddUPoolClient();
+    {
+        builder.AddUPoolClient(client =>
+        {
+            if (isTraced) client.AddActivityPropagation();
+        });
+    }
 
     app = builder.Build();
     app.UseUPoolApi();

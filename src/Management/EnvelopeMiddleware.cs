@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace UPool.Management;
@@ -9,7 +10,8 @@ namespace UPool.Management;
 /// Puts everything that the framework answers by itself into the envelope: unknown routes and methods, malformed
 /// requests, exceptions. The outermost middleware of Api and Silo.
 /// </summary>
-public sealed partial class EnvelopeMiddleware(RequestDelegate next, ILogger<EnvelopeMiddleware> logger)
+public sealed partial class EnvelopeMiddleware(
+    RequestDelegate next, IHostApplicationLifetime lifetime, ILogger<EnvelopeMiddleware> logger)
 {
     /// <summary>The status in the log of a request whose client has gone; nobody is there to read it.</summary>
     public const int ClientClosedRequest = 499;
@@ -17,6 +19,10 @@ public sealed partial class EnvelopeMiddleware(RequestDelegate next, ILogger<Env
     /// <summary>Answers the request.</summary>
     public async Task InvokeAsync(HttpContext context)
     {
+        // Who is kept by a connection rather than by readiness (a client behind a Service, say) moves on with its next
+        // request, and loses none when connections are closed at the end of UPool:Shutdown:Delay.
+        if (lifetime.ApplicationStopping.IsCancellationRequested) EnvelopeResponse.CloseAfter(context);
+
         try
         {
             await next(context);
@@ -43,6 +49,7 @@ public sealed partial class EnvelopeMiddleware(RequestDelegate next, ILogger<Env
             await EnvelopeResponse.WriteAsync(context, StatusCodes.Status500InternalServerError, "error");
         }
 
+        RequestTrace.Name(context);
         HttpResponse response = context.Response;
         if (response.HasStarted) return;
 
@@ -67,7 +74,9 @@ public sealed partial class EnvelopeMiddleware(RequestDelegate next, ILogger<Env
             return false;
         }
 
+        bool closes = context.Response.Headers.Connection == "close";
         context.Response.Clear();
+        if (closes) EnvelopeResponse.CloseAfter(context);
         return true;
     }
 

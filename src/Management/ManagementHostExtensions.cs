@@ -42,6 +42,8 @@ public static class ManagementHostExtensions
         // it says when a service fails later is Critical and stays.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
         UseSettingsBesideProgram(builder);
+        ConsoleLogs.AddDefaults(builder);
+        builder.AddTelemetry();
         Listen(builder, defaultUrl);
         return builder;
     }

@@ -20,6 +20,10 @@ public sealed class PooledDataSource : DbDataSource
     /// <summary>The name of the meter with all instruments of the pools, for <c>AddMeter</c>.</summary>
     public const string MeterName = PoolTelemetry.MeterName;
 
+    /// <summary>The source of the spans of statements, for <c>AddSource</c>: <c>UPool</c>. They hold a statement's text
+    /// with ? for each literal, and no parameter's value.</summary>
+    public const string ActivitySourceName = StatementTrace.SourceName;
+
     private static readonly ConcurrentDictionary<(string, int), string> PlaceCache = new();
 
     private readonly ConnectionPool _pool;

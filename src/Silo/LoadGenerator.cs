@@ -20,7 +20,8 @@ internal sealed class LoadGenerator(PooledDataSource pool, TimeProvider clock) :
     private const int MaxHold = 10_000;
 
     // Far more rows than a server counts in the time that any caller has: what no kill reaches would go on.
-    private const string Scan = "SELECT COUNT(*) FROM information_schema.COLLATIONS a, information_schema.COLLATIONS b, "
+    private const string Scan =
+        "SELECT COUNT(*) FROM information_schema.COLLATIONS a, information_schema.COLLATIONS b, "
         + "information_schema.COLLATIONS c, information_schema.COLLATIONS d";
 
     private const string RowLock =

@@ -33,7 +33,10 @@ try
     }
 
     builder.RequireCluster();
-    builder.AddUPoolSilo();
+    builder.AddUPoolSilo(silo =>
+    {
+        if (builder.Configuration.IsTraced()) silo.AddActivityPropagation();
+    });
     builder.Services.AddSingleton<LoadGenerator>();
     app = builder.Build();
     app.UseUPoolManagement();

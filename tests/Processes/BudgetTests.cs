@@ -219,7 +219,8 @@ public sealed class BudgetTests
     {
         foreach (ProcessHost silo in silos)
         {
-            string line = silo.Lines.First(static line => line.Contains("UPool.Silo is ready", StringComparison.Ordinal));
+            string line =
+                silo.Lines.First(static line => line.Contains("UPool.Silo is ready", StringComparison.Ordinal));
             string management = line[(line.IndexOf("management ", StringComparison.Ordinal) + "management ".Length)..];
             using HttpResponseMessage reply = await Http.PostAsync(
                 $"{management}/upool/load?clients={Clients}&seconds=3600&hold=500&work={work}", null);
@@ -230,7 +231,8 @@ public sealed class BudgetTests
     private static ProcessHost Coordinator(ProcessCluster cluster) =>
         cluster.Silos.MaxBy(TookOverAt, StringComparer.Ordinal)!;
 
-    private static ProcessHost Other(ProcessCluster cluster) => cluster.Silos.First(silo => silo != Coordinator(cluster));
+    private static ProcessHost Other(ProcessCluster cluster) =>
+        cluster.Silos.First(silo => silo != Coordinator(cluster));
 
     // Log lines begin with their time.
     private static string TookOverAt(ProcessHost silo) => silo.Lines.LastOrDefault(

@@ -59,7 +59,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public async Task<ProcessHost> AddSiloAsync()
     {
         ProcessHost silo = await ProcessHost.StartDotnetAsync(
-            $"silo {Interlocked.Increment(ref _named)}", Dll("Silo"), [], _environment);
+            $"silo {Interlocked.Increment(ref _named)}", BuiltPrograms.Dll("Silo"), [], _environment);
         lock (_silos) _silos.Add(silo);
         await silo.WaitForLineAsync("UPool.Silo is ready", Patient);
         return silo;
@@ -91,7 +91,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
         {
             foreach ((string key, string? value) in settings ?? []) cluster._environment[key] = value;
             await using ProcessHost migrate = await ProcessHost.StartDotnetAsync(
-                "migrate", Dll("Silo"), ["--migrate", "--seed"], cluster._environment);
+                "migrate", BuiltPrograms.Dll("Silo"), ["--migrate", "--seed"], cluster._environment);
             if (await migrate.WaitForExitAsync(Patient) != 0) Assert.Fail(migrate.Output);
 
             await start(cluster);
@@ -112,21 +112,12 @@ internal sealed class ProcessCluster : IAsyncDisposable
             ["UPool__Api__HostSilo"] = hostsSilo ? "true" : "false",
             ["ASPNETCORE_URLS"] = $"http://127.0.0.1:{port}",
         };
-        Api = await ProcessHost.StartDotnetAsync("api", Dll("Api"), [], environment);
+        Api = await ProcessHost.StartDotnetAsync("api", BuiltPrograms.Dll("Api"), [], environment);
         await Api.WaitForHttpAsync(new Uri($"http://127.0.0.1:{port}/health/ready"), Patient);
         Http = new HttpClient
         {
             BaseAddress = new Uri($"http://127.0.0.1:{port}"),
             Timeout = TimeSpan.FromSeconds(30),
         };
-    }
-
-    /// <summary>The program of this very build: the same configuration as the tests.</summary>
-    private static string Dll(string program)
-    {
-        string[] parts = AppContext.BaseDirectory.TrimEnd('/').Split('/');
-        string root = string.Join('/', parts[..^5]);
-        string dll = $"{root}/src/{program}/bin/{parts[^2]}/{parts[^1]}/UPool.{program}.dll";
-        return File.Exists(dll) ? dll : throw new FileNotFoundException($"Build the solution first: {dll} is missing.");
     }
 }

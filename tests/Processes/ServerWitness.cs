@@ -66,7 +66,8 @@ internal sealed class ServerWitness(MariaDbServer server, int budget) : IAsyncDi
         }
     }
 
-    /// <summary>Keeps the first user's row from everybody else, in a transaction of the witness's own session.</summary>
+    /// <summary>Keeps the first user's row from everybody else, in a transaction of the witness's own
+    /// session.</summary>
     public Task HoldRowAsync() =>
         RunAsync($"BEGIN; SELECT id FROM {MariaDbServer.DefaultDatabase}.tb1 ORDER BY id LIMIT 1 FOR UPDATE");
 

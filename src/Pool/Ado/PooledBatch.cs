@@ -1,6 +1,8 @@
 using System.Data;
 using System.Data.Common;
 
+using UPool.Core;
+
 namespace UPool;
 
 /// <summary>Several statements in one round trip on a rented connection. Its commands are the driver's own.</summary>
@@ -73,7 +75,8 @@ public sealed class PooledBatch : DbBatch
                 _inner.ExecuteReaderAsync(behavior & ~CommandBehavior.CloseConnection, CancellationToken.None),
                 bound, cancellationToken)
             .ConfigureAwait(false);
-        return new PooledDataReader(connection, bound, reader, behavior.HasFlag(CommandBehavior.CloseConnection));
+        return new PooledDataReader(
+            connection, bound with { Span = null }, reader, behavior.HasFlag(CommandBehavior.CloseConnection));
     }
 
     /// <inheritdoc/>
@@ -124,6 +127,11 @@ public sealed class PooledBatch : DbBatch
         _inner.Connection = bound.Physical.Inner;
         _inner.Transaction = _scope.InnerTransaction(bound);
         _inner.Timeout = _scope.DriverTimeout(bound);
-        return bound;
+        return StatementTrace.IsOn
+            ? bound with { Span = StatementTrace.Start(_scope.Required.Pool, bound.Physical.Inner, Text()) }
+            : bound;
     }
+
+    private string Text() =>
+        string.Join("; ", _inner.BatchCommands.Cast<DbBatchCommand>().Select(static command => command.CommandText));
 }

@@ -2,6 +2,8 @@ using System.Data;
 using System.Data.Common;
 using System.Diagnostics.CodeAnalysis;
 
+using UPool.Core;
+
 namespace UPool;
 
 /// <summary>A command on a rented connection. Its parameters are the driver's own.</summary>
@@ -109,7 +111,8 @@ public sealed class PooledCommand : DbCommand
                 _inner.ExecuteReaderAsync(behavior & ~CommandBehavior.CloseConnection, CancellationToken.None),
                 bound, cancellationToken)
             .ConfigureAwait(false);
-        return new PooledDataReader(connection, bound, reader, behavior.HasFlag(CommandBehavior.CloseConnection));
+        return new PooledDataReader(
+            connection, bound with { Span = null }, reader, behavior.HasFlag(CommandBehavior.CloseConnection));
     }
 
     /// <inheritdoc/>
@@ -174,6 +177,8 @@ public sealed class PooledCommand : DbCommand
         _inner.Connection = bound.Physical.Inner;
         _inner.Transaction = _scope.InnerTransaction(bound);
         _inner.CommandTimeout = _scope.DriverTimeout(bound);
-        return bound;
+        return StatementTrace.IsOn
+            ? bound with { Span = StatementTrace.Start(_scope.Required.Pool, bound.Physical.Inner, CommandText) }
+            : bound;
     }
 }

@@ -1,5 +1,6 @@
 using System.Data;
 using System.Data.Common;
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 
 using UPool.Core;
@@ -267,6 +268,7 @@ public sealed class PooledConnection : DbConnection
     /// deadline.</summary>
     internal async ValueTask<T> RunAsync<T>(Task<T> operation, OperationBound bound, CancellationToken token)
     {
+        if (bound.Span is not null) return await RunTracedAsync(operation, bound, token).ConfigureAwait(false);
         if (!operation.IsCompleted) await EndAsync(operation, bound, token).ConfigureAwait(false);
 
         try
@@ -324,6 +326,20 @@ public sealed class PooledConnection : DbConnection
         throw new InvalidOperationException(
             $"Pool '{_pool.Options.Name}': synchronous database calls block a thread and are not allowed. "
             + $"Use {instead}, or set AllowSynchronous.");
+    }
+
+    private async ValueTask<T> RunTracedAsync<T>(Task<T> operation, OperationBound bound, CancellationToken token)
+    {
+        using Activity span = bound.Span!;
+        try
+        {
+            return await RunAsync(operation, bound with { Span = null }, token).ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            StatementTrace.Fail(span, exception);
+            throw;
+        }
     }
 
     private async ValueTask EndAsync(Task operation, OperationBound bound, CancellationToken token)
@@ -388,4 +404,7 @@ internal readonly record struct OperationBound(PhysicalConnection Physical, long
 {
     /// <summary>Whether the caller still holds the session.</summary>
     public bool IsHeld => Physical.RentId == RentId;
+
+    /// <summary>The span of the statement that begins; null when nobody listens.</summary>
+    public Activity? Span { get; init; }
 }

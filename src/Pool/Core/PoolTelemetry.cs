@@ -12,6 +12,14 @@ internal sealed class PoolTelemetry : IDisposable
     private const string PoolNameKey = "db.client.connection.pool.name";
     private const string StateKey = "db.client.connection.state";
 
+    // An exporter's own buckets are made for milliseconds. These reach from a rent that finds an idle connection to the
+    // longest statement that anybody should wait for.
+    private static readonly InstrumentAdvice<double> InSeconds = new()
+    {
+        HistogramBucketBoundaries =
+            [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    };
+
     private readonly Meter _meter;
     private readonly KeyValuePair<string, object?> _name;
     private readonly Counter<long> _timeouts;
@@ -31,11 +39,11 @@ internal sealed class PoolTelemetry : IDisposable
         _closed = _meter.CreateCounter<long>(
             "upool.connection.closed", "{connection}", "Connections closed, by reason.");
         _createTime = _meter.CreateHistogram<double>(
-            "db.client.connection.create_time", "s", "How long it took to open a connection.");
+            "db.client.connection.create_time", "s", "How long it took to open a connection.", advice: InSeconds);
         _waitTime = _meter.CreateHistogram<double>(
-            "db.client.connection.wait_time", "s", "How long a rent waited for its connection.");
+            "db.client.connection.wait_time", "s", "How long a rent waited for its connection.", advice: InSeconds);
         _useTime = _meter.CreateHistogram<double>(
-            "db.client.connection.use_time", "s", "How long a connection was held.");
+            "db.client.connection.use_time", "s", "How long a connection was held.", advice: InSeconds);
 
         _meter.CreateObservableUpDownCounter(
             "db.client.connection.count", () => Observe(pool), "{connection}", "Open connections, by state.");

@@ -177,7 +177,8 @@ internal sealed partial class KillLane : IAsyncDisposable
         Task answering = turn.AnswerAsync(_session, [.. _own], [.. _open]);
         if (await answering.EndsWithinAsync(AnswerTimeout, _clock).ConfigureAwait(false)
             || (_register is not null && NoteSilence(answering) == answering)
-            || await NoteSilence(answering).EndsWithinAsync(SilenceTimeout - AnswerTimeout, _clock).ConfigureAwait(false)
+            || await NoteSilence(answering).EndsWithinAsync(SilenceTimeout - AnswerTimeout,
+                _clock).ConfigureAwait(false)
             || !await IsSecondAnsweredFirstAsync(answering).ConfigureAwait(false))
         {
             await answering.ConfigureAwait(false);

@@ -327,7 +327,6 @@ public abstract class HttpContract
     [InlineData("/user/list/x")]
     [InlineData("/health")]
     [InlineData("/upool/nothing")]
-    [InlineData("/metrics")]
     [InlineData("/favicon.ico")]
     public async Task UnknownRoute_Any_Is404(string path)
     {

@@ -74,6 +74,21 @@ public sealed class ProgramTests : IDisposable
         string line = Assert.Single(api.Lines);
         Assert.Contains($"serves http://127.0.0.1:{port}: ", line, StringComparison.Ordinal);
         Assert.Contains("SQLite", line, StringComparison.Ordinal);
+
+        // This test's pipe is no terminal: lines are for machines then.
+        JsonElement json = JsonDocument.Parse(line).RootElement;
+        Assert.Equal("Information", json.GetProperty("LogLevel").GetString());
+        Assert.Contains($"serves http://127.0.0.1:{port}: ", json.GetProperty("Message").GetString());
+        Assert.EndsWith("Z", json.GetProperty("Timestamp").GetString());
+    }
+
+    [Fact]
+    public async Task Start_SimpleFormatterConfigured_HoldsAwayFromATerminalToo()
+    {
+        await using ProcessHost api = await StartAsync(new() { ["Logging__Console__FormatterName"] = "simple" });
+
+        string line = await api.WaitForLineAsync("serves", Patient);
+        Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info: UPool\.", line);
     }
 
     [Fact]

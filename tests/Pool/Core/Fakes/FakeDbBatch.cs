@@ -1,13 +1,18 @@
 using System.Data;
 using System.Data.Common;
 
+using MySqlConnector;
+
 namespace UPool.Tests.Fakes;
 
 internal sealed class FakeDbBatch : DbBatch
 {
+    // The driver's own, because a list of commands is a lot of code; it is never executed.
+    private readonly MySqlBatch _commands = new();
+
     public override int Timeout { get; set; }
 
-    protected override DbBatchCommandCollection DbBatchCommands => throw new NotSupportedException();
+    protected override DbBatchCommandCollection DbBatchCommands => _commands.BatchCommands;
 
     protected override DbConnection? DbConnection { get; set; }
 
@@ -45,7 +50,7 @@ internal sealed class FakeDbBatch : DbBatch
     public override Task PrepareAsync(CancellationToken cancellationToken = default) =>
         throw new NotSupportedException();
 
-    protected override DbBatchCommand CreateDbBatchCommand() => throw new NotSupportedException();
+    protected override DbBatchCommand CreateDbBatchCommand() => new MySqlBatchCommand();
 
     protected override DbDataReader ExecuteDbDataReader(CommandBehavior behavior) => throw new NotSupportedException();
 }

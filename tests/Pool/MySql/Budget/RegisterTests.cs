@@ -116,7 +116,8 @@ public sealed class RegisterTests
     public async Task Open_TableFull_SessionIsNotUsed()
     {
         await using BudgetServer server = await BudgetServer.StartAsync(arguments: "--max-heap-table-size=16384");
-        await ExecuteAsync(server.Root, "INSERT INTO upool_session (ConnectionId, Host, Account, Incarnation, IsControl) "
+        await ExecuteAsync(server.Root,
+            "INSERT INTO upool_session (ConnectionId, Host, Account, Incarnation, IsControl) "
             + "SELECT seq + 1000000, '', '', '', 0 FROM seq_1_to_10");
         var full = await Assert.ThrowsAsync<MySqlException>(() => ExecuteAsync(
             server.Root, "INSERT INTO upool_session (ConnectionId, Host, Account, Incarnation, IsControl) "

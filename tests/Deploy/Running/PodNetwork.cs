@@ -1,0 +1,20 @@
+namespace UPool.Deploy.Tests.Running;
+
+/// <summary>
+/// An address of its own for every stand-in of a pod, out of 127.0.0.0/8, which is this machine's in whole: like this
+/// each can have exactly the ports that its manifest names.
+/// </summary>
+internal static class PodNetwork
+{
+    // At random, because another run of these tests may be under way on this machine.
+    private static readonly string Prefix = $"127.{Random.Shared.Next(1, 255)}.{Random.Shared.Next(0, 256)}";
+
+    private static int _last;
+
+    /// <summary>The next address.</summary>
+    public static string NextAddress()
+    {
+        int number = Interlocked.Increment(ref _last);
+        return number < 255 ? $"{Prefix}.{number}" : throw new InvalidOperationException("bug: out of addresses.");
+    }
+}
