@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using UPool.Cluster.Hosting;
+using UPool.Cluster.Status;
 
 namespace UPool.Management;
 
@@ -36,9 +37,10 @@ public static class ManagementEndpoints
             + "process stands in data.problem.", typeof(Envelope<HealthReport>),
             StatusCodes.Status200OK, StatusCodes.Status503ServiceUnavailable);
         Describe(endpoints.MapMethods("/upool/pool", Get, PoolAsync), "Pool",
-            "The pool of this process at this moment. For operators: see UPool:Management:Key.",
-            typeof(Envelope<PoolSnapshot>), StatusCodes.Status200OK, StatusCodes.Status401Unauthorized,
-            StatusCodes.Status403Forbidden, StatusCodes.Status404NotFound);
+            "The pools of the whole cluster at this moment, one entry for each silo. For operators: see "
+            + "UPool:Management:Key.", typeof(Envelope<ClusterPools>), StatusCodes.Status200OK,
+            StatusCodes.Status401Unauthorized, StatusCodes.Status403Forbidden, StatusCodes.Status404NotFound,
+            StatusCodes.Status503ServiceUnavailable);
         return endpoints;
     }
 
@@ -59,11 +61,23 @@ public static class ManagementEndpoints
             health.Stopping ? "stopping" : health.Started ? "ready" : "starting");
     }
 
-    private static Task PoolAsync(HttpContext context) =>
-        context.RequestServices.GetService<PooledDataSource>() is { } pool
-            ? EnvelopeResponse.WriteAsync(context, StatusCodes.Status200OK,
-                new Envelope<PoolSnapshot>(1, "ok", pool.Snapshot()), ManagementJson.Default.EnvelopePoolSnapshot)
-            : EnvelopeResponse.WriteAsync(context, StatusCodes.Status404NotFound, "this process has no pool");
+    private static async Task PoolAsync(HttpContext context)
+    {
+        if (context.RequestServices.GetService<ClusterPoolReader>() is not { } reader)
+        {
+            await EnvelopeResponse.WriteAsync(context, StatusCodes.Status404NotFound, "this process has no pool");
+            return;
+        }
+
+        // Part of the picture is worth more than none: without the cluster the process's own pool is shown.
+        ClusterPools pools = await reader.ReadAsync();
+        bool isThere = pools.Silos.Count > 0;
+        await EnvelopeResponse.WriteAsync(
+            context,
+            isThere ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable,
+            new Envelope<ClusterPools>(isThere ? 1 : 0, isThere ? "ok" : "error", pools),
+            ManagementJson.Default.EnvelopeClusterPools);
+    }
 
     private static HealthReport ReadHealth(HttpContext context)
     {

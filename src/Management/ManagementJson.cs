@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using UPool.Cluster.Status;
 
 namespace UPool.Management;
 
@@ -9,5 +10,5 @@ namespace UPool.Management;
     GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(Envelope))]
 [JsonSerializable(typeof(Envelope<HealthReport>))]
-[JsonSerializable(typeof(Envelope<PoolSnapshot>))]
+[JsonSerializable(typeof(Envelope<ClusterPools>))]
 public sealed partial class ManagementJson : JsonSerializerContext;

@@ -2,7 +2,10 @@ using UPool.Testing;
 
 namespace UPool.Processes.Tests;
 
-/// <summary>A real cluster: a MariaDB server, N Silo processes and one Api process that is their client.</summary>
+/// <summary>
+/// A real cluster: a MariaDB server, N Silo processes and one Api process that is their client; or one Api process with
+/// its silo inside.
+/// </summary>
 internal sealed class ProcessCluster : IAsyncDisposable
 {
     private static readonly TimeSpan Patient = TimeSpan.FromSeconds(90);
@@ -39,26 +42,17 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public string Output => string.Join(
         "\n\n", _silos.Append(Api).Where(p => p is not null).Select(p => $"== {p.Name}\n{p.Output}"));
 
-    public static async Task<ProcessCluster> StartAsync(int silos, Dictionary<string, string?>? settings = null)
-    {
-        var cluster = new ProcessCluster(await MariaDbServer.StartNewAsync());
-        try
+    /// <summary>Starts silos and, as a client of theirs, the API.</summary>
+    public static Task<ProcessCluster> StartAsync(int silos, Dictionary<string, string?>? settings = null) =>
+        StartAsync(settings, async cluster =>
         {
-            foreach ((string key, string? value) in settings ?? []) cluster._environment[key] = value;
-            await using ProcessHost migrate = await ProcessHost.StartDotnetAsync(
-                "migrate", Dll("Silo"), ["--migrate"], cluster._environment);
-            if (await migrate.WaitForExitAsync(Patient) != 0) Assert.Fail(migrate.Output);
-
             await Task.WhenAll(Enumerable.Range(0, silos).Select(_ => cluster.AddSiloAsync()));
-            await cluster.StartApiAsync();
-            return cluster;
-        }
-        catch
-        {
-            await cluster.DisposeAsync();
-            throw;
-        }
-    }
+            await cluster.StartApiAsync(hostsSilo: false);
+        });
+
+    /// <summary>Starts the API with a silo in its own process.</summary>
+    public static Task<ProcessCluster> StartCoHostedAsync(Dictionary<string, string?>? settings = null) =>
+        StartAsync(settings, static cluster => cluster.StartApiAsync(hostsSilo: true));
 
     /// <summary>Starts one more silo and waits until it says that it is ready.</summary>
     public async Task<ProcessHost> AddSiloAsync()
@@ -78,12 +72,33 @@ internal sealed class ProcessCluster : IAsyncDisposable
         await Server.DisposeAsync();
     }
 
-    private async Task StartApiAsync()
+    private static async Task<ProcessCluster> StartAsync(
+        Dictionary<string, string?>? settings, Func<ProcessCluster, Task> start)
+    {
+        var cluster = new ProcessCluster(await MariaDbServer.StartNewAsync());
+        try
+        {
+            foreach ((string key, string? value) in settings ?? []) cluster._environment[key] = value;
+            await using ProcessHost migrate = await ProcessHost.StartDotnetAsync(
+                "migrate", Dll("Silo"), ["--migrate"], cluster._environment);
+            if (await migrate.WaitForExitAsync(Patient) != 0) Assert.Fail(migrate.Output);
+
+            await start(cluster);
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
+    }
+
+    private async Task StartApiAsync(bool hostsSilo)
     {
         int port = FreePort.Next();
         var environment = new Dictionary<string, string?>(_environment)
         {
-            ["UPool__Api__HostSilo"] = "false",
+            ["UPool__Api__HostSilo"] = hostsSilo ? "true" : "false",
             ["ASPNETCORE_URLS"] = $"http://127.0.0.1:{port}",
         };
         Api = await ProcessHost.StartDotnetAsync("api", Dll("Api"), [], environment);

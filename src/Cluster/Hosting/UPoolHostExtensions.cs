@@ -5,6 +5,8 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
+using UPool.Cluster.Budget;
+using UPool.Cluster.Status;
 using UPool.Cluster.Workers;
 
 namespace UPool.Cluster.Hosting;
@@ -72,6 +74,7 @@ public static class UPoolHostExtensions
         builder.UseOrleans(silo =>
         {
             silo.AddWorkers();
+            silo.AddPoolStatus();
             ConfigureEndpoints(silo.Services);
             ConfigureMembership(silo.Services);
             if (cluster.ParsedMode == ClusterMode.MySql)
@@ -148,6 +151,8 @@ public static class UPoolHostExtensions
         services.AddSingleton<ProcessStatus>();
         services.AddSingleton<ISiloStatus>(static provider => provider.GetRequiredService<ProcessStatus>());
         services.AddSingleton<ControlDatabase>();
+        services.AddSingleton<LeaseHealth>();
+        services.AddSingleton<ClusterPoolReader>();
 
         services.AddSingleton<IValidateOptions<UPoolClusterOptions>, UPoolClusterOptionsValidator>();
         services.AddSingleton<IValidateOptions<UPoolClusterOptions>, PlannedSettingsValidator>();

@@ -22,11 +22,7 @@ public static class WorkerHostExtensions
         builder.AddIncomingGrainCallFilter<WriteTicketFilter>();
         builder.Services.AddSingleton<RunningCalls>();
         builder.Services.AddSingleton<StopServiceClient>();
-        builder.AddGrainService<StopService>();
-
-        // Its base tells every change of a ring that this service does not use.
-        builder.Services.Configure<LoggerFilterOptions>(
-            static options => options.AddFilter(typeof(StopService).FullName, LogLevel.Warning));
+        builder.AddQuietService<StopService>();
         builder.Services.AddWorkerClients();
         builder.Services.AddOptions<SiloMessagingOptions>().Configure<IOptions<WorkerClientOptions>>(
             static (messaging, calls) => messaging.ResponseTimeout = calls.Value.MaxCallTime + ResponseTimeoutMargin);
@@ -40,6 +36,16 @@ public static class WorkerHostExtensions
         builder.Services.AddOptions<ClientMessagingOptions>().Configure<IOptions<WorkerClientOptions>>(
             static (messaging, calls) => messaging.ResponseTimeout = calls.Value.MaxCallTime + ResponseTimeoutMargin);
         return builder;
+    }
+
+    /// <summary>Adds a grain service whose base does not tell every change of a ring that the service does not
+    /// use.</summary>
+    internal static void AddQuietService<TService>(this ISiloBuilder builder)
+        where TService : GrainService
+    {
+        builder.AddGrainService<TService>();
+        builder.Services.Configure<LoggerFilterOptions>(
+            static options => options.AddFilter(typeof(TService).FullName, LogLevel.Warning));
     }
 
     private static void AddWorkerClients(this IServiceCollection services)

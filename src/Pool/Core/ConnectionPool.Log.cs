@@ -35,6 +35,10 @@ internal sealed partial class ConnectionPool
         "Pool '{Pool}': {Rents} rents are cut off, because the lease of their permits has ended ({Counts})")]
     private partial void LogCutOff(string pool, int rents, string counts);
 
+    [LoggerMessage(1009, LogLevel.Warning,
+        "Pool '{Pool}': an open was lost on its way and keeps its permit, while the server answers others. {Problem}")]
+    private partial void LogOpenUnanswered(string pool, string problem);
+
     [LoggerMessage(1099, LogLevel.Critical, "bug: the work of pool '{Pool}' failed ({Counts})")]
     private partial void LogBug(string pool, string counts, Exception exception);
 }

@@ -71,7 +71,7 @@ internal sealed partial class ConnectionPool
     private async Task<bool> TryCleanAsync(PhysicalConnection connection)
     {
         Task<bool> ended = TryEndOperationAsync(connection);
-        if (!await EndsWithinAsync(ended, 2 * _options.RecoveryTimeout).ConfigureAwait(false)) return false;
+        if (!await ended.EndsWithinAsync(2 * _options.RecoveryTimeout, _clock).ConfigureAwait(false)) return false;
         if (!await ended.ConfigureAwait(false)) return false;
         if (connection.IsBroken || connection.MustDiscard) return false;
 
@@ -89,7 +89,7 @@ internal sealed partial class ConnectionPool
         bool inFlight = operation.IsInFlight;
         if (!inFlight) await SkipWhatIsLeftAsync(connection).ConfigureAwait(false);
         Task lingering = connection.Lingering ?? Task.CompletedTask;
-        if (!inFlight && await EndsWithinAsync(lingering, UnreadRowsGrace).ConfigureAwait(false)) return true;
+        if (!inFlight && await lingering.EndsWithinAsync(UnreadRowsGrace, _clock).ConfigureAwait(false)) return true;
 
         operation.Sever();
         Task kill = connection.CanKill && (inFlight || connection.LingeringReader)

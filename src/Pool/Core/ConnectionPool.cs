@@ -10,8 +10,8 @@ namespace UPool.Core;
 /// </summary>
 /// <remarks>
 /// Read in the order of a connection's life: this file rents and returns, <c>.Opening</c> opens and validates,
-/// <c>.Recovery</c> takes a connection from its renter and makes it clean, <c>.Closing</c> closes, prunes and drains,
-/// <c>.Lease</c> ends what a lease no longer covers.
+/// <c>.Faults</c> judges opens that fail or stay unanswered, <c>.Recovery</c> takes a connection from its renter and
+/// makes it clean, <c>.Closing</c> closes, prunes and drains, <c>.Lease</c> ends what a lease no longer covers.
 /// </remarks>
 internal sealed partial class ConnectionPool
 {
@@ -25,6 +25,10 @@ internal sealed partial class ConnectionPool
     private readonly ILogger _logger;
     private readonly long _rentTimeout;
     private readonly long _validationInterval;
+
+    // What a pending rent grants an open or a ping before another permit is tried: half its time, so that the other
+    // half is left for that one.
+    private readonly TimeSpan _patience;
     private readonly Lock _gate = new();
 
     // All below is guarded by _gate.
@@ -58,8 +62,10 @@ internal sealed partial class ConnectionPool
         _needsLease = needsLease;
         _maxConnections = options.MaxConnections;
         _permits = needsLease ? 0 : _maxConnections;
+        _backoff = new Backoff(MinOpenRetryInterval, options.MaxOpenRetryInterval);
         _rentTimeout = Ticks(options.RentTimeout);
         _validationInterval = Ticks(options.ValidationInterval);
+        _patience = TimeSpan.FromTicks(Math.Min(options.RentTimeout.Ticks / 2, options.OpenTimeout.Ticks));
         Wheel = new DeadlineWheel(clock);
         using (ExecutionContext.SuppressFlow())
         {
@@ -188,10 +194,13 @@ internal sealed partial class ConnectionPool
     /// Takes a clean connection back, or in: from a reset, an open or a ping. Serves the head of the queue with it,
     /// else makes it idle, else closes it.
     /// </summary>
-    public void Return(PhysicalConnection connection) => Arrive(connection, Arrival.Reset);
+    public void Return(PhysicalConnection connection)
+    {
+        if (Arrive(connection, Arrival.Reset)) LogRecovered(_options.Name, _connector.Target);
+    }
 
     /// <summary>The same; answers whether the database had been away until now.</summary>
-    private bool Arrive(PhysicalConnection connection, Arrival from)
+    private bool Arrive(PhysicalConnection connection, Arrival from, Opening? opening = null)
     {
         PendingRent? served;
         long rentId = 0;
@@ -201,17 +210,19 @@ internal sealed partial class ConnectionPool
             // Under the same lock as what it serves: between the two, somebody's return would see a pending rent with
             // nothing under way for it, and open once more.
             if (from == Arrival.Ping) _validating--;
-            if (from == Arrival.Open)
+            if (opening is not null)
             {
                 recovered = _fault is not null;
                 _fault = null;
-                _failedOpens = 0;
-                _opening--;
+                _backoff.Reset();
+                EndOpen_NeedsLock(opening);
+                _newestAnswered = Math.Max(_newestAnswered, opening.Number);
                 _used++;
                 _opened++;
                 _open.Add(connection);
             }
 
+            if (!connection.MustDiscard) recovered |= NoteAnswered_NeedsLock();
             long now = ReadClock_NeedsLock();
             if (connection.RentedAt != 0) _pace.Add(Math.Min(now - connection.RentedAt, MaxPaceWaits * _rentTimeout));
             connection.RentedAt = 0;

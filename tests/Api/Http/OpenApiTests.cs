@@ -22,7 +22,7 @@ public sealed class OpenApiTests
                 "get /health/live: 200",
                 "get /health/ready: 200 503",
                 "get /health/startup: 200 503",
-                "get /upool/pool: 200 401 403 404",
+                "get /upool/pool: 200 401 403 404 503",
                 "get /user/list: 200 400 500 503 504",
                 "get /user/{id}: 200 400 404 500 503 504",
                 "post /user/batch: 201 400 408 413 415 500 503 504",

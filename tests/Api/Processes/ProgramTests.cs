@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json;
 using UPool.Api.Tests.Hosts;
 using UPool.Testing;
 
@@ -63,7 +64,8 @@ public sealed class ProgramTests : IDisposable
 
         Assert.Equal(200, (await client.CallAsync("GET", "/user/list")).Status);
         Seen pool = await client.CallAsync("GET", "/upool/pool");
-        Assert.Equal(10, pool.Json.GetProperty("data").GetProperty("permits").GetInt32());
+        JsonElement silo = Assert.Single(pool.Json.GetProperty("data").GetProperty("silos").EnumerateArray());
+        Assert.Equal(10, silo.GetProperty("pool").GetProperty("permits").GetInt32());
 
         api.Terminate();
         Assert.Equal(0, await api.WaitForExitAsync(Patient));

@@ -1,0 +1,112 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Orleans.Concurrency;
+using Orleans.GrainDirectory;
+using Orleans.Runtime.Services;
+using Orleans.Services;
+using UPool.Cluster.Budget;
+using UPool.Cluster.Hosting;
+using UPool.Cluster.Workers;
+
+namespace UPool.Cluster.Status;
+
+/// <summary>Shows the pool of one silo.</summary>
+[Alias("UPool.IPoolStatusService")]
+internal interface IPoolStatusService : IGrainService
+{
+    /// <summary>The pool at this moment. Soon or not at all: an operator looks when something is wrong.</summary>
+    [Alias("Read"), ResponseTimeout("00:00:01")]
+    Task<SiloPool> Read();
+}
+
+/// <summary>Shows the pools of all silos: asked of any of them, by a client that knows none.</summary>
+[Alias("UPool.IPoolStatusGrain")]
+internal interface IPoolStatusGrain : IGrainWithIntegerKey
+{
+    /// <summary>The pools at this moment; a silo that does not answer says so in its problem.</summary>
+    [Alias("ReadAll"), ResponseTimeout("00:00:03")]
+    Task<SiloPool[]> ReadAll();
+}
+
+internal sealed class PoolStatusService(
+    GrainId id,
+    Silo silo,
+    ILoggerFactory loggers,
+    ILocalSiloDetails details,
+    PooledDataSource pool,
+    IOptions<PoolOptions> options,
+    ISiloStatus status,
+    LeaseHealth lease) : GrainService(id, silo, loggers), IPoolStatusService
+{
+    public Task<SiloPool> Read()
+    {
+        PoolSnapshot snapshot = pool.Snapshot();
+        string? problem = status.Health.Problem ?? lease.Problem;
+        return Task.FromResult(new SiloPool
+        {
+            Silo = details.SiloAddress.ToParsableString(),
+            Pool = snapshot,
+            Ceiling = options.Value.MaxConnections,
+            LeaseLeft = lease.Left,
+            Waits = WhyWaits(snapshot, options.Value.MaxConnections, problem),
+            Problem = problem,
+        });
+    }
+
+    /// <summary>What those who wait wait for.</summary>
+    internal static string? WhyWaits(PoolSnapshot pool, int ceiling, string? problem)
+    {
+        if (pool.Pending == 0) return null;
+        if (problem is not null) return problem;
+        if (pool.Permits == 0) return "no permits: the budget has granted none yet";
+        if (pool.Opening > 0) return "a connection is being opened";
+
+        // Closing ones hold their permits until the server has dropped them.
+        if (pool.Used + pool.Closing < pool.Permits) return "a connection is being checked or opened";
+        return pool.Permits < ceiling
+            ? $"all {pool.Permits} permits are used; the budget gives no more now"
+            : $"all {pool.Permits} permits are used; UPool:Pool:MaxConnections allows no more";
+    }
+}
+
+internal sealed class PoolStatusClient(IServiceProvider services) : GrainServiceClient<IPoolStatusService>(services)
+{
+    public IPoolStatusService Of(SiloAddress silo) => GetGrainService(silo);
+}
+
+[StatelessWorker(1, false)]
+[Reentrant]
+[GrainDirectory(GrainDirectoryName = NoGrainDirectory.Name)]
+internal sealed class PoolStatusGrain(PoolStatusClient silos, IClusterMembershipService membership)
+    : Grain, IPoolStatusGrain
+{
+    public Task<SiloPool[]> ReadAll() => Task.WhenAll(membership.CurrentSnapshot.Members
+        .Where(static member => member.Value.Status is SiloStatus.Active or SiloStatus.ShuttingDown)
+        .Select(static member => member.Key)
+        .OrderBy(static silo => silo)
+        .Select(ReadAsync));
+
+    private async Task<SiloPool> ReadAsync(SiloAddress silo)
+    {
+        try
+        {
+            return await silos.Of(silo).Read();
+        }
+        catch (Exception exception) when (WorkerFailures.IsLost(exception))
+        {
+            return new SiloPool { Silo = silo.ToParsableString(), Problem = "The silo does not answer." };
+        }
+    }
+}
+
+internal static class PoolStatusHostExtensions
+{
+    /// <summary>Lets a silo show its pool, and those of the others.</summary>
+    public static ISiloBuilder AddPoolStatus(this ISiloBuilder builder)
+    {
+        builder.Services.AddSingleton<PoolStatusClient>();
+        builder.AddQuietService<PoolStatusService>();
+        return builder;
+    }
+}

@@ -1,0 +1,31 @@
+namespace UPool.Cluster.Status;
+
+/// <summary>The pool of one silo, as an operator sees it.</summary>
+[GenerateSerializer, Immutable]
+[Alias("UPool.SiloPool")]
+public sealed record SiloPool
+{
+    /// <summary>The silo: address, port and generation, as the membership table names it.</summary>
+    [Id(0)]
+    public required string Silo { get; init; }
+
+    /// <summary>The pool; null when the silo did not answer.</summary>
+    [Id(1)]
+    public PoolSnapshot? Pool { get; init; }
+
+    /// <summary>The silo's own <c>UPool:Pool:MaxConnections</c>: with a budget, the most permits it can get.</summary>
+    [Id(2)]
+    public int Ceiling { get; init; }
+
+    /// <summary>How long the silo's lease still lasts; zero once it is over, null without a budget.</summary>
+    [Id(3)]
+    public TimeSpan? LeaseLeft { get; init; }
+
+    /// <summary>Why rents wait, in one plain line; null when none does.</summary>
+    [Id(4)]
+    public string? Waits { get; init; }
+
+    /// <summary>What ails, in one plain line; null when nothing does.</summary>
+    [Id(5)]
+    public string? Problem { get; init; }
+}

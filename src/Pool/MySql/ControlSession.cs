@@ -1,0 +1,163 @@
+using System.Globalization;
+
+using MySqlConnector;
+
+using UPool.Core;
+
+namespace UPool.MySql;
+
+/// <summary>A session of the kill lane's own: one look at the process list, then one KILL for each that may be
+/// there.</summary>
+internal sealed class ControlSession
+{
+    // A batch's statement stays short.
+    private const int MaxBatch = 256;
+
+    private readonly MySqlConnection _connection;
+    private readonly SessionFacts _facts;
+    private readonly SessionRegister? _register;
+    private bool _isRegistered;
+
+    private ControlSession(MySqlConnection connection, SessionFacts facts, SessionRegister? register)
+    {
+        _connection = connection;
+        _facts = facts;
+        _register = register;
+    }
+
+    /// <summary>Who it is on the server; null where ids are another's.</summary>
+    public ServerSession? Session => _facts.IsProxied ? null : _facts.Session;
+
+    public static bool IsDenied(Exception exception) =>
+        exception is MySqlException { ErrorCode: MySqlErrors.NotOwner };
+
+    public static async Task<ControlSession> OpenAsync(MySqlDataSource dataSource, SessionRegister? register)
+    {
+        MySqlConnection connection = dataSource.CreateConnection();
+        try
+        {
+            // The driver never sees a token: its cancellation blocks, and opens a session that no permit covers.
+            await connection.OpenAsync(CancellationToken.None).ConfigureAwait(false);
+            SessionFacts facts = await SessionFacts.ReadAsync(connection).ConfigureAwait(false);
+            var session = new ControlSession(connection, facts, register);
+            await session.RegisterAsync().ConfigureAwait(false);
+            return session;
+        }
+        catch
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Asks the server once; what is still ending afterwards stays unanswered, to be asked again.</summary>
+    /// <param name="questions">None twice.</param>
+    /// <param name="answer">Called for each that is settled; says whether to go on.</param>
+    public async Task AskAsync(IEnumerable<KillQuestion> questions, Func<KillQuestion, bool> answer)
+    {
+        // Before the table was made there was nowhere to register.
+        await RegisterAsync().ConfigureAwait(false);
+        MySqlException? denied = null;
+        foreach (KillQuestion[] batch in questions.Chunk(MaxBatch))
+        {
+            Dictionary<long, string> hosts = await LookAsync(batch).ConfigureAwait(false);
+            List<ServerSession> gone = [];
+            foreach (KillQuestion question in batch)
+            {
+                try
+                {
+                    if (await EndAsync(question, hosts).ConfigureAwait(false) && question.UntilGone) continue;
+                }
+                catch (MySqlException exception) when (IsDenied(exception))
+                {
+                    denied = exception;
+                    if (question.UntilGone) continue;
+                }
+
+                if (!answer(question)) return;
+                if (question.UntilGone) gone.Add(question.Session);
+            }
+
+            // Behind the answers, so that no permit waits for it.
+            if (gone.Count > 0) await RemoveRowsAsync(gone).ConfigureAwait(false);
+        }
+
+        if (denied is not null) throw denied;
+    }
+
+    /// <summary>Takes the session out of the register, before it is closed.</summary>
+    public Task UnregisterAsync() => RemoveRowsAsync([_facts.Session]);
+
+    /// <summary>Lets go of the driver's connection, whatever the driver makes of that.</summary>
+    public async Task CloseAsync(TimeSpan timeout, TimeProvider clock) =>
+        await _connection.DisposeAsync().AsTask().EndsWithinAsync(timeout, clock).ConfigureAwait(false);
+
+    private async Task<Dictionary<long, string>> LookAsync(KillQuestion[] questions)
+    {
+        string ids =
+            string.Join(',', questions.Select(q => q.Session.Id.ToString(CultureInfo.InvariantCulture)).Distinct());
+        using var command = new MySqlCommand(
+            $"SELECT ID, HOST FROM information_schema.PROCESSLIST WHERE ID IN ({ids})", _connection);
+
+        // Left pending on a server that does not answer: it is the probe.
+        command.CommandTimeout = 0;
+        var hosts = new Dictionary<long, string>();
+        using MySqlDataReader reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
+        while (await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false))
+            hosts[reader.GetInt64(0)] = reader.IsDBNull(1) ? "" : reader.GetString(1);
+        return hosts;
+    }
+
+    /// <summary>Ends one statement or session; false when the server does not know it any more.</summary>
+    private Task<bool> EndAsync(KillQuestion question, Dictionary<long, string> hosts)
+    {
+        bool isListed = hosts.TryGetValue(question.Session.Id, out string? host);
+        bool isAnothers = isListed && host != question.Session.Host;
+
+        // The id with another host is another's session, after a restart of the server: never kill that. The look and
+        // the kill go over one connection, so the server cannot have restarted between them. A session that is not
+        // listed may be one that this account cannot see, or one that the server still counts although its socket is
+        // closed: only the answer to the KILL says that it is gone (INV-1).
+        bool asks = question.UntilGone ? !isAnothers : isListed && !isAnothers;
+        return asks ? KillAsync(question) : Task.FromResult(false);
+    }
+
+    private async Task RegisterAsync()
+    {
+        if (_register is null || _isRegistered) return;
+
+        _isRegistered = await _register.TryAddControlAsync(_connection, _facts).ConfigureAwait(false);
+    }
+
+    private async Task RemoveRowsAsync(List<ServerSession> gone)
+    {
+        if (_register is null) return;
+
+        try
+        {
+            await _register.RemoveAsync(_connection, gone).ConfigureAwait(false);
+        }
+        catch (MySqlException exception) when (MySqlErrors.Classify(exception) != DriverFailure.Connection)
+        {
+            // The next look at the register removes what is left there.
+        }
+    }
+
+    /// <summary>Sends one KILL; false when the server does not know the session any more.</summary>
+    private async Task<bool> KillAsync(KillQuestion question)
+    {
+        string what = question.UntilGone ? "CONNECTION" : "QUERY";
+        using var command = new MySqlCommand(
+            string.Create(CultureInfo.InvariantCulture, $"KILL {what} {question.Session.Id}"), _connection);
+        command.CommandTimeout = 0;
+        try
+        {
+            await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
+            return true;
+        }
+        catch (MySqlException exception) when (exception.ErrorCode == MySqlErrors.NoSuchThread)
+        {
+            return false;
+        }
+    }
+}
