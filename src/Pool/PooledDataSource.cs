@@ -132,7 +132,7 @@ public sealed class PooledDataSource : DbDataSource
         _ => _pool.Connector.Classify(exception) switch
         {
             DriverFailure.Statement => FailureKind.StatementFailed,
-            DriverFailure.WrongServer => FailureKind.StatementFailed,
+            DriverFailure.WrongServer or DriverFailure.RolledBack => FailureKind.StatementFailed,
             DriverFailure.Connection => FailureKind.ConnectionLost,
             DriverFailure.NoPermit => FailureKind.Unavailable,
             _ => FailureKind.Other,

@@ -6,7 +6,8 @@ using UPool.Core;
 
 namespace UPool.MySql;
 
-/// <summary>A session of the kill lane's own: one look at the process list, then one KILL for each that is there.</summary>
+/// <summary>A session of the kill lane's own: one look at the process list, then one KILL for each that is
+/// there.</summary>
 internal sealed class ControlSession
 {
     // A batch's statement stays short.

@@ -1,6 +1,7 @@
 namespace UPool.MySql;
 
-/// <summary>What the kill lane is asked about one session: to end its statement, or to end it until it is gone.</summary>
+/// <summary>What the kill lane is asked about one session: to end its statement, or to end it until it is
+/// gone.</summary>
 /// <param name="session">The session.</param>
 /// <param name="untilGone">Whether the whole session is to end.</param>
 internal sealed class KillQuestion(ServerSession session, bool untilGone)
