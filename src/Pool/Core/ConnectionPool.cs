@@ -29,6 +29,7 @@ internal sealed partial class ConnectionPool
     // What a pending rent grants an open or a ping before another permit is tried: half its time, so that the other
     // half is left for that one.
     private readonly TimeSpan _patience;
+    private readonly long _pingTimeout;
     private readonly Lock _gate = new();
 
     // All below is guarded by _gate.
@@ -62,7 +63,9 @@ internal sealed partial class ConnectionPool
         _backoff = new Backoff(MinOpenRetryInterval, options.MaxOpenRetryInterval);
         _rentTimeout = Ticks(options.RentTimeout);
         _validationInterval = Ticks(options.ValidationInterval);
-        _patience = TimeSpan.FromTicks(Math.Min(options.RentTimeout.Ticks / 2, options.OpenTimeout.Ticks));
+        TimeSpan half = options.RentTimeout / 2;
+        _patience = half < options.OpenTimeout ? half : options.OpenTimeout;
+        _pingTimeout = Ticks(half < options.RecoveryTimeout ? half : options.RecoveryTimeout);
         Wheel = new DeadlineWheel(clock);
         using (ExecutionContext.SuppressFlow())
         {
@@ -104,17 +107,25 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    /// <summary>Rents at once, or says no at once. Never overtakes those who wait.</summary>
+    /// <summary>
+    /// Rents at once, or says no at once. Never overtakes those who wait. After a no, a ping or an open is under way
+    /// for the next one who tries, unless the limits forbid it: those who never wait must not starve.
+    /// </summary>
     public bool TryRent(
         [NotNullWhen(true)] out PhysicalConnection? connection, out long rentId, string? rentedBy = null)
     {
         long now = _clock.GetTimestamp();
         lock (_gate)
         {
-            if (!_draining && _pending.Count == 0 && TryTakeIdle_NeedsLock(now, out connection))
+            if (!_draining && _pending.Count == 0)
             {
-                rentId = BeginRent_NeedsLock(connection, now, now, rentedBy);
-                return true;
+                if (TryTakeIdle_NeedsLock(now, out connection))
+                {
+                    rentId = BeginRent_NeedsLock(connection, now, now, rentedBy);
+                    return true;
+                }
+
+                Grow_NeedsLock(wanted: 1);
             }
         }
 
