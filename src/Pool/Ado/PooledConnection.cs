@@ -2,6 +2,7 @@ using System.Data;
 using System.Data.Common;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.ExceptionServices;
 
 using UPool.Core;
 
@@ -130,7 +131,10 @@ public sealed class PooledConnection : DbConnection
         OpenAsync(CancellationToken.None).GetAwaiter().GetResult();
     }
 
-    /// <summary>Returns the connection to the pool, at once and without I/O.</summary>
+    /// <summary>
+    /// Returns the connection to the pool, at once and without I/O. What is still under way is ended on the server: a
+    /// statement in flight, a transaction without a commit, and the rest of a script whose results were not read.
+    /// </summary>
     public override void Close()
     {
         PhysicalConnection? physical = _physical;
@@ -248,13 +252,7 @@ public sealed class PooledConnection : DbConnection
             physical.MustReset = true;
             await EndAsync(lingering, bound, token).ConfigureAwait(false);
             await lingering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (physical.LingeringRollback && !lingering.IsCompletedSuccessfully)
-            {
-                // What is executed now would run in the old transaction: acknowledged, and lost at its end (INV-9).
-                physical.MustDiscard = true;
-                Sever(bound, OperationEnd.Closed);
-                await lingering.ConfigureAwait(false);
-            }
+            if (lingering.Exception?.InnerException is { } failure) ThrowIfLost(bound, failure);
 
             physical.Lingering = null;
             physical.LingeringReader = false;
@@ -317,6 +315,28 @@ public sealed class PooledConnection : DbConnection
         _ = Physical;
         Sever(bound, end);
         return Severed(end, token);
+    }
+
+    /// <summary>
+    /// Of what failed behind the renter's back, throws what it must hear before it goes on (INV-9); the session is
+    /// severed, so that a commit cannot acknowledge what is not there.
+    /// </summary>
+    private void ThrowIfLost(OperationBound bound, Exception failure)
+    {
+        // After a rollback that failed, what is executed now would run in the old transaction and be lost at its end.
+        bool isStuck = bound.Physical.LingeringRollback;
+
+        // Rows that nobody read ended with an error: in a transaction part of it was not done, or all is rolled back.
+        if (!isStuck && bound.Physical.Transaction is null
+            && _pool.Connector.Classify(failure) != DriverFailure.RolledBack)
+        {
+            return;
+        }
+
+        _pool.NoteFailure(bound.Physical, failure);
+        if (isStuck) bound.Physical.MustDiscard = true;
+        Sever(bound, OperationEnd.Closed);
+        ExceptionDispatchInfo.Throw(failure);
     }
 
     internal void ThrowUnlessSynchronous(string instead)

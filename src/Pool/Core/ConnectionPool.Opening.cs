@@ -43,13 +43,15 @@ internal sealed partial class ConnectionPool
         if (outcome.Connection is { } connection) Release(connection, outcome.RentId);
     }
 
-    /// <summary>Starts as many pings and opens as the pending rents need and the limits allow.</summary>
-    private void Grow_NeedsLock()
+    private void Grow_NeedsLock() => Grow_NeedsLock(_pending.Count);
+
+    /// <summary>Starts as many pings and opens as this many rents need and the limits allow.</summary>
+    private void Grow_NeedsLock(int wanted)
     {
         if (_draining) return;
 
         // An open under way does not spare a ping: it may stay unanswered while what is open works.
-        while (_pending.Count > _validating && _idle.Count > 0) Validate_NeedsLock();
+        while (wanted > _validating && _idle.Count > 0) Validate_NeedsLock();
 
         // One that stays unanswered is the probe; others would only stand behind it in the server's accept queue.
         if (_fault is { IsUnanswered: true }) return;
@@ -73,7 +75,7 @@ internal sealed partial class ConnectionPool
 
         // What is being opened or pinged will serve somebody; the connections in use are not counted on, nor is what is
         // late already: it may have been lost, and who waits needs another.
-        int missing = _pending.Count - (fresh - _lateOpens) - _validating;
+        int missing = wanted - (fresh - _lateOpens) - _validating;
         for (; missing > 0 && fresh < most && Sessions_NeedsLock() < _permits; missing--, fresh++)
             StartOpen_NeedsLock();
     }
@@ -200,10 +202,12 @@ internal sealed partial class ConnectionPool
         {
             // A reset is as good a sign of life.
             Task ping = connection.IsAsNew ? connection.PingAsync() : connection.ResetAsync();
-            long due = _clock.GetTimestamp() + Ticks(_options.RecoveryTimeout);
+
+            // Given up while there is still time to serve who waits by another permit, or by this one opened anew.
+            long due = _clock.GetTimestamp() + _pingTimeout;
             OperationEnd end = await connection.Operation
                 .RaceAsync(ping, due, Wheel, CancellationToken.None).ConfigureAwait(false);
-            if (end == OperationEnd.Completed)
+            if (end == OperationEnd.Completed || ping.IsCompletedSuccessfully)
             {
                 await ping.ConfigureAwait(false);
                 alive = true;

@@ -30,6 +30,7 @@ internal sealed partial class ConnectionPool
     // half is left for that one.
     private readonly TimeSpan _patience;
     private readonly RentPlaces _places;
+    private readonly long _pingTimeout;
     private readonly Lock _gate = new();
 
     // All below is guarded by _gate.
@@ -66,8 +67,10 @@ internal sealed partial class ConnectionPool
         _backoff = new Backoff(MinOpenRetryInterval, options.MaxOpenRetryInterval);
         _rentTimeout = Ticks(options.RentTimeout);
         _validationInterval = Ticks(options.ValidationInterval);
-        _patience = TimeSpan.FromTicks(Math.Min(options.RentTimeout.Ticks / 2, options.OpenTimeout.Ticks));
         _places = new RentPlaces(clock);
+        TimeSpan half = options.RentTimeout / 2;
+        _patience = half < options.OpenTimeout ? half : options.OpenTimeout;
+        _pingTimeout = Ticks(half < options.RecoveryTimeout ? half : options.RecoveryTimeout);
         Wheel = new DeadlineWheel(clock);
         using (ExecutionContext.SuppressFlow())
         {
@@ -123,7 +126,10 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    /// <summary>Rents at once, or says no at once. Never overtakes those who wait.</summary>
+    /// <summary>
+    /// Rents at once, or says no at once. Never overtakes those who wait. After a no, a ping or an open is under way
+    /// for the next one who tries, unless the limits forbid it: those who never wait must not starve.
+    /// </summary>
     public bool TryRent(
         [NotNullWhen(true)] out PhysicalConnection? connection, out long rentId, string? rentedBy = null,
         FixedSelect? select = null)
@@ -141,8 +147,7 @@ internal sealed partial class ConnectionPool
                     return true;
                 }
 
-                // What is idle has to be pinged or reset first: done now, so that the next try finds it.
-                if (_idle.Count > 0 && _validating == 0) Validate_NeedsLock();
+                Grow_NeedsLock(wanted: 1);
             }
         }
 

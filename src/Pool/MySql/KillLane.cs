@@ -175,11 +175,7 @@ internal sealed partial class KillLane : IAsyncDisposable
         _session ??= OpenAsync();
         var turn = new KillTurn();
         Task answering = turn.AnswerAsync(_session, [.. _own], [.. _open]);
-        if (await answering.EndsWithinAsync(AnswerTimeout, _clock).ConfigureAwait(false)
-            || (_register is not null && NoteSilence(answering) == answering)
-            || await NoteSilence(answering).EndsWithinAsync(SilenceTimeout - AnswerTimeout,
-                _clock).ConfigureAwait(false)
-            || !await IsSecondAnsweredFirstAsync(answering).ConfigureAwait(false))
+        if (!await IsGivenUpAsync(answering).ConfigureAwait(false))
         {
             await answering.ConfigureAwait(false);
             return;
@@ -198,10 +194,18 @@ internal sealed partial class KillLane : IAsyncDisposable
         return session;
     }
 
-    private Task NoteSilence(Task answering)
+    /// <summary>Whether a turn is still unanswered when a second session, tried after a long silence, is not.</summary>
+    private async Task<bool> IsGivenUpAsync(Task answering)
     {
+        if (await answering.EndsWithinAsync(AnswerTimeout, _clock).ConfigureAwait(false)) return false;
+
         Note($"{_target} has not answered a control connection within {AnswerTimeout.TotalMilliseconds:0} ms.");
-        return answering;
+        if (_register is not null) return false;
+
+        TimeSpan rest = SilenceTimeout - AnswerTimeout;
+        if (await answering.EndsWithinAsync(rest, _clock).ConfigureAwait(false)) return false;
+
+        return await IsSecondAnsweredFirstAsync(answering).ConfigureAwait(false);
     }
 
     /// <summary>Opens a second session until it or the first is answered; says whether it was the second.</summary>
