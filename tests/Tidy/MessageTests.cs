@@ -14,6 +14,7 @@ public sealed partial class MessageTests
         "src/Pool/Core/RentRefusal.cs",
         "src/Pool/Core/ConnectionPool.Opening.cs",
         "src/Pool/MySql/MySqlErrors.cs",
+        "src/Pool/MySql/TlsErrors.cs",
         "src/Pool/Sqlite/SqliteConnector.cs",
         "src/Cluster/Hosting/ClientLifecycle.cs",
         "src/Cluster/Hosting/SchemaCheck.cs",
