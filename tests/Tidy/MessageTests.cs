@@ -17,6 +17,7 @@ public sealed partial class MessageTests
         "src/Pool/MySql/ControlConnections.Check.cs",
         "src/Pool/Core/ConnectionPool.Faults.cs",
         "src/Pool/MySql/MySqlErrors.cs",
+        "src/Pool/MySql/TlsErrors.cs",
         "src/Pool/Sqlite/SqliteConnector.cs",
         "src/Cluster/Hosting/ClientLifecycle.cs",
         "src/Cluster/Hosting/SchemaCheck.cs",

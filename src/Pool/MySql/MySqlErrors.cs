@@ -40,6 +40,7 @@ internal static class MySqlErrors
     /// <summary>The failure in one plain line, without user, password or the server's own words about either.</summary>
     public static string Explain(Exception exception, string target) => exception switch
     {
+        MySqlException mysql when TlsErrors.Explain(mysql, target) is { } tls => tls,
         MySqlException mysql => mysql.Number switch
         {
             1044 or 1045 or 1698 or 4151 =>
@@ -91,7 +92,6 @@ internal static class MySqlErrors
         for (Exception? cause = exception.InnerException; cause is not null; cause = cause.InnerException)
         {
             if (cause is SocketException socket) return $" ({socket.SocketErrorCode})";
-            if (cause is System.Security.Authentication.AuthenticationException) return " (TLS)";
         }
 
         return "";

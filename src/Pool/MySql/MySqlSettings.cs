@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 
 using MySqlConnector;
 
@@ -64,6 +65,10 @@ internal static class MySqlSettings
         // Dapper users expect @variables of their own to work.
         if (!builder.ContainsKey("Allow User Variables")) builder.AllowUserVariables = true;
 
+        // Beyond this machine anybody may stand in between: the server proves who it is, unless the user says that it
+        // need not. The driver's own default takes an unproven certificate, and a connection without TLS.
+        if (!builder.ContainsKey("SSL Mode") && !IsOnThisMachine(builder)) builder.SslMode = MySqlSslMode.VerifyFull;
+
         // Connections name their process to the server (program_name in performance_schema and the audit log).
         if (string.IsNullOrEmpty(builder.ApplicationName))
         {
@@ -74,6 +79,13 @@ internal static class MySqlSettings
 
         return builder;
     }
+
+    // By its text: a name that leads here today may lead elsewhere tomorrow.
+    private static bool IsOnThisMachine(MySqlConnectionStringBuilder builder) =>
+        builder.ConnectionProtocol is not (MySqlConnectionProtocol.Socket or MySqlConnectionProtocol.Tcp)
+        || builder.Server.StartsWith('/')
+        || string.Equals(builder.Server, "localhost", StringComparison.OrdinalIgnoreCase)
+        || (IPAddress.TryParse(builder.Server, out IPAddress? address) && IPAddress.IsLoopback(address));
 
     /// <summary>Host, port and database, for people.</summary>
     public static string Describe(MySqlConnectionStringBuilder builder) => string.Create(

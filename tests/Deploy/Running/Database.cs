@@ -1,37 +1,64 @@
 using MySqlConnector;
 using UPool.Deploy.Tests.Manifests;
 using UPool.Testing;
+using UPool.Tidy.Tests;
 
 namespace UPool.Deploy.Tests.Running;
 
 /// <summary>A private MariaDB in the place of the overlay's, with the schema that the overlay's Job applies.</summary>
 internal sealed class Database : IAsyncDisposable
 {
+    private const string Accounts = "deploy/k8s/overlays/production/accounts.sql";
+
     private static readonly TimeSpan Patient = TimeSpan.FromSeconds(60);
 
-    private Database(MariaDbServer server) => Server = server;
+    private readonly TestCertificates? _certificates;
+
+    private Database(MariaDbServer server, TestCertificates? certificates)
+    {
+        Server = server;
+        _certificates = certificates;
+    }
 
     public MariaDbServer Server { get; }
 
+    /// <summary>As in the overlays that bring their own: one account, no TLS.</summary>
     public static async Task<Database> StartAsync(Overlay overlay)
     {
-        var database = new Database(await MariaDbServer.StartNewAsync());
-        try
+        var database = new Database(await MariaDbServer.StartNewAsync(), null);
+        await database.MigrateAsync(overlay);
+        return database;
+    }
+
+    /// <summary>As production's: TLS with a certificate of an authority of its own, and the accounts of
+    /// accounts.sql.</summary>
+    public static async Task<Database> StartProductionAsync(Overlay overlay)
+    {
+        var certificates = new TestCertificates(Environment.MachineName);
+        MariaDbServer server = await MariaDbServer.StartNewAsync(
+            ["--bind-address=0.0.0.0", .. certificates.ServerArguments]);
+        var database = new Database(server, certificates);
+        string accounts = Repository.Text(Accounts, "the accounts of production");
+        foreach (string account in (string[])["POOL", "CONTROL", "SCHEMA"])
+            accounts = accounts.Replace($"CHANGE-ME-{account}", server.Password);
+
+        // An @ is no parameter there.
+        var root = new MySqlConnectionStringBuilder(server.RootConnectionString) { AllowUserVariables = true };
+        await using (var connection = new MySqlConnection(root.ConnectionString))
         {
-            await using StandIn job = await StandIn.StartAsync(overlay, "upool-schema", database.Secret);
-            Assert.True(await job.Process.WaitForExitAsync(Patient) == 0, job.Process.Output);
-            return database;
+            await connection.OpenAsync();
+            await using var command = new MySqlCommand(accounts, connection);
+            await command.ExecuteNonQueryAsync();
         }
-        catch
-        {
-            await database.DisposeAsync();
-            throw;
-        }
+
+        await database.MigrateAsync(overlay);
+        return database;
     }
 
     /// <summary>What the overlay's Secrets hold, for this server.</summary>
     public string Secret(string name, string key) => (name, key) switch
     {
+        ("upool-database", "pool" or "control" or "schema") when _certificates is not null => Secured(key),
         ("upool-database", "control") => Server.ControlConnectionString(),
         ("upool-database", "pool" or "schema") => Server.ConnectionString(),
         ("upool-management", "key") => "test-key",
@@ -45,5 +72,31 @@ internal sealed class Database : IAsyncDisposable
         return connection;
     }
 
-    public ValueTask DisposeAsync() => Server.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await Server.DisposeAsync();
+        _certificates?.Dispose();
+    }
+
+    private async Task MigrateAsync(Overlay overlay)
+    {
+        try
+        {
+            await using StandIn job = await StandIn.StartAsync(overlay, "upool-schema", Secret);
+            Assert.True(await job.Process.WaitForExitAsync(Patient) == 0, job.Process.Output);
+        }
+        catch
+        {
+            await DisposeAsync();
+            throw;
+        }
+    }
+
+    // By the machine's name, because beyond loopback TLS is required without being asked for.
+    private string Secured(string key) => new MySqlConnectionStringBuilder(Server.ConnectionString())
+    {
+        Server = Environment.MachineName,
+        UserID = $"upool_{key}",
+        SslCa = _certificates!.Authority,
+    }.ConnectionString;
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Net.Sockets;
 using k8s.Models;
 using UPool.Deploy.Tests.Manifests;
@@ -33,6 +34,29 @@ public sealed class ProbeTests
         await AssertAsManifestSaysAsync(first);
         await AssertAsManifestSaysAsync(second);
         await AssertServesUsersAsync(second);
+    }
+
+    [Fact]
+    public async Task Production_OverTlsWithItsThreeAccounts_HasThePortsAndPathsOfTheManifests()
+    {
+        Overlay overlay = await Overlay.RenderAsync("production");
+        await using Database database = await Database.StartProductionAsync(overlay);
+        await using StandIn silo = await StandIn.StartAsync(overlay, "upool-silo", database.Secret);
+        await AssertAsManifestSaysAsync(silo);
+        await using StandIn api = await StandIn.StartAsync(overlay, "upool-api", database.Secret);
+        await AssertAsManifestSaysAsync(api);
+
+        // Each account has the rights that its work needs: a write, a read, and a stop in good order.
+        using var client = new HttpClient { BaseAddress = new Uri($"http://{api.EndPoint("http")}") };
+        using HttpResponseMessage created = await client.PostAsJsonAsync("/user", new { name = "Ada" });
+        Assert.Equal(HttpStatusCode.Created, created.StatusCode);
+        Assert.Contains("Ada", await client.GetStringAsync("/user/list"), StringComparison.Ordinal);
+        foreach (StandIn pod in (StandIn[])[api, silo])
+        {
+            pod.Process.Terminate();
+            Assert.Equal(0, await pod.Process.WaitForExitAsync(Patient));
+            Assert.DoesNotContain(pod.Process.Lines, line => line.Contains("\"LogLevel\":\"Error\""));
+        }
     }
 
     private static async Task AssertAsManifestSaysAsync(StandIn pod)
