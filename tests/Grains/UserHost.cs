@@ -48,6 +48,13 @@ public sealed class UserHost : IAsyncDisposable
     public Task<Reply<User[]>> CreateBatchAsync(string[] names) =>
         _client.WriteAsync((grain, d, t) => grain.CreateBatch(names, d, t), In(20), default);
 
+    /// <summary>Waits until nothing of the pool is rented, opened, reset or closed any more.</summary>
+    public async Task AtRestAsync()
+    {
+        using var bound = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (Pool.Snapshot() is not { Used: 0, Opening: 0, Closing: 0 }) await Task.Delay(5, bound.Token);
+    }
+
     /// <summary>Past the client, which cannot know when the silo's word comes after its deadline.</summary>
     public Task<Reply<User[]>> CreateBatchDirectlyAsync(string[] names, Deadline due) =>
         _cluster.Client.GetGrain<IUserGrain>(0).CreateBatch(names, due, default);

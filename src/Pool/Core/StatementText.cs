@@ -8,14 +8,23 @@ internal static class StatementText
     // Enough to know a statement by; a generated one of megabytes would fill the traces.
     private const int MaxLength = 2048;
 
-    /// <summary>The first word, in capitals: SELECT. <c>STATEMENT</c> when there is none.</summary>
+    /// <summary>The first word, in capitals: SELECT. <c>STATEMENT</c> when there is none. What a script sets first says
+    /// nothing of what it is for: of <c>SET …; INSERT …</c> it is INSERT.</summary>
     public static string Operation(string text)
     {
         int start = 0;
-        while (start < text.Length && !char.IsAsciiLetter(text[start])) start++;
-        int end = start;
-        while (end < text.Length && char.IsAsciiLetter(text[end])) end++;
-        return end > start ? text[start..end].ToUpperInvariant() : "STATEMENT";
+        while (true)
+        {
+            while (start < text.Length && !char.IsAsciiLetter(text[start])) start++;
+            int end = start;
+            while (end < text.Length && char.IsAsciiLetter(text[end])) end++;
+            if (end == start) return "STATEMENT";
+
+            string word = text[start..end].ToUpperInvariant();
+            if (word != "SET" || NextStatement(text, end) is not { } next) return word;
+
+            start = next;
+        }
     }
 
     /// <summary>
@@ -66,6 +75,15 @@ internal static class StatementText
 
         if (kept.Length > MaxLength) kept.Length = MaxLength;
         return at < text.Length ? $"{kept}…" : kept.ToString();
+    }
+
+    // Where the next statement of a script begins; null when this is the last one.
+    private static int? NextStatement(string text, int at)
+    {
+        while (at < text.Length && text[at] != ';')
+            at = text[at] is '\'' or '"' or '`' ? EndOfQuoted(text, at) : at + 1;
+        while (at < text.Length && !char.IsAsciiLetter(text[at])) at++;
+        return at < text.Length ? at : null;
     }
 
     private static bool IsWord(char c) => char.IsLetterOrDigit(c) || c is '_' or '$';

@@ -83,7 +83,7 @@ public sealed class OpeningTests
         await pool.UntilAsync("idle", c => c.Idle == 1);
 
         // Long enough for the idle connection to need a ping: the hanging open must not stand for it.
-        await pool.AdvanceUntilAsync("the open counts as unanswered", _ => pool.Log.Of(1008).Any(), 50);
+        await pool.AdvanceUntilAsync("the open counts as unanswered", _ => pool.Log.Of(1009).Any(), 50);
         Task<RentOutcome> next = pool.Rent();
         pool.Return(await pool.FinishAsync(next, "the idle connection"));
     });

@@ -52,6 +52,8 @@ public sealed class StatementTextTests
     [InlineData("INSERT INTO t", "INSERT")]
     [InlineData("", "STATEMENT")]
     [InlineData("123", "STATEMENT")]
+    [InlineData("SET sql_mode = CONCAT_WS(';', @@sql_mode); INSERT INTO t VALUES (1)", "INSERT")]
+    [InlineData("SET autocommit = 1;", "SET")]
     public void Operation_Text_IsItsFirstWord(string text, string expected) =>
         Assert.Equal(expected, StatementText.Operation(text));
 }

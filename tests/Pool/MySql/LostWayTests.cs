@@ -50,7 +50,7 @@ public sealed class LostWayTests : IAsyncLifetime
         _relay.Swallow(1);
         await using DbConnection second = await pool.OpenConnectionAsync();
         await using DbConnection third = await pool.OpenConnectionAsync();
-        await UntilAsync(pool, _ => _fixture.Log.Contains(" 1008 ", StringComparison.Ordinal), 5, "the note");
+        await UntilAsync(pool, _ => _fixture.Log.Contains(" 1009 ", StringComparison.Ordinal), 5, "the note");
         Assert.True(pool.Health.IsHealthy);
         Assert.Equal(1, pool.Snapshot().Opening);
         Assert.Equal(1, await ScalarAsync(third, "SELECT 1"));
