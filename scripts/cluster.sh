@@ -36,7 +36,7 @@ run_cluster() {
     trap 'exit 143' TERM HUP
 
     start_database
-    export_settings
+    export_settings "$silos"
     say "Applying the schema…"
     part_run migrate Silo --migrate --seed
 
@@ -122,8 +122,10 @@ database_password() {
     password=$(<"$file")
 }
 
-# What all .NET processes of the cluster share; by the environment, so that no secret stands in a process list.
+# export_settings <silos>: what all .NET processes of the cluster share; by the environment, so that no secret stands in
+# a process list.
 export_settings() {
+    local silos=${1:-1}
     unset ASPNETCORE_URLS
     export DOTNET_ENVIRONMENT=${DOTNET_ENVIRONMENT:-Production}
     export ASPNETCORE_ENVIRONMENT=${ASPNETCORE_ENVIRONMENT:-$DOTNET_ENVIRONMENT}
@@ -134,6 +136,9 @@ export_settings() {
     export UPool__Cluster__Mode=MySql
     export UPool__Cluster__ClusterId=${UPool__Cluster__ClusterId:-local}
     export UPool__Cluster__ServiceId=${UPool__Cluster__ServiceId:-upool}
+    # Only with UPool__Budget__ServerConnections do these count: the silos here and one to spare, and one front.
+    export UPool__Budget__MaxSilos=${UPool__Budget__MaxSilos:-$((silos + 1))}
+    export UPool__Budget__MaxClients=${UPool__Budget__MaxClients:-1}
 }
 
 # start_silo <name>: its Orleans ports are found by itself; health and management answer on a port of their own.

@@ -189,7 +189,32 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
             _ => null,
         };
         Tell(holder, problem);
-        if (reply.IsLease && (_pool is null || terms.Permits > 0)) _first.TrySetResult();
+        if (reply.IsLease && (_pool is null || terms.Permits > 0) && _first.TrySetResult()) Welcome(holder, reply);
+    }
+
+    /// <summary>What an operator should know of the first lease.</summary>
+    private void Welcome(LeaseHolder holder, LeaseReply reply)
+    {
+        LogSum(BudgetSum.Of(holder.Settings with { ServerConnections = reply.ServerConnections }).ToString());
+        if (_pool is not null) CheckFenceAsync(_pool, BudgetSum.Of(holder.Settings)).Ignore();
+    }
+
+    /// <summary>Looks whether the server itself bounds the pools' account, as is recommended for production.</summary>
+    private async Task CheckFenceAsync(PooledDataSource pool, BudgetSum sum)
+    {
+        try
+        {
+            await using DbConnection connection = await pool.OpenConnectionAsync(_stop.Token);
+            await using DbCommand command = connection.CreateCommand();
+            command.CommandText = "SELECT @@max_user_connections";
+            long limit = Convert.ToInt64(await command.ExecuteScalarAsync(_stop.Token), CultureInfo.InvariantCulture);
+            if (limit == 0) LogNoFence(sum.Shared);
+            else if (limit < sum.Shared) LogFenceTooLow(limit, sum.Shared);
+        }
+        catch (Exception exception) when (exception is DbException or OperationCanceledException)
+        {
+            // Only advice: whoever has no connection at this moment hears of that elsewhere.
+        }
     }
 
     private void Tell(LeaseHolder holder, string? problem)
@@ -288,6 +313,19 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
     [LoggerMessage(2801, LogLevel.Warning,
         "The permits could not be handed back ({What}); the lease runs out by itself.")]
     private partial void LogNotHandedBack(string what);
+
+    [LoggerMessage(2802, LogLevel.Information, "The connection budget. {Sum}")]
+    private partial void LogSum(string sum);
+
+    [LoggerMessage(2803, LogLevel.Information,
+        "The server does not bound the pools' account. For production give it MAX_USER_CONNECTIONS {Shared}, and the "
+        + "control connections another account.")]
+    private partial void LogNoFence(int shared);
+
+    [LoggerMessage(2804, LogLevel.Warning,
+        "The pools' account may have {Limit} connections by the server, and the pools share {Shared}: the rest of the "
+        + "budget cannot be used. Raise its MAX_USER_CONNECTIONS.")]
+    private partial void LogFenceTooLow(long limit, int shared);
 
     [LoggerMessage(2899, LogLevel.Error, "bug: a step of the budget's agent failed.")]
     private partial void LogStepFailed(Exception exception);
