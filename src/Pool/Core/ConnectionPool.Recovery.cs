@@ -106,9 +106,12 @@ internal sealed partial class ConnectionPool
         if (!inFlight && await EndsWithinAsync(lingering, UnreadRowsGrace).ConfigureAwait(false)) return true;
 
         operation.Sever();
-        Task kill = connection.CanKill && (inFlight || connection.LingeringReader)
-            ? connection.KillStatementAsync()
-            : Task.CompletedTask;
+        bool needsKill = inFlight || connection.LingeringReader;
+
+        // Behind a multiplexing proxy all that can end a statement is the end of the client's connection.
+        if (needsKill && !connection.CanKill) return false;
+
+        Task kill = needsKill ? connection.KillStatementAsync() : Task.CompletedTask;
 
         // The driver's own hard timeout of the command ends it when the server does not answer; the kill is waited for
         // only by a connection that is still worth having.
