@@ -76,20 +76,36 @@ public sealed class PooledCommand : DbCommand
     public override async Task<int> ExecuteNonQueryAsync(CancellationToken cancellationToken)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
-        return await connection
-            .RunAsync(_inner.ExecuteNonQueryAsync(CancellationToken.None), bound, cancellationToken)
-            .ConfigureAwait(false);
+        OperationBound bound = await _scope.BeginAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            Bind(bound);
+            return await connection
+                .RunAsync(_inner.ExecuteNonQueryAsync(CancellationToken.None), bound, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
     public override async Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
-        return await connection
-            .RunAsync(_inner.ExecuteScalarAsync(CancellationToken.None), bound, cancellationToken)
-            .ConfigureAwait(false);
+        OperationBound bound = await _scope.BeginAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            Bind(bound);
+            return await connection
+                .RunAsync(_inner.ExecuteScalarAsync(CancellationToken.None), bound, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
@@ -97,15 +113,23 @@ public sealed class PooledCommand : DbCommand
         CommandBehavior behavior, CancellationToken cancellationToken)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
+        OperationBound bound = await _scope.BeginAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            Bind(bound);
 
-        // The wrapper closes its own connection: the driver must not close the session.
-        DbDataReader reader = await connection
-            .RunAsync(
-                _inner.ExecuteReaderAsync(behavior & ~CommandBehavior.CloseConnection, CancellationToken.None),
-                bound, cancellationToken)
-            .ConfigureAwait(false);
-        return new PooledDataReader(connection, bound, reader, behavior.HasFlag(CommandBehavior.CloseConnection));
+            // The wrapper closes its own connection: the driver must not close the session.
+            DbDataReader reader = await connection
+                .RunAsync(
+                    _inner.ExecuteReaderAsync(behavior & ~CommandBehavior.CloseConnection, CancellationToken.None),
+                    bound, cancellationToken)
+                .ConfigureAwait(false);
+            return new PooledDataReader(connection, bound, reader, behavior.HasFlag(CommandBehavior.CloseConnection));
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
@@ -153,12 +177,10 @@ public sealed class PooledCommand : DbCommand
         base.Dispose(disposing);
     }
 
-    private async ValueTask<OperationBound> BeginAsync(CancellationToken token)
+    private void Bind(OperationBound bound)
     {
-        OperationBound bound = await _scope.BeginAsync(token).ConfigureAwait(false);
         _inner.Connection = bound.Physical.Inner;
         _inner.Transaction = _scope.InnerTransaction(bound);
         _inner.CommandTimeout = _scope.DriverTimeout(bound);
-        return bound;
     }
 }

@@ -188,6 +188,7 @@ internal sealed partial class ConnectionPool
     private async Task ValidateAsync(PhysicalConnection connection)
     {
         bool alive = false;
+        long run = connection.Operation.Claim(connection.Operation.CurrentRun);
         try
         {
             Task ping = connection.PingAsync();
@@ -207,6 +208,7 @@ internal sealed partial class ConnectionPool
             NoteFailure(connection, exception);
         }
 
+        connection.Operation.Release(run);
         if (!alive) connection.MustDiscard = true;
         if (Arrive(connection, Arrival.Ping)) LogRecovered(_options.Name, _connector.Target);
     }

@@ -86,7 +86,7 @@ internal sealed partial class ConnectionPool
     private async Task<bool> TryEndOperationAsync(PhysicalConnection connection)
     {
         Operation operation = connection.Operation;
-        bool inFlight = operation.IsInFlight;
+        bool inFlight = !operation.TryFence();
         if (!inFlight) await SkipWhatIsLeftAsync(connection).ConfigureAwait(false);
         Task lingering = connection.Lingering ?? Task.CompletedTask;
         if (!inFlight && await lingering.EndsWithinAsync(UnreadRowsGrace, _clock).ConfigureAwait(false)) return true;
