@@ -104,7 +104,10 @@ public sealed class PooledDataSource : DbDataSource
         return connection;
     }
 
-    /// <summary>Rents a connection at once, or not at all. Never overtakes those who wait.</summary>
+    /// <summary>
+    /// Rents a connection at once, or not at all. Never overtakes those who wait. After a no the pool pings an idle
+    /// connection or opens one, so that trying again later helps.
+    /// </summary>
     /// <param name="connection">The connection, open; null when none is idle.</param>
     /// <param name="deadline">Bounds every operation on the connection.</param>
     /// <param name="caller">Filled in by the compiler; for the report of a rent held too long.</param>
@@ -172,7 +175,7 @@ public sealed class PooledDataSource : DbDataSource
         _ => _pool.Connector.Classify(exception) switch
         {
             DriverFailure.Statement => FailureKind.StatementFailed,
-            DriverFailure.WrongServer => FailureKind.StatementFailed,
+            DriverFailure.WrongServer or DriverFailure.RolledBack => FailureKind.StatementFailed,
             DriverFailure.Connection => FailureKind.ConnectionLost,
             DriverFailure.NoPermit => FailureKind.Unavailable,
             _ => FailureKind.Other,

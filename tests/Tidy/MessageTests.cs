@@ -12,7 +12,7 @@ public sealed partial class MessageTests
     private static readonly string[] ForPeople =
     [
         "src/Pool/Core/RentRefusal.cs",
-        "src/Pool/Core/ConnectionPool.Opening.cs",
+        "src/Pool/Core/ConnectionPool.Faults.cs",
         "src/Pool/MySql/MySqlErrors.cs",
         "src/Pool/Sqlite/SqliteConnector.cs",
         "src/Cluster/Hosting/ClientLifecycle.cs",

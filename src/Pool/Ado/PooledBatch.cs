@@ -46,20 +46,36 @@ public sealed class PooledBatch : DbBatch
     public override async Task<int> ExecuteNonQueryAsync(CancellationToken cancellationToken = default)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
-        return await connection
-            .RunAsync(_inner.ExecuteNonQueryAsync(CancellationToken.None), bound, cancellationToken)
-            .ConfigureAwait(false);
+        OperationBound bound = await _scope.BeginAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            Bind(bound);
+            return await connection
+                .RunAsync(_inner.ExecuteNonQueryAsync(CancellationToken.None), bound, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
     public override async Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken = default)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
-        return await connection
-            .RunAsync(_inner.ExecuteScalarAsync(CancellationToken.None), bound, cancellationToken)
-            .ConfigureAwait(false);
+        OperationBound bound = await _scope.BeginAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            Bind(bound);
+            return await connection
+                .RunAsync(_inner.ExecuteScalarAsync(CancellationToken.None), bound, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
@@ -67,13 +83,21 @@ public sealed class PooledBatch : DbBatch
         CommandBehavior behavior, CancellationToken cancellationToken)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
-        DbDataReader reader = await connection
-            .RunAsync(
-                _inner.ExecuteReaderAsync(behavior & ~CommandBehavior.CloseConnection, CancellationToken.None),
-                bound, cancellationToken)
-            .ConfigureAwait(false);
-        return new PooledDataReader(connection, bound, reader, behavior.HasFlag(CommandBehavior.CloseConnection));
+        OperationBound bound = await _scope.BeginAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            Bind(bound);
+            DbDataReader reader = await connection
+                .RunAsync(
+                    _inner.ExecuteReaderAsync(behavior & ~CommandBehavior.CloseConnection, CancellationToken.None),
+                    bound, cancellationToken)
+                .ConfigureAwait(false);
+            return new PooledDataReader(connection, bound, reader, behavior.HasFlag(CommandBehavior.CloseConnection));
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
@@ -118,12 +142,10 @@ public sealed class PooledBatch : DbBatch
     /// <inheritdoc/>
     protected override DbBatchCommand CreateDbBatchCommand() => _inner.CreateBatchCommand();
 
-    private async ValueTask<OperationBound> BeginAsync(CancellationToken token)
+    private void Bind(OperationBound bound)
     {
-        OperationBound bound = await _scope.BeginAsync(token).ConfigureAwait(false);
         _inner.Connection = bound.Physical.Inner;
         _inner.Transaction = _scope.InnerTransaction(bound);
         _inner.Timeout = _scope.DriverTimeout(bound);
-        return bound;
     }
 }

@@ -10,6 +10,14 @@ namespace UPool;
 /// Rows read over a rented connection. Closing it sends nothing: rows that were not read are skipped on the pool's own
 /// time, or before the connection's next statement.
 /// </summary>
+/// <remarks>
+/// <para>An error among the rows that were skipped is thrown by the connection's next operation, a commit included,
+/// when a transaction is open or the error has rolled one back; the connection is severed then. Outside a transaction
+/// it is not heard.</para>
+/// <para>Of a script of several statements, read all results by <c>NextResultAsync</c> before the connection is closed,
+/// or execute it by <c>ExecuteNonQueryAsync</c>: what the server has not done 5 ms after the close is ended there, and
+/// never takes effect.</para>
+/// </remarks>
 public sealed class PooledDataReader : DbDataReader
 {
     private readonly PooledConnection _connection;
@@ -17,6 +25,7 @@ public sealed class PooledDataReader : DbDataReader
     private readonly DbDataReader _inner;
     private readonly bool _closesConnection;
     private int _advances;
+    private bool _resultReadToEnd;
     private bool _readToEnd;
     private int _recordsAffected = -1;
     private bool _closed;
@@ -79,14 +88,16 @@ public sealed class PooledDataReader : DbDataReader
     public override Task<bool> ReadAsync(CancellationToken cancellationToken)
     {
         ThrowIfTimeIsUp(cancellationToken);
-        return AdvanceAsync(Inner.ReadAsync(CancellationToken.None), cancellationToken);
+        OperationBound bound = Claim();
+        return AdvanceAsync(_inner.ReadAsync(CancellationToken.None), isRow: true, bound, cancellationToken);
     }
 
     /// <inheritdoc/>
     public override Task<bool> NextResultAsync(CancellationToken cancellationToken)
     {
         ThrowIfTimeIsUp(cancellationToken);
-        return AdvanceAsync(Inner.NextResultAsync(CancellationToken.None), cancellationToken);
+        OperationBound bound = Claim();
+        return AdvanceAsync(_inner.NextResultAsync(CancellationToken.None), isRow: false, bound, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -109,10 +120,19 @@ public sealed class PooledDataReader : DbDataReader
         if (_closed) return;
 
         _closed = true;
+
+        // In this order; see Operation. What is in flight ends with the connection.
+        PhysicalConnection physical = _bound.Physical;
+        long seen = physical.Operation.CurrentRun;
         if (!_bound.IsHeld) return;
 
         _recordsAffected = _inner.RecordsAffected;
-        if (_bound.Physical is { Operation.IsInFlight: false } physical) CloseInner(physical);
+        if (physical.Operation.TryClaim(seen, out long run))
+        {
+            CloseInner(physical);
+            physical.Operation.Release(run);
+        }
+
         if (_closesConnection) _connection.Close();
     }
 
@@ -207,11 +227,16 @@ public sealed class PooledDataReader : DbDataReader
     {
         if (!_readToEnd)
         {
-            physical.SkipRows(_inner);
-            return;
+            // Most have one result: the driver knows without a wait whether another follows the one that was read.
+            Task<bool>? next = _resultReadToEnd ? _inner.NextResultAsync(CancellationToken.None) : null;
+            if (next is not { IsCompletedSuccessfully: true } || next.GetAwaiter().GetResult())
+            {
+                physical.SkipRows(_inner, next);
+                return;
+            }
         }
 
-        // Nothing is left to be read but, at times, the end of the last result.
+        // Nothing is left to be read.
         physical.Reader = null;
         Task closing = _inner.DisposeAsync().AsTask();
         if (!closing.IsCompletedSuccessfully) physical.Lingering = closing;
@@ -225,19 +250,49 @@ public sealed class PooledDataReader : DbDataReader
             throw _connection.SeverBetween(_bound, OperationEnd.Deadline, token);
     }
 
-    private Task<bool> AdvanceAsync(Task<bool> advance, CancellationToken token)
+    /// <summary>Claims the session for one step, when it is still this reader's rent.</summary>
+    private OperationBound Claim()
+    {
+        // In this order; see Operation.
+        Operation operation = _bound.Physical.Operation;
+        long seen = operation.CurrentRun;
+        _ = Inner;
+        OperationBound bound = Bound with { Run = operation.Claim(seen) };
+        if (bound.IsHeld) return bound;
+
+        bound.Release();
+        _ = Inner;
+        return bound;
+    }
+
+    private Task<bool> AdvanceAsync(Task<bool> advance, bool isRow, OperationBound bound, CancellationToken token)
     {
         // The next row is mostly in the buffer already.
-        if (!advance.IsCompletedSuccessfully) return AdvanceSlowlyAsync(advance, token);
+        if (!advance.IsCompletedSuccessfully) return AdvanceSlowlyAsync(advance, isRow, bound, token);
 
-        _readToEnd = !advance.GetAwaiter().GetResult();
+        NoteAdvance(advance.GetAwaiter().GetResult(), isRow);
+        bound.Release();
         return advance;
     }
 
-    private async Task<bool> AdvanceSlowlyAsync(Task<bool> advance, CancellationToken token)
+    private async Task<bool> AdvanceSlowlyAsync(
+        Task<bool> advance, bool isRow, OperationBound bound, CancellationToken token)
     {
-        bool advanced = await _connection.RunAsync(advance, Bound, token).ConfigureAwait(false);
-        _readToEnd = !advanced;
-        return advanced;
+        try
+        {
+            bool advanced = await _connection.RunAsync(advance, bound, token).ConfigureAwait(false);
+            NoteAdvance(advanced, isRow);
+            return advanced;
+        }
+        finally
+        {
+            bound.Release();
+        }
+    }
+
+    private void NoteAdvance(bool advanced, bool isRow)
+    {
+        _resultReadToEnd = !advanced;
+        if (!isRow) _readToEnd = !advanced;
     }
 }

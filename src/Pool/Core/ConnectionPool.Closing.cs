@@ -44,7 +44,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
         }
 
         foreach (PendingRent rent in refused) rent.Complete(new RentOutcome(refusal));
-        if (await EndsWithinAsync(drained, timeout).ConfigureAwait(false)) return true;
+        if (await drained.EndsWithinAsync(timeout, _clock).ConfigureAwait(false)) return true;
 
         PhysicalConnection[] left;
         lock (_gate) left = [.. _open.Where(static connection => connection.RentId != 0)];
@@ -56,7 +56,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
             Release(connection, connection.RentId);
         }
 
-        return await EndsWithinAsync(drained, _options.RecoveryTimeout).ConfigureAwait(false);
+        return await drained.EndsWithinAsync(_options.RecoveryTimeout, _clock).ConfigureAwait(false);
     }
 
     /// <summary>Drains, and lets go of the connector whatever came of it.</summary>
@@ -109,9 +109,13 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
 
     private async Task CloseAsync(PhysicalConnection connection)
     {
+        bool isConfirmed = false, recovered = false;
         try
         {
             await connection.CloseAsync().ConfigureAwait(false);
+
+            // Where no kill is sent, the driver's close is all there is, and that waits for no answer.
+            isConfirmed = connection.CanKill;
         }
         catch (ObjectDisposedException)
         {
@@ -126,10 +130,13 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
 
         lock (_gate)
         {
+            if (isConfirmed) recovered = NoteAnswered_NeedsLock();
             _closing--;
             Grow_NeedsLock();
             NoteDrained_NeedsLock();
         }
+
+        if (recovered) LogRecovered(_options.Name, _connector.Target);
     }
 
     private void CloseIdle_NeedsLock(CloseReason reason)
@@ -203,12 +210,5 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
 
         foreach ((string? rentedBy, TimeSpan held) in heldTooLong)
             LogHeldTooLong(_options.Name, held.TotalSeconds, rentedBy ?? _places.Describe());
-    }
-
-    private async ValueTask<bool> EndsWithinAsync(Task task, TimeSpan timeout)
-    {
-        if (!task.IsCompleted)
-            await task.WaitAsync(timeout, _clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        return task.IsCompleted;
     }
 }

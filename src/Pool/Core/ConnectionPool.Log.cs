@@ -31,6 +31,10 @@ internal sealed partial class ConnectionPool
         "Pool '{Pool}': closed without the server's word that every session is gone ({Counts})")]
     private partial void LogNotDrained(string pool, string counts);
 
+    [LoggerMessage(1008, LogLevel.Warning,
+        "Pool '{Pool}': an open was lost on its way and keeps its permit, while the server answers others. {Problem}")]
+    private partial void LogOpenUnanswered(string pool, string problem);
+
     [LoggerMessage(1099, LogLevel.Critical, "bug: the work of pool '{Pool}' failed ({Counts})")]
     private partial void LogBug(string pool, string counts, Exception exception);
 }

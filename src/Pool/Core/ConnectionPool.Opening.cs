@@ -7,23 +7,30 @@ internal sealed partial class ConnectionPool
     private static readonly TimeSpan MinOpenRetryInterval = TimeSpan.FromMilliseconds(50);
 
     // Guarded by _gate.
-    private Fault? _fault;
-    private int _failedOpens;
+    private Backoff _backoff;
     private long _retryAt;
 
-    /// <summary>Why opens fail at present.</summary>
-    /// <param name="Problem">The reason in one plain line.</param>
-    /// <param name="Cause">The driver's exception; null while an open is merely unanswered.</param>
-    /// <param name="IsNoPermit">The server has no room for one more session: not broken, just full.</param>
-    private sealed record Fault(string Problem, Exception? Cause, bool IsNoPermit);
+    // Numbers of opens, in the order in which they were sent: the newest of all, when an answer of any kind was last
+    // given, the newest that was answered, that failed, that stayed unanswered; and how many of the last are under way.
+    private long _sent, _sentAtAnswer, _newestAnswered, _newestFailed, _newestUnanswered;
+    private int _unanswered;
 
-    /// <summary>What ails, in one plain line; null when the last open was answered well.</summary>
-    public string? Problem
+    // Opens that take longer than half a rent's wait; those that stay unanswered are not among them.
+    private int _lateOpens;
+
+    /// <summary>An open under way. Guarded by the pool's lock.</summary>
+    private sealed class Opening(int generation)
     {
-        get
-        {
-            lock (_gate) return _fault?.Problem ?? _connector.Problem;
-        }
+        public int Generation => generation;
+
+        /// <summary>Its place in the order in which opens were sent; past all others until it is sent.</summary>
+        public long Number { get; set; } = long.MaxValue;
+
+        public bool IsLate { get; set; }
+
+        public bool IsUnanswered { get; set; }
+
+        public bool HasEnded { get; set; }
     }
 
     /// <summary>
@@ -36,28 +43,35 @@ internal sealed partial class ConnectionPool
         if (outcome.Connection is { } connection) Release(connection, outcome.RentId);
     }
 
-    private bool IsDown_NeedsLock() =>
-        _open.Count == 0 && (_fault is { IsNoPermit: false } || (_fault is null && _connector.Problem is not null));
+    private void Grow_NeedsLock() => Grow_NeedsLock(_pending.Count);
 
-    /// <summary>Starts as many pings and opens as the pending rents need and the limits allow.</summary>
-    private void Grow_NeedsLock()
+    /// <summary>Starts as many pings and opens as this many rents need and the limits allow.</summary>
+    private void Grow_NeedsLock(int wanted)
     {
         if (_draining) return;
 
         // An open under way does not spare a ping: it may stay unanswered while what is open works.
-        while (_pending.Count > _validating && _idle.Count > 0) Validate_NeedsLock();
+        while (wanted > _validating && _idle.Count > 0) Validate_NeedsLock();
 
+        // One that stays unanswered is the probe; others would only stand behind it in the server's accept queue.
+        if (_fault is { IsUnanswered: true }) return;
+
+        int fresh = _opening - _unanswered;
         if (_fault is not null)
         {
             // One probe at a time, wanted or not: it is what notices that the database is back.
-            if (_opening == 0 && Sessions_NeedsLock() < _permits && _clock.GetTimestamp() >= _retryAt)
+            if (fresh == 0 && Sessions_NeedsLock() < _permits && _clock.GetTimestamp() >= _retryAt)
                 StartOpen_NeedsLock();
             return;
         }
 
-        // What is being opened or pinged will serve somebody; the connections in use are not counted on.
-        int missing = _pending.Count - _opening - _validating;
-        while (missing-- > 0 && _opening < _options.MaxOpening && Sessions_NeedsLock() < _permits)
+        // While established sessions work and opens do not, they are tried one by one: each may cost a permit for long.
+        int most = _unanswered == 0 || _newestAnswered > _newestUnanswered ? _options.MaxOpening : 1;
+
+        // What is being opened or pinged will serve somebody; the connections in use are not counted on, nor is what is
+        // late already: it may have been lost, and who waits needs another.
+        int missing = wanted - (fresh - _lateOpens) - _validating;
+        for (; missing > 0 && fresh < most && Sessions_NeedsLock() < _permits; missing--, fresh++)
             StartOpen_NeedsLock();
     }
 
@@ -74,78 +88,90 @@ internal sealed partial class ConnectionPool
     private void StartOpen_NeedsLock()
     {
         _opening++;
-        Queue(static (pool, generation) => pool.OpenAsync(generation), _generation);
+        Queue(static (pool, opening) => pool.OpenAsync(opening), new Opening(_generation));
     }
 
-    private async Task OpenAsync(int generation)
+    private async Task OpenAsync(Opening opening)
     {
+        lock (_gate) opening.Number = ++_sent;
         long startedAt = _clock.GetTimestamp();
         PhysicalConnection connection;
         try
         {
-            Task<PhysicalConnection> opening = _connector.OpenAsync();
-            await NoteIfUnansweredAsync(opening).ConfigureAwait(false);
-            connection = await opening.ConfigureAwait(false);
+            Task<PhysicalConnection> answer = _connector.OpenAsync();
+            if (!await answer.EndsWithinAsync(_patience, _clock).ConfigureAwait(false))
+            {
+                NoteLate(opening);
+                if (!await answer.EndsWithinAsync(_options.OpenTimeout - _patience, _clock).ConfigureAwait(false))
+                    NoteUnanswered(opening);
+            }
+
+            connection = await answer.ConfigureAwait(false);
         }
         catch (Exception exception)
         {
-            OnOpenFailed(exception);
+            OnOpenFailed(opening, exception);
             return;
         }
 
         TimeSpan took = _clock.GetElapsedTime(startedAt);
-        connection.Generation = generation;
+        connection.Generation = opening.Generation;
 
         // Up to a tenth less, so that connections opened together do not all end together.
         double lifetime = _options.MaxLifetime.TotalSeconds * (1 - 0.1 * Random.Shared.NextDouble());
         connection.RetireAt = _clock.GetTimestamp() + Ticks(TimeSpan.FromSeconds(lifetime));
 
         // First: no listener or logger may keep the connection from those who wait.
-        bool recovered = Arrive(connection, Arrival.Open);
+        bool recovered = Arrive(connection, Arrival.Open, opening);
         Telemetry.OnOpened(took);
         if (recovered) LogRecovered(_options.Name, _connector.Target);
     }
 
-    /// <summary>
-    /// An open that stays unanswered is left pending, its permit held: closed and repeated, it would stand in the
-    /// server's accept queue twice and count twice when the server wakes up (INV-1). Only the word spreads.
-    /// </summary>
-    private async Task NoteIfUnansweredAsync(Task opening)
+    private void NoteLate(Opening opening)
     {
-        if (opening.IsCompleted) return;
-
-        using var bound = new CancellationTokenSource();
-        Task delay = Task.Delay(_options.OpenTimeout, _clock, bound.Token);
-        if (await Task.WhenAny(opening, delay).ConfigureAwait(false) == opening)
+        lock (_gate)
         {
-            await bound.CancelAsync().ConfigureAwait(false);
-            return;
-        }
+            if (opening.HasEnded) return;
 
-        string problem = $"{_connector.Target} has not answered an open within "
-            + $"{_options.OpenTimeout.TotalMilliseconds:0} ms.";
-        SetFault(new Fault(problem, null, IsNoPermit: false));
+            opening.IsLate = true;
+            _lateOpens++;
+            Grow_NeedsLock();
+        }
     }
 
-    private void OnOpenFailed(Exception exception)
+    private void EndOpen_NeedsLock(Opening opening)
+    {
+        opening.HasEnded = true;
+        _opening--;
+        if (opening.IsLate) _lateOpens--;
+        if (opening.IsUnanswered) _unanswered--;
+    }
+
+    private void OnOpenFailed(Opening opening, Exception exception)
     {
         bool noPermit = _connector.Classify(exception) == DriverFailure.NoPermit;
-        TimeSpan pause;
+        string problem = _connector.Explain(exception);
+        bool isNews = false;
+        TimeSpan pause = MinOpenRetryInterval;
         lock (_gate)
         {
             // Its permit is held through the pause: the server may count the failed session a moment longer.
-            _opening--;
+            EndOpen_NeedsLock(opening);
             _closing++;
-            _failedOpens++;
-            double doubled = MinOpenRetryInterval.TotalSeconds * Math.Pow(2, Math.Min(_failedOpens - 1, 16));
-            double jittered = Math.Min(doubled, _options.MaxOpenRetryInterval.TotalSeconds)
-                * (1 - 0.5 * Random.Shared.NextDouble());
-            pause = TimeSpan.FromSeconds(Math.Max(jittered, MinOpenRetryInterval.TotalSeconds));
-            _retryAt = _clock.GetTimestamp() + Ticks(pause);
+
+            // The end of one that was lost on its way says nothing new about a server that has answered later ones.
+            if (!opening.IsUnanswered || _newestAnswered < opening.Number)
+            {
+                _newestFailed = Math.Max(_newestFailed, opening.Number);
+                pause = _backoff.Next();
+                _retryAt = _clock.GetTimestamp() + Ticks(pause);
+                isNews = SetFault_NeedsLock(new Fault(problem, exception, noPermit));
+            }
         }
 
         Queue(static (pool, time) => pool.RetryAfterAsync(time), pause);
-        SetFault(new Fault(_connector.Explain(exception), exception, noPermit));
+        if (isNews) LogOpenFailed(_options.Name, problem);
+        RefusePendingIfDown();
     }
 
     private async Task RetryAfterAsync(TimeSpan pause)
@@ -162,47 +188,20 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    private void SetFault(Fault fault)
-    {
-        bool isNews;
-        lock (_gate)
-        {
-            isNews = _fault?.Problem != fault.Problem;
-            _fault = fault;
-        }
-
-        if (isNews) LogOpenFailed(_options.Name, fault.Problem);
-        RefusePendingIfDown();
-    }
-
-    /// <summary>The pending hear at once that nothing will come, and why, rather than each at the end of its
-    /// wait.</summary>
-    private void RefusePendingIfDown()
-    {
-        List<PendingRent> refused;
-        RentRefusal refusal;
-        lock (_gate)
-        {
-            if (!IsDown_NeedsLock()) return;
-
-            refusal = Refuse_NeedsLock(RefusalReason.Unavailable);
-            refused = DequeueAll_NeedsLock(RefusalReason.Unavailable);
-        }
-
-        foreach (PendingRent rent in refused) rent.Complete(new RentOutcome(refusal));
-    }
-
     private async Task ValidateAsync(PhysicalConnection connection)
     {
         bool alive = false;
+        long run = connection.Operation.Claim(connection.Operation.CurrentRun);
         try
         {
             // A reset is as good a sign of life.
             Task ping = connection.IsAsNew ? connection.PingAsync() : connection.ResetAsync();
-            long due = _clock.GetTimestamp() + Ticks(_options.RecoveryTimeout);
+
+            // Given up while there is still time to serve who waits by another permit, or by this one opened anew.
+            long due = _clock.GetTimestamp() + _pingTimeout;
             OperationEnd end = await connection.Operation
                 .RaceAsync(ping, due, Wheel, CancellationToken.None).ConfigureAwait(false);
-            if (end == OperationEnd.Completed)
+            if (end == OperationEnd.Completed || ping.IsCompletedSuccessfully)
             {
                 await ping.ConfigureAwait(false);
                 alive = true;
@@ -213,8 +212,9 @@ internal sealed partial class ConnectionPool
             NoteFailure(connection, exception);
         }
 
+        connection.Operation.Release(run);
         if (!alive) connection.MustDiscard = true;
-        Arrive(connection, Arrival.Ping);
+        if (Arrive(connection, Arrival.Ping)) LogRecovered(_options.Name, _connector.Target);
     }
 
     /// <summary>Runs work of the pool on the thread pool, never on a request's path and never under the lock.</summary>

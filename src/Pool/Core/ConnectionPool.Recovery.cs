@@ -15,7 +15,7 @@ internal sealed partial class ConnectionPool
     {
         if (!connection.TryEndRent(rentId)) return;
 
-        bool isBack = false;
+        bool isBack = false, recovered = false;
         PendingRent? served = null;
         long nextRentId = 0;
         lock (_gate)
@@ -25,17 +25,21 @@ internal sealed partial class ConnectionPool
             _use.Add(held);
             Telemetry.OnReleased(_clock.GetElapsedTime(0, held));
 
-            // With a rent at the head that wants the session as new, a reset is due now, and nobody is overtaken
-            // (INV-4).
-            if (!connection.MustReset && connection.IsAtRest && PeekLive_NeedsLock(now) is null or { Select: not null })
+            // Fenced first: what is read after that no operation changes any more. With a rent at the head that wants
+            // the session as new, a reset is due now, and nobody is overtaken (INV-4).
+            if (connection.Select is not null && connection.Operation.TryFence()
+                && !connection.MustReset && connection.IsAtRest
+                && PeekLive_NeedsLock(now) is null or { Select: not null })
             {
                 isBack = true;
+                recovered = connection.HasExecuted && NoteAnswered_NeedsLock();
                 Pass_NeedsLock(connection, now, out served, out nextRentId);
             }
         }
 
         if (!isBack) Queue(static (pool, released) => pool.RecoverAsync(released), connection);
         else served?.Complete(new RentOutcome(connection, nextRentId));
+        if (recovered) LogRecovered(_options.Name, _connector.Target);
     }
 
     /// <summary>An operation of a renter was cut off at its deadline or by its caller's cancellation.</summary>
@@ -85,7 +89,7 @@ internal sealed partial class ConnectionPool
     private async Task<bool> TryCleanAsync(PhysicalConnection connection)
     {
         Task<bool> ended = TryEndOperationAsync(connection);
-        if (!await EndsWithinAsync(ended, 2 * _options.RecoveryTimeout).ConfigureAwait(false)) return false;
+        if (!await ended.EndsWithinAsync(2 * _options.RecoveryTimeout, _clock).ConfigureAwait(false)) return false;
         if (!await ended.ConfigureAwait(false)) return false;
         if (connection.IsBroken || connection.MustDiscard) return false;
 
@@ -100,10 +104,10 @@ internal sealed partial class ConnectionPool
     private async Task<bool> TryEndOperationAsync(PhysicalConnection connection)
     {
         Operation operation = connection.Operation;
-        bool inFlight = operation.IsInFlight;
+        bool inFlight = !operation.TryFence();
         if (!inFlight) await SkipWhatIsLeftAsync(connection).ConfigureAwait(false);
         Task lingering = connection.Lingering ?? Task.CompletedTask;
-        if (!inFlight && await EndsWithinAsync(lingering, UnreadRowsGrace).ConfigureAwait(false)) return true;
+        if (!inFlight && await lingering.EndsWithinAsync(UnreadRowsGrace, _clock).ConfigureAwait(false)) return true;
 
         operation.Sever();
         bool needsKill = inFlight || connection.LingeringReader;

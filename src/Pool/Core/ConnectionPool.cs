@@ -10,7 +10,8 @@ namespace UPool.Core;
 /// </summary>
 /// <remarks>
 /// Read in the order of a connection's life: this file rents and returns, <c>.Opening</c> opens and validates,
-/// <c>.Recovery</c> takes a connection from its renter and makes it clean, <c>.Closing</c> closes, prunes and drains.
+/// <c>.Faults</c> judges opens that fail or stay unanswered, <c>.Recovery</c> takes a connection from its renter and
+/// makes it clean, <c>.Closing</c> closes, prunes and drains.
 /// </remarks>
 internal sealed partial class ConnectionPool
 {
@@ -25,6 +26,11 @@ internal sealed partial class ConnectionPool
     private readonly long _rentTimeout;
     private readonly long _validationInterval;
     private readonly RentPlaces _places;
+
+    // What a pending rent grants an open or a ping before another permit is tried: half its time, so that the other
+    // half is left for that one.
+    private readonly TimeSpan _patience;
+    private readonly long _pingTimeout;
     private readonly Lock _gate = new();
 
     // All below is guarded by _gate.
@@ -55,9 +61,13 @@ internal sealed partial class ConnectionPool
         _clock = clock;
         _logger = logger;
         _permits = options.MaxConnections;
+        _backoff = new Backoff(MinOpenRetryInterval, options.MaxOpenRetryInterval);
         _rentTimeout = Ticks(options.RentTimeout);
         _validationInterval = Ticks(options.ValidationInterval);
         _places = new RentPlaces(clock);
+        TimeSpan half = options.RentTimeout / 2;
+        _patience = half < options.OpenTimeout ? half : options.OpenTimeout;
+        _pingTimeout = Ticks(half < options.RecoveryTimeout ? half : options.RecoveryTimeout);
         Wheel = new DeadlineWheel(clock);
         using (ExecutionContext.SuppressFlow())
         {
@@ -99,7 +109,10 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    /// <summary>Rents at once, or says no at once. Never overtakes those who wait.</summary>
+    /// <summary>
+    /// Rents at once, or says no at once. Never overtakes those who wait. After a no, a ping or an open is under way
+    /// for the next one who tries, unless the limits forbid it: those who never wait must not starve.
+    /// </summary>
     public bool TryRent(
         [NotNullWhen(true)] out PhysicalConnection? connection, out long rentId, string? rentedBy = null,
         FixedSelect? select = null)
@@ -115,8 +128,7 @@ internal sealed partial class ConnectionPool
                     return true;
                 }
 
-                // What is idle has to be pinged or reset first: done now, so that the next try finds it.
-                if (_idle.Count > 0 && _validating == 0) Validate_NeedsLock();
+                Grow_NeedsLock(wanted: 1);
             }
         }
 
@@ -173,10 +185,13 @@ internal sealed partial class ConnectionPool
     /// Takes a clean connection back, or in: from a reset, an open or a ping. Serves the head of the queue with it,
     /// else makes it idle, else closes it.
     /// </summary>
-    public void Return(PhysicalConnection connection) => Arrive(connection, Arrival.Reset);
+    public void Return(PhysicalConnection connection)
+    {
+        if (Arrive(connection, Arrival.Reset)) LogRecovered(_options.Name, _connector.Target);
+    }
 
     /// <summary>The same; answers whether the database had been away until now.</summary>
-    private bool Arrive(PhysicalConnection connection, Arrival from)
+    private bool Arrive(PhysicalConnection connection, Arrival from, Opening? opening = null)
     {
         PendingRent? served;
         long rentId;
@@ -186,16 +201,19 @@ internal sealed partial class ConnectionPool
             // Under the same lock as what it serves: between the two, somebody's return would see a pending rent with
             // nothing under way for it, and open once more.
             if (from == Arrival.Ping) _validating--;
-            if (from == Arrival.Open)
+            if (opening is not null)
             {
                 recovered = _fault is not null;
                 _fault = null;
-                _failedOpens = 0;
-                _opening--;
+                _backoff.Reset();
+                EndOpen_NeedsLock(opening);
+                _newestAnswered = Math.Max(_newestAnswered, opening.Number);
                 _used++;
                 _opened++;
                 _open.Add(connection);
             }
+
+            if (!connection.MustDiscard) recovered |= NoteAnswered_NeedsLock();
 
             // A session that was only pinged was as new before.
             connection.IsAsNew = true;
@@ -382,6 +400,7 @@ internal sealed partial class ConnectionPool
         long rentId = ++_lastRentId;
         connection.Select = select;
         connection.MustReset = select is null;
+        connection.HasExecuted = false;
         connection.IsAsNew = false;
         connection.RentedAt = now;
         connection.RentedBy = rentedBy;

@@ -57,4 +57,8 @@ internal enum DriverFailure
     /// <summary>The server answers as one that must not be used: read-only after a failover (MySQL 1290,
     /// 1836).</summary>
     WrongServer,
+
+    /// <summary>The server answered the statement with an error and has rolled the whole transaction back (MySQL
+    /// 1213); the session lives.</summary>
+    RolledBack,
 }

@@ -56,14 +56,17 @@ internal abstract class PhysicalConnection
     /// </summary>
     public bool MustReset { get; set; }
 
+    /// <summary>Whether the renter has had anything executed: when that ended well, the server has answered.</summary>
+    public bool HasExecuted { get; set; }
+
     /// <summary>
     /// Whether nobody has used the session since it was opened or reset. One that only no-reset rents have used may
     /// be rented so again; any other rent gets it after a reset (INV-5).
     /// </summary>
     public bool IsAsNew { get; set; }
 
-    /// <summary>Whether the renter has left nothing running or open.</summary>
-    public bool IsAtRest => !Operation.IsInFlight && Lingering is null && Reader is null && Transaction is null;
+    /// <summary>Whether the renter has left nothing to be ended.</summary>
+    public bool IsAtRest => Lingering is null && Reader is null && Transaction is null;
 
     /// <summary>The generation it was opened in; a clear ends all generations before it.</summary>
     public int Generation { get; set; }
@@ -103,14 +106,16 @@ internal abstract class PhysicalConnection
     public abstract Task CloseAsync();
 
     /// <summary>
-    /// Skips the rows of the open reader that were not read, as <see cref="Lingering"/>. Elsewhere: the driver first
-    /// goes through all that has arrived, on the thread that calls it.
+    /// Skips the rows of the open reader that were not read, as <see cref="Lingering"/>, which fails as they do.
+    /// Elsewhere: the driver first goes through all that has arrived, on the thread that calls it.
     /// </summary>
-    public void SkipRows(DbDataReader reader)
+    /// <param name="reader">The reader.</param>
+    /// <param name="next">The step to its next result when that is under way already.</param>
+    public void SkipRows(DbDataReader reader, Task<bool>? next = null)
     {
         Reader = null;
         LingeringReader = true;
-        Lingering = Task.Run(async () => await reader.DisposeAsync().ConfigureAwait(false));
+        Lingering = Task.Run(() => SkipAsync(reader, next));
     }
 
     /// <summary>Remembers what the driver was asked for, before anybody can be cut off from it.</summary>
@@ -152,6 +157,21 @@ internal abstract class PhysicalConnection
     /// <summary>Takes the connection from a rent; false when somebody else has already.</summary>
     public bool TryEndRent(long rentId) =>
         rentId != 0 && Interlocked.CompareExchange(ref _rentId, 0, rentId) == rentId;
+
+    private static async Task SkipAsync(DbDataReader reader, Task<bool>? next)
+    {
+        try
+        {
+            // Not by the dispose alone: the driver's keeps the errors that it meets to itself, and a deadlock among
+            // them has rolled the transaction back (INV-9).
+            next ??= reader.NextResultAsync(CancellationToken.None);
+            while (await next.ConfigureAwait(false)) next = reader.NextResultAsync(CancellationToken.None);
+        }
+        finally
+        {
+            await reader.DisposeAsync().ConfigureAwait(false);
+        }
+    }
 
     private async Task RollBackAfterAsync(Task? before, DbTransaction transaction)
     {

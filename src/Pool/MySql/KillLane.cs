@@ -1,10 +1,11 @@
-using System.Globalization;
 using System.Threading.Channels;
 
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
 using MySqlConnector;
+
+using UPool.Core;
 
 namespace UPool.MySql;
 
@@ -13,15 +14,18 @@ namespace UPool.MySql;
 /// batches: one look at the process list for all that wait, so a hundred closes cost little more than one.
 /// </summary>
 /// <remarks>
-/// Nothing here gives up: a question keeps a permit or a connection back, and only the server's answer may free it
-/// (INV-1). While the server does not answer, one statement or one open is left pending, which is the probe. The
-/// questions waiting are at most two for each session of the process's pools, so they are bounded by the permits.
+/// <para>Nothing here gives up: a question keeps a permit or a connection back, and only the server's answer may free
+/// it (INV-1). The questions waiting are at most two for each session of the process's pools, so they are bounded by
+/// the permits.</para>
+/// <para>While the server does not answer, one statement or one open is left pending, which is the probe. A host that
+/// died without a word would keep that probe for as long as TCP repeats itself, a quarter of an hour, and every close
+/// of every pool with it. So after a long silence a second session is opened beside it, one at most. Whichever is
+/// answered first goes on; the other is ended, and confirmed as any session is.</para>
+/// <para>A session follows another only when the server has dropped that one: a KILL QUERY that was still on its way
+/// over it would hit the next renter (INV-5).</para>
 /// </remarks>
 internal sealed partial class KillLane : IAsyncDisposable
 {
-    // A batch's statement stays short; the rest waits for the next look.
-    private const int MaxBatch = 256;
-
     // Between two looks at sessions that are still ending: a local one is gone within a millisecond, one that rolls
     // back takes seconds.
     private static readonly TimeSpan MinPollInterval = TimeSpan.FromMilliseconds(1);
@@ -33,6 +37,10 @@ internal sealed partial class KillLane : IAsyncDisposable
     // After this a question unanswered is news for the operator; it stays asked.
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
 
+    // After this a second session is tried. Longer than a server is frozen by a snapshot or a failover, because then
+    // the process has one control connection too many until the server has ended the first.
+    private static readonly TimeSpan SilenceTimeout = TimeSpan.FromSeconds(15);
+
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(2);
 
     private readonly MySqlDataSource _dataSource;
@@ -40,10 +48,17 @@ internal sealed partial class KillLane : IAsyncDisposable
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
-    private readonly Channel<Question> _questions =
-        Channel.CreateUnbounded<Question>();
+    private readonly Channel<KillQuestion> _questions = Channel.CreateUnbounded<KillQuestion>();
     private readonly Task _loop;
     private volatile string? _problem;
+
+    // The loop's own. Questions not settled; those about sessions of the lane that were given up; the session in use,
+    // the second one, and one whose open was given up and may still be answered.
+    private readonly List<KillQuestion> _open = [];
+    private readonly List<KillQuestion> _own = [];
+    private Task<ControlSession>? _session, _second;
+    private Task? _surplus;
+    private Backoff _backoff = new(MinRetryInterval, MaxRetryInterval);
 
     public KillLane(MySqlConnectionStringBuilder settings, TimeProvider clock, ILoggerFactory? loggers)
     {
@@ -65,10 +80,10 @@ internal sealed partial class KillLane : IAsyncDisposable
     public event Action? ProblemFound;
 
     /// <summary>Ends the statement a session executes. Completes when the server has answered.</summary>
-    public Task KillStatementAsync(ServerSession session) => AskAsync(session, untilGone: false);
+    public Task KillStatementAsync(ServerSession session) => AskAsync(new KillQuestion(session, untilGone: false));
 
     /// <summary>Ends a session. Completes when the server no longer knows it.</summary>
-    public Task WaitUntilGoneAsync(ServerSession session) => AskAsync(session, untilGone: true);
+    public Task WaitUntilGoneAsync(ServerSession session) => AskAsync(new KillQuestion(session, untilGone: true));
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -77,53 +92,42 @@ internal sealed partial class KillLane : IAsyncDisposable
         await _stop.CancelAsync().ConfigureAwait(false);
 
         // On a server that hangs, the statement that is the probe pends: the process ends without its answer.
-        await _loop.WaitAsync(StopTimeout, _clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (_loop.IsCompleted) await _dataSource.DisposeAsync().ConfigureAwait(false);
+        if (await _loop.EndsWithinAsync(StopTimeout, _clock).ConfigureAwait(false))
+            await _dataSource.DisposeAsync().ConfigureAwait(false);
     }
 
-    private Task AskAsync(ServerSession session, bool untilGone)
+    private Task AskAsync(KillQuestion question)
     {
-        var question = new Question(session, untilGone);
-        if (!_questions.Writer.TryWrite(question))
-            question.Answer.SetException(new ObjectDisposedException(nameof(KillLane)));
-        return question.Answer.Task;
+        if (!_questions.Writer.TryWrite(question)) question.Abandon();
+        return question.Task;
     }
 
     private async Task RunAsync()
     {
-        List<Question> open = [];
-        MySqlConnection? connection = null;
-        int failures = 0;
+        bool isFirstFailure = true;
         TimeSpan poll = MinPollInterval;
         Task<bool> more = _questions.Reader.WaitToReadAsync(_stop.Token).AsTask();
-        async Task OpenAndAnswerAsync()
-        {
-            connection ??= await OpenAsync().ConfigureAwait(false);
-            await AnswerAsync(connection, open).ConfigureAwait(false);
-        }
-
         try
         {
             while (true)
             {
                 // A new question does not wait for the next look at the old ones.
-                if (open.Count == 0) await more.ConfigureAwait(false);
+                if (_open.Count + _own.Count == 0) await more.ConfigureAwait(false);
                 else await Task.WhenAny(more, Task.Delay(poll, _clock, _stop.Token)).ConfigureAwait(false);
                 _stop.Token.ThrowIfCancellationRequested();
 
-                while (open.Count < MaxBatch && _questions.Reader.TryRead(out Question? next))
+                while (_questions.Reader.TryRead(out KillQuestion? next))
                 {
-                    open.Add(next);
+                    _open.Add(next);
                     poll = MinPollInterval;
                 }
 
                 if (more.IsCompleted) more = _questions.Reader.WaitToReadAsync(_stop.Token).AsTask();
                 try
                 {
-                    Task answering = OpenAndAnswerAsync();
-                    await NoteIfUnansweredAsync(answering).ConfigureAwait(false);
-                    await answering.ConfigureAwait(false);
-                    failures = 0;
+                    await TurnAsync().ConfigureAwait(false);
+                    isFirstFailure = true;
+                    _backoff.Reset();
                     _problem = null;
 
                     // Statements are answered at the first look; what is left are sessions that are still ending.
@@ -131,16 +135,19 @@ internal sealed partial class KillLane : IAsyncDisposable
                 }
                 catch (Exception exception) when (!_stop.IsCancellationRequested)
                 {
-                    // Whatever the driver throws: a lane that ended would hold every permit for ever (INV-7).
-                    if (connection is not null) await CloseAsync(connection).ConfigureAwait(false);
-                    connection = null;
-
-                    // A connection that sat idle may have been closed by the server: the first failure is tried again
-                    // at once and is no news.
-                    if (failures++ == 0) continue;
+                    // Whatever the driver throws: a lane that ended would hold every permit for ever (INV-7). A
+                    // connection that sat idle may have been closed by the server: the first failure is tried again at
+                    // once and is no news.
+                    await GiveUpAsync(_session).ConfigureAwait(false);
+                    (_session, _second) = (_second, null);
+                    if (isFirstFailure)
+                    {
+                        isFirstFailure = false;
+                        continue;
+                    }
 
                     Note(MySqlErrors.Explain(exception, _target));
-                    await Task.Delay(RetryAfter(failures), _clock, _stop.Token).ConfigureAwait(false);
+                    await Task.Delay(_backoff.Next(), _clock, _stop.Token).ConfigureAwait(false);
                 }
             }
         }
@@ -149,93 +156,109 @@ internal sealed partial class KillLane : IAsyncDisposable
         }
         finally
         {
-            if (connection is not null) await CloseAsync(connection).ConfigureAwait(false);
-
-            // Closed first: a question asked from now on must fail, rather than wait for an answer that never comes.
-            _questions.Writer.TryComplete();
-            while (_questions.Reader.TryRead(out Question? unread)) open.Add(unread);
-            foreach (Question question in open)
-                question.Answer.TrySetException(new ObjectDisposedException(nameof(KillLane)));
+            await EndAsync().ConfigureAwait(false);
         }
     }
 
-    /// <summary>A server that does not answer is left with the question, as the probe; only the word spreads.</summary>
-    private async Task NoteIfUnansweredAsync(Task answering)
+    /// <summary>One look at all that is asked, over the session there is or a new one.</summary>
+    private async Task TurnAsync()
     {
-        using var bound = new CancellationTokenSource();
-        Task delay = Task.Delay(AnswerTimeout, _clock, bound.Token);
-        if (await Task.WhenAny(answering, delay).ConfigureAwait(false) == answering)
-            await bound.CancelAsync().ConfigureAwait(false);
-        else
-            Note($"{_target} has not answered a control connection within {AnswerTimeout.TotalMilliseconds:0} ms.");
+        _open.RemoveAll(static question => question.Task.IsCompleted);
+        _own.RemoveAll(static question => question.Task.IsCompleted);
+        _session ??= ControlSession.OpenAsync(_dataSource);
+        var turn = new KillTurn();
+        Task answering = turn.AnswerAsync(_session, [.. _own], [.. _open]);
+        if (!await IsGivenUpAsync(answering).ConfigureAwait(false))
+        {
+            await answering.ConfigureAwait(false);
+            return;
+        }
+
+        // From now on that turn settles nothing: what it has asked is asked again, and one answer has to do for both.
+        turn.GiveUp();
+        await GiveUpAsync(_session).ConfigureAwait(false);
+        (_session, _second) = (_second, null);
     }
 
-    private async Task<MySqlConnection> OpenAsync()
+    /// <summary>Whether a turn is still unanswered when a second session, tried after a long silence, is not.</summary>
+    private async Task<bool> IsGivenUpAsync(Task answering)
     {
-        MySqlConnection connection = _dataSource.CreateConnection();
+        if (await answering.EndsWithinAsync(AnswerTimeout, _clock).ConfigureAwait(false)) return false;
+
+        Note($"{_target} has not answered a control connection within {AnswerTimeout.TotalMilliseconds:0} ms.");
+        TimeSpan rest = SilenceTimeout - AnswerTimeout;
+        if (await answering.EndsWithinAsync(rest, _clock).ConfigureAwait(false)) return false;
+
+        return await IsSecondAnsweredFirstAsync(answering).ConfigureAwait(false);
+    }
+
+    /// <summary>Opens a second session until it or the first is answered; says whether it was the second.</summary>
+    private async Task<bool> IsSecondAnsweredFirstAsync(Task answering)
+    {
+        // Two at most, those counted that are given up and not yet known to be gone.
+        while (!answering.IsCompleted && _own.Count == 0 && _surplus is not { IsCompleted: false })
+        {
+            _second ??= ControlSession.OpenAsync(_dataSource);
+            await Task.WhenAny(answering, _second).ConfigureAwait(false);
+            if (answering.IsCompleted) break;
+            if (_second.IsCompletedSuccessfully) return true;
+
+            // The first one stays asked all the while.
+            _second = null;
+            await answering.EndsWithinAsync(_backoff.Next(), _clock).ConfigureAwait(false);
+        }
+
+        // After a failure of the first the second goes on; else it is of no use any more.
+        if (!answering.IsCompletedSuccessfully) return false;
+
+        await GiveUpAsync(_second).ConfigureAwait(false);
+        _second = null;
+        return false;
+    }
+
+    /// <summary>Lets go of a session of the lane, which is asked about until the server has dropped it.</summary>
+    private async Task GiveUpAsync(Task<ControlSession>? given)
+    {
+        if (given is { IsCompletedSuccessfully: true })
+        {
+            ControlSession session = await given.ConfigureAwait(false);
+            if (session.Session is { } known) _own.Add(new KillQuestion(known, untilGone: true));
+            _ = session.CloseAsync(StopTimeout, _clock);
+        }
+        else if (given is { IsCompleted: false })
+        {
+            _surplus = CloseWhenOpenAsync(given);
+        }
+    }
+
+    private async Task CloseWhenOpenAsync(Task<ControlSession> opening)
+    {
         try
         {
-            // The driver never sees a token: its cancellation blocks, and opens a session that no permit covers.
-            await connection.OpenAsync(CancellationToken.None).ConfigureAwait(false);
-            return connection;
+            ControlSession session = await opening.ConfigureAwait(false);
+            await session.CloseAsync(StopTimeout, _clock).ConfigureAwait(false);
+            if (session.Session is { } known) await WaitUntilGoneAsync(known).ConfigureAwait(false);
         }
-        catch
+        catch (Exception)
         {
-            await CloseAsync(connection).ConfigureAwait(false);
-            throw;
+            // It failed, so there is no session; or the lane has ended.
         }
     }
 
-    /// <summary>One look at the process list, then one KILL for each session that is still there.</summary>
-    private static async Task AnswerAsync(MySqlConnection connection, List<Question> questions)
+    private async Task EndAsync()
     {
-        Dictionary<long, string> hosts = await LookAsync(connection, questions).ConfigureAwait(false);
-        for (int i = questions.Count - 1; i >= 0; i--)
+        foreach (Task<ControlSession>? task in (Task<ControlSession>?[])[_session, _second])
         {
-            Question question = questions[i];
+            if (task is not { IsCompletedSuccessfully: true }) continue;
 
-            // The id with another host is another's session, after a restart of the server: never kill that. The look
-            // and the kill go over one connection, so the server cannot have restarted between them.
-            bool isThere = hosts.TryGetValue(question.Session.Id, out string? host) && host == question.Session.Host;
-            if (isThere && await KillAsync(connection, question).ConfigureAwait(false) && question.UntilGone) continue;
-
-            questions.RemoveAt(i);
-            question.Answer.SetResult();
+            ControlSession session = await task.ConfigureAwait(false);
+            await session.CloseAsync(StopTimeout, _clock).ConfigureAwait(false);
         }
-    }
 
-    private static async Task<Dictionary<long, string>> LookAsync(MySqlConnection connection, List<Question> questions)
-    {
-        string ids =
-            string.Join(',', questions.Select(q => q.Session.Id.ToString(CultureInfo.InvariantCulture)).Distinct());
-        using var command = new MySqlCommand(
-            $"SELECT ID, HOST FROM information_schema.PROCESSLIST WHERE ID IN ({ids})", connection);
-
-        // Left pending on a server that does not answer: it is the probe. Keepalive notices a dead one.
-        command.CommandTimeout = 0;
-        var hosts = new Dictionary<long, string>();
-        using MySqlDataReader reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
-        while (await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false))
-            hosts[reader.GetInt64(0)] = reader.IsDBNull(1) ? "" : reader.GetString(1);
-        return hosts;
-    }
-
-    /// <summary>Sends one KILL; false when the server does not know the session any more.</summary>
-    private static async Task<bool> KillAsync(MySqlConnection connection, Question question)
-    {
-        string what = question.UntilGone ? "CONNECTION" : "QUERY";
-        using var command = new MySqlCommand(
-            string.Create(CultureInfo.InvariantCulture, $"KILL {what} {question.Session.Id}"), connection);
-        command.CommandTimeout = 0;
-        try
-        {
-            await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
-            return true;
-        }
-        catch (MySqlException exception) when (exception.ErrorCode == MySqlErrors.NoSuchThread)
-        {
-            return false;
-        }
+        // Closed first: a question asked from now on must fail, rather than wait for an answer that never comes.
+        _questions.Writer.TryComplete();
+        while (_questions.Reader.TryRead(out KillQuestion? unread)) _open.Add(unread);
+        foreach (KillQuestion question in _open) question.Abandon();
     }
 
     private void Note(string problem)
@@ -247,28 +270,6 @@ internal sealed partial class KillLane : IAsyncDisposable
         ProblemFound?.Invoke();
     }
 
-    /// <summary>Lets go of the lane's own connection; whatever the driver makes of that, the next one is
-    /// opened.</summary>
-    private async Task CloseAsync(MySqlConnection connection) =>
-        await connection.DisposeAsync().AsTask()
-            .WaitAsync(StopTimeout, _clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-
-    private static TimeSpan RetryAfter(int failures)
-    {
-        double doubled = MinRetryInterval.TotalSeconds * Math.Pow(2, Math.Min(failures - 2, 16));
-        double bounded = Math.Clamp(doubled, MinRetryInterval.TotalSeconds, MaxRetryInterval.TotalSeconds);
-        return TimeSpan.FromSeconds(bounded * (1 - 0.5 * Random.Shared.NextDouble()));
-    }
-
     [LoggerMessage(1101, LogLevel.Warning, "The control connection cannot ask the server; it keeps trying. {Problem}")]
     private partial void LogCannotAsk(string problem);
-
-    private sealed class Question(ServerSession session, bool untilGone)
-    {
-        public ServerSession Session => session;
-
-        public bool UntilGone => untilGone;
-
-        public TaskCompletionSource Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    }
 }

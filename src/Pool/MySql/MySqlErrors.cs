@@ -59,6 +59,7 @@ internal static class MySqlErrors
     private static DriverFailure ClassifyNumber(MySqlException exception) => exception.Number switch
     {
         1040 or 1203 or 1226 => DriverFailure.NoPermit,
+        1213 => DriverFailure.RolledBack,
         1836 => DriverFailure.WrongServer,
 
         // The same number stands for every option that forbids a statement; only this one means a failover.

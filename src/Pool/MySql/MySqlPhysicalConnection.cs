@@ -59,8 +59,7 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
         Task close = CloseOnceAsync();
         for (int closes = 1; closes < MaxCloses; closes++)
         {
-            await close.WaitAsync(CloseGrace, killLane.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (close.IsCompleted) return;
+            if (await close.EndsWithinAsync(CloseGrace, killLane.Clock).ConfigureAwait(false)) return;
 
             close = CloseOnceAsync();
         }

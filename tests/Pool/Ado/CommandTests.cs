@@ -191,14 +191,15 @@ public sealed class CommandTests
         await using DbCommand command = connection.CreateCommand();
         DbDataReader reader = await command.ExecuteReaderAsync();
         await reader.ReadAsync();
-        pool.Server.Hold(Step.CloseReader);
+        pool.Server.Hold(Step.NextResult);
         reader.Dispose();
         reader.Dispose();
         Assert.True(reader.IsClosed);
-        FakeCall skipping = await pool.HeldAsync(Step.CloseReader);
+        FakeCall skipping = await pool.HeldAsync(Step.NextResult);
         Task<int> next = command.ExecuteNonQueryAsync();
         Assert.False(next.IsCompleted);
         Assert.Throws<ObjectDisposedException>(() => reader.GetInt32(0));
+        pool.Server.AnswerNew(Step.NextResult);
         pool.Server.Finish(skipping, null);
         Assert.Equal(1, await pool.FinishAsync(next));
     });

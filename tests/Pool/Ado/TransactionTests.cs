@@ -207,10 +207,37 @@ public sealed class TransactionTests
         await using PooledConnection next = await pool.OpenedAsync();
         DbDataReader reader = await next.CreateCommand().ExecuteReaderAsync();
         await reader.ReadAsync();
-        pool.Server.Fail(Step.CloseReader, DriverFailure.Statement, times: 1);
+        pool.Server.Fail(Step.NextResult, DriverFailure.Statement, times: 1);
         await reader.DisposeAsync();
         await ExecuteAsync(next, "after");
     }, o => o.MaxConnections = 1);
+
+    [Theory]
+    [InlineData(DriverFailure.Statement, true)]
+    [InlineData(DriverFailure.RolledBack, true)]
+    [InlineData(DriverFailure.RolledBack, false)]
+    public Task Reader_UnreadRowsEndWithAnError_NextOperationHearsItAndNothingIsCommitted(object kind, bool commits) =>
+        PoolHarness.RunAsync(async pool =>
+        {
+            PooledConnection connection = await pool.OpenedAsync();
+            DbTransaction? transaction = commits ? await connection.BeginTransactionAsync() : null;
+            await ExecuteAsync(connection, "before");
+            await using (DbDataReader reader = await connection.CreateCommand().ExecuteReaderAsync())
+            {
+                await reader.ReadAsync();
+                pool.Server.Fail(Step.NextResult, (DriverFailure)kind, times: 1);
+            }
+
+            // Were it sent, the server would answer it well, though the transaction is not what it was (INV-9).
+            var error = await Assert.ThrowsAsync<FakeDbException>(
+                () => commits ? transaction!.CommitAsync() : ExecuteAsync(connection, "after"));
+            Assert.Equal(FailureKind.StatementFailed, pool.Source.Classify(error));
+            Assert.Equal(0, pool.Server.CallsOf(Step.Commit));
+            Assert.DoesNotContain("after", pool.Server.Applied);
+            Assert.Equal(System.Data.ConnectionState.Closed, connection.State);
+            await pool.UntilAsync("idle again", c => c.Idle == 1);
+            Assert.Equal(1, pool.Pool.Snapshot().Opened);
+        });
 
     [Fact]
     public Task BeginTransactionAsync_Twice_SaysThatTheyDoNotNest() => PoolHarness.RunAsync(async pool =>

@@ -83,7 +83,7 @@ public sealed class OpeningTests
         await pool.UntilAsync("idle", c => c.Idle == 1);
 
         // Long enough for the idle connection to need a ping: the hanging open must not stand for it.
-        await pool.AdvanceUntilAsync("the open counts as unanswered", _ => pool.Pool.Problem is not null, 50);
+        await pool.AdvanceUntilAsync("the open counts as unanswered", _ => pool.Log.Of(1008).Any(), 50);
         Task<RentOutcome> next = pool.Rent();
         pool.Return(await pool.FinishAsync(next, "the idle connection"));
     });
@@ -190,7 +190,6 @@ public sealed class OpeningTests
         await pool.UntilAsync("idle", c => c.Idle == 1);
 
         pool.Advance(501);
-        Assert.False(pool.Pool.TryRent(out _, out _));
         pool.Server.Hold(Step.Ping);
         Task<RentOutcome> rent = pool.Rent();
         FakeCall ping = await pool.HeldAsync(Step.Ping);
@@ -214,6 +213,71 @@ public sealed class OpeningTests
         Assert.Same(pool.Server.Connections[1], opened.Connection);
         Assert.Equal(1, pool.Counts.Closing);
         pool.Return(opened);
+    });
+
+    [Fact]
+    public Task RentAsync_PingHangsAndThereIsAPermit_AnotherIsOpenedInTime() => PoolHarness.RunAsync(async pool =>
+    {
+        await pool.WarmAsync(1);
+        pool.Advance(501);
+        pool.Server.Hold(Step.Ping);
+        Task<RentOutcome> rent = pool.Rent();
+        await pool.HeldAsync(Step.Ping);
+        pool.Advance(190);
+        Assert.False(rent.IsCompleted);
+        pool.Advance(20);
+        RentOutcome opened = await pool.FinishAsync(rent, "a new connection");
+        Assert.Same(pool.Server.Connections[1], opened.Connection);
+        pool.Return(opened);
+    });
+
+    [Fact]
+    public Task RentAsync_PingHangsAndThereIsNoOther_ConnectionIsReplacedInTime() => PoolHarness.RunAsync(async pool =>
+    {
+        await pool.WarmAsync(1);
+        pool.Advance(501);
+        pool.Server.Hold(Step.Ping);
+        Task<RentOutcome> rent = pool.Rent();
+        await pool.HeldAsync(Step.Ping);
+        pool.Advance(210);
+        RentOutcome opened = await pool.FinishAsync(rent, "a new connection");
+        Assert.Same(pool.Server.Connections[1], opened.Connection);
+        Assert.Equal(1, pool.Pool.Snapshot().Closed["discarded"]);
+        pool.Return(opened);
+    }, o => o.MaxConnections = 1);
+
+    [Fact]
+    public Task TryRent_SatIdleTooLong_IsPingedForTheNextWhoTries() => PoolHarness.RunAsync(async pool =>
+    {
+        await pool.WarmAsync(1);
+        pool.Advance(501);
+        pool.Server.Hold(Step.Ping);
+        for (int i = 0; i < 10; i++) Assert.False(pool.Pool.TryRent(out _, out _));
+        FakeCall ping = await pool.HeldAsync(Step.Ping);
+        pool.Server.Finish(ping, null);
+        await pool.UntilAsync("idle again", c => c.Idle == 1);
+        Assert.True(pool.Pool.TryRent(out PhysicalConnection? connection, out long rentId));
+        Assert.Equal(1, pool.Server.CallsOf(Step.Ping));
+        Assert.Equal(1, pool.Server.CallsOf(Step.Open));
+        pool.Return(new RentOutcome(connection, rentId));
+    });
+
+    [Fact]
+    public Task TryRent_NothingIsOpen_OneIsOpenedForTheNextWhoTries() => PoolHarness.RunAsync(async pool =>
+    {
+        for (int i = 0; i < 10; i++) Assert.False(pool.Pool.TryRent(out _, out _));
+        await pool.UntilAsync("a connection", c => c.Idle == 1);
+        Assert.True(pool.Pool.TryRent(out PhysicalConnection? connection, out long rentId));
+        Assert.Equal(1, pool.Server.CallsOf(Step.Open));
+
+        // As many as there are permits, one for each who finds none.
+        Assert.False(pool.Pool.TryRent(out _, out _));
+        await pool.UntilAsync("a second one", c => c.Idle == 1);
+        Assert.True(pool.Pool.TryRent(out PhysicalConnection? second, out long secondId));
+        Assert.False(pool.Pool.TryRent(out _, out _));
+        Assert.Equal(0, pool.Counts.Opening);
+        pool.Return(new RentOutcome(connection, rentId));
+        pool.Return(new RentOutcome(second, secondId));
     });
 
     [Fact]

@@ -105,9 +105,9 @@ public sealed class RecoveryTests
         PooledConnection connection = await pool.OpenedAsync();
         DbDataReader reader = await connection.CreateCommand().ExecuteReaderAsync();
         Assert.True(await reader.ReadAsync());
-        pool.Server.Hold(Step.CloseReader);
+        pool.Server.Hold(Step.NextResult);
         connection.Close();
-        await pool.HeldAsync(Step.CloseReader);
+        await pool.HeldAsync(Step.NextResult);
         await pool.AdvanceUntilAsync("closed", c => c is { Idle: 0, Used: 0, Closing: 0 });
         Assert.Equal(1, pool.Pool.Snapshot().Closed["discarded"]);
         Assert.Equal(0, pool.Server.CallsOf(Step.Kill));
@@ -119,10 +119,11 @@ public sealed class RecoveryTests
         PooledConnection connection = await pool.OpenedAsync();
         DbDataReader reader = await connection.CreateCommand().ExecuteReaderAsync();
         Assert.True(await reader.ReadAsync());
-        pool.Server.Hold(Step.CloseReader);
+        pool.Server.Hold(Step.NextResult);
         connection.Close();
-        FakeCall skipping = await pool.HeldAsync(Step.CloseReader);
+        FakeCall skipping = await pool.HeldAsync(Step.NextResult);
         Assert.Equal(0, pool.Server.CallsOf(Step.Reset));
+        pool.Server.AnswerNew(Step.NextResult);
         pool.Server.Finish(skipping, null);
         await pool.UntilAsync("idle", c => c.Idle == 1);
         Assert.Equal(1, pool.Pool.Snapshot().Opened);
@@ -135,9 +136,26 @@ public sealed class RecoveryTests
         PooledConnection connection = await pool.OpenedAsync();
         DbDataReader reader = await connection.CreateCommand().ExecuteReaderAsync();
         Assert.True(await reader.ReadAsync());
-        pool.Server.Hold(Step.CloseReader);
+        pool.Server.Hold(Step.NextResult);
         connection.Close();
-        await pool.HeldAsync(Step.CloseReader);
+        await pool.HeldAsync(Step.NextResult);
+        await pool.AdvanceUntilAsync("the kill", _ => pool.Server.CallsOf(Step.Kill) == 1);
+        await pool.AdvanceUntilAsync("rest", c => c is { Used: 0, Closing: 0 });
+    });
+
+    [Fact]
+    public Task Release_FirstResultReadAndMoreToCome_StatementIsKilled() => PoolHarness.RunAsync(async pool =>
+    {
+        PooledConnection connection = await pool.OpenedAsync();
+        DbDataReader reader = await connection.CreateCommand().ExecuteReaderAsync();
+        while (await reader.ReadAsync())
+        {
+        }
+
+        pool.Server.Hold(Step.NextResult);
+        await reader.DisposeAsync();
+        connection.Close();
+        await pool.HeldAsync(Step.NextResult);
         await pool.AdvanceUntilAsync("the kill", _ => pool.Server.CallsOf(Step.Kill) == 1);
         await pool.AdvanceUntilAsync("rest", c => c is { Used: 0, Closing: 0 });
     });

@@ -22,7 +22,11 @@ public sealed class MySqlPoolFixture : IAsyncDisposable
     /// <summary>What was logged at Information and above, for the message of a failure.</summary>
     public string Log => _log.ToString();
 
-    public ControlConnections Control => _control ??= new ControlConnections(_connectionString, _log);
+    /// <summary>The clock of the control connections; the system's when null.</summary>
+    public TimeProvider? ControlClock { get; init; }
+
+    public ControlConnections Control =>
+        _control ??= new ControlConnections(_connectionString, _log, ControlClock);
 
     public PooledDataSource CreatePool(Action<PoolOptions>? configure = null)
     {

@@ -116,6 +116,9 @@ internal sealed class FakeConnector : IConnector
     public void Fail(Step step, DriverFailure kind = DriverFailure.Connection, int times = int.MaxValue) =>
         Rules([step], new Rule(IsHeld: false, kind, times));
 
+    /// <summary>Answers these kinds at once from now on; those that are held stay so.</summary>
+    public void AnswerNew(params Step[] steps) => Rules(steps, default);
+
     /// <summary>Answers these kinds at once from now on, and those that are held.</summary>
     public void Answer(params Step[] steps)
     {

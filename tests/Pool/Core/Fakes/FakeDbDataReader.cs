@@ -1,6 +1,8 @@
 using System.Collections;
 using System.Data.Common;
 
+using UPool.Core;
+
 namespace UPool.Tests.Fakes;
 
 /// <summary>Results whose rows hold their own number. What is not here, no test needs.</summary>
@@ -42,6 +44,10 @@ internal sealed class FakeDbDataReader(FakeDbConnection connection) : DbDataRead
             try
             {
                 if (_result <= connection.Server.Results) await connection.CallAsync(Step.CloseReader);
+            }
+            catch (FakeDbException exception) when (exception.Kind != DriverFailure.Connection)
+            {
+                // As the real one, which keeps it to itself.
             }
             finally
             {
