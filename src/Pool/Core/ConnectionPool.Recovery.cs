@@ -15,7 +15,7 @@ internal sealed partial class ConnectionPool
     {
         if (!connection.TryEndRent(rentId)) return;
 
-        bool isBack = false;
+        bool isBack = false, recovered = false;
         PendingRent? served = null;
         long nextRentId = 0;
         lock (_gate)
@@ -25,17 +25,21 @@ internal sealed partial class ConnectionPool
             _use.Add(held);
             Telemetry.OnReleased(_clock.GetElapsedTime(0, held));
 
-            // With a rent at the head that wants the session as new, a reset is due now, and nobody is overtaken
-            // (INV-4).
-            if (!connection.MustReset && connection.IsAtRest && PeekLive_NeedsLock(now) is null or { Select: not null })
+            // Fenced first: what is read after that no operation changes any more. With a rent at the head that wants
+            // the session as new, a reset is due now, and nobody is overtaken (INV-4).
+            if (connection.Select is not null && connection.Operation.TryFence()
+                && !connection.MustReset && connection.IsAtRest
+                && PeekLive_NeedsLock(now) is null or { Select: not null })
             {
                 isBack = true;
+                recovered = connection.HasExecuted && NoteAnswered_NeedsLock();
                 Pass_NeedsLock(connection, now, out served, out nextRentId);
             }
         }
 
         if (!isBack) Queue(static (pool, released) => pool.RecoverAsync(released), connection);
         else served?.Complete(new RentOutcome(connection, nextRentId));
+        if (recovered) LogRecovered(_options.Name, _connector.Target);
     }
 
     /// <summary>An operation of a renter was cut off at its deadline or by its caller's cancellation.</summary>
@@ -100,15 +104,18 @@ internal sealed partial class ConnectionPool
     private async Task<bool> TryEndOperationAsync(PhysicalConnection connection)
     {
         Operation operation = connection.Operation;
-        bool inFlight = operation.IsInFlight;
+        bool inFlight = !operation.TryFence();
         if (!inFlight) await SkipWhatIsLeftAsync(connection).ConfigureAwait(false);
         Task lingering = connection.Lingering ?? Task.CompletedTask;
         if (!inFlight && await lingering.EndsWithinAsync(UnreadRowsGrace, _clock).ConfigureAwait(false)) return true;
 
         operation.Sever();
-        Task kill = connection.CanKill && (inFlight || connection.LingeringReader)
-            ? connection.KillStatementAsync()
-            : Task.CompletedTask;
+        bool needsKill = inFlight || connection.LingeringReader;
+
+        // Behind a multiplexing proxy all that can end a statement is the end of the client's connection.
+        if (needsKill && !connection.CanKill) return false;
+
+        Task kill = needsKill ? connection.KillStatementAsync() : Task.CompletedTask;
 
         // The driver's own hard timeout of the command ends it when the server does not answer; the kill is waited for
         // only by a connection that is still worth having.

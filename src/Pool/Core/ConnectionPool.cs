@@ -241,10 +241,11 @@ internal sealed partial class ConnectionPool
                 _open.Add(connection);
             }
 
+            if (!connection.MustDiscard) recovered |= NoteAnswered_NeedsLock();
+
             // A session that was only pinged was as new before.
             connection.IsAsNew = true;
-            if (!connection.MustDiscard) recovered |= NoteAnswered_NeedsLock();
-            Pass_NeedsLock(connection, ReadClock_NeedsLock(), out served, out rentId);
+            Pass_NeedsLock(connection, _clock.GetTimestamp(), out served, out rentId);
         }
 
         served?.Complete(new RentOutcome(connection, rentId));
@@ -379,6 +380,7 @@ internal sealed partial class ConnectionPool
         long rentId = ++_lastRentId;
         connection.Select = select;
         connection.MustReset = select is null;
+        connection.HasExecuted = false;
         connection.IsAsNew = false;
         connection.RentedAt = now;
         connection.RentedBy = rentedBy;

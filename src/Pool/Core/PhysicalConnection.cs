@@ -56,14 +56,17 @@ internal abstract class PhysicalConnection
     /// </summary>
     public bool MustReset { get; set; }
 
+    /// <summary>Whether the renter has had anything executed: when that ended well, the server has answered.</summary>
+    public bool HasExecuted { get; set; }
+
     /// <summary>
     /// Whether nobody has used the session since it was opened or reset. One that only no-reset rents have used may
     /// be rented so again; any other rent gets it after a reset (INV-5).
     /// </summary>
     public bool IsAsNew { get; set; }
 
-    /// <summary>Whether the renter has left nothing running or open.</summary>
-    public bool IsAtRest => !Operation.IsInFlight && Lingering is null && Reader is null && Transaction is null;
+    /// <summary>Whether the renter has left nothing to be ended.</summary>
+    public bool IsAtRest => Lingering is null && Reader is null && Transaction is null;
 
     /// <summary>The generation it was opened in; a clear ends all generations before it.</summary>
     public int Generation { get; set; }

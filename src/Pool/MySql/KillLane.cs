@@ -76,6 +76,8 @@ internal sealed partial class KillLane : IAsyncDisposable
         using (ExecutionContext.SuppressFlow()) _loop = Task.Run(RunAsync);
     }
 
+    public TimeProvider Clock => _clock;
+
     /// <summary>Why the server cannot be asked, in one plain line; null when it can, or nobody tried.</summary>
     public string? Problem => _problem;
 

@@ -10,6 +10,12 @@ namespace UPool.MySql;
 internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFacts facts, KillLane killLane)
     : PhysicalConnection
 {
+    // A close that has nothing to read takes microseconds.
+    private static readonly TimeSpan CloseGrace = TimeSpan.FromMilliseconds(10);
+
+    // The second close shuts the socket; the third is for a second one that came too early to find the reader closed.
+    private const int MaxCloses = 3;
+
     public override DbConnection Inner => inner;
 
     public override bool CanKill => !facts.IsProxied;
@@ -49,7 +55,26 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
         else await killLane.WaitUntilGoneAsync(facts.Session).ConfigureAwait(false);
     }
 
+    /// <summary>
+    /// Closes the socket, whatever is under way on it. The driver's close first reads an open result to its end,
+    /// without a bound, and beside a read under way: then neither may ever end. A second close finds the reader closed,
+    /// goes on to the socket, and with that ends all of them.
+    /// </summary>
     private async Task CloseDriverAsync()
+    {
+        Task close = CloseOnceAsync();
+        for (int closes = 1; closes < MaxCloses; closes++)
+        {
+            if (await close.EndsWithinAsync(CloseGrace, killLane.Clock).ConfigureAwait(false)) return;
+
+            close = CloseOnceAsync();
+        }
+
+        await close.ConfigureAwait(false);
+    }
+
+    // Elsewhere: the driver goes through all rows that have arrived on the thread that calls it.
+    private Task CloseOnceAsync() => Task.Run(async () =>
     {
         try
         {
@@ -59,5 +84,5 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
         {
             // The driver may trip over an operation that it still had in flight; the session ends all the same.
         }
-    }
+    });
 }

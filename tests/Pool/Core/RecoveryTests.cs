@@ -83,18 +83,33 @@ public sealed class RecoveryTests
     }, o => o.RecoveryTimeout = TimeSpan.FromMilliseconds(100));
 
     [Fact]
-    public Task Release_CannotKill_WaitsForTheStatementAndSendsNoKill() => PoolHarness.RunAsync(async pool =>
+    public Task Release_CannotKill_IsDiscardedAndSendsNoKill() => PoolHarness.RunAsync(async pool =>
     {
         pool.Server.CanKill = false;
         pool.Server.Hold(Step.Statement);
         PooledConnection connection = await pool.OpenedAsync(pool.In(50));
         using DbCommand command = connection.CreateCommand();
         Task<int> statement = command.ExecuteNonQueryAsync();
-        FakeCall running = await pool.HeldAsync(Step.Statement);
+        await pool.HeldAsync(Step.Statement);
         pool.Advance(60);
         await Assert.ThrowsAsync<DeadlineExceededException>(() => pool.FinishAsync(statement));
-        pool.Server.Finish(running, null);
-        await pool.UntilAsync("idle", c => c.Idle == 1);
+        await pool.UntilAsync("closed", c => c is { Idle: 0, Used: 0, Closing: 0 });
+        Assert.Equal(1, pool.Pool.Snapshot().Closed["discarded"]);
+        Assert.Equal(0, pool.Server.CallsOf(Step.Kill));
+    });
+
+    [Fact]
+    public Task Release_CannotKillAndRowsAreLeft_IsDiscardedWhenTheyTakeLong() => PoolHarness.RunAsync(async pool =>
+    {
+        pool.Server.CanKill = false;
+        PooledConnection connection = await pool.OpenedAsync();
+        DbDataReader reader = await connection.CreateCommand().ExecuteReaderAsync();
+        Assert.True(await reader.ReadAsync());
+        pool.Server.Hold(Step.NextResult);
+        connection.Close();
+        await pool.HeldAsync(Step.NextResult);
+        await pool.AdvanceUntilAsync("closed", c => c is { Idle: 0, Used: 0, Closing: 0 });
+        Assert.Equal(1, pool.Pool.Snapshot().Closed["discarded"]);
         Assert.Equal(0, pool.Server.CallsOf(Step.Kill));
     });
 
@@ -167,8 +182,7 @@ public sealed class RecoveryTests
     [Fact]
     public Task Release_SeveredBeginSucceedsLate_NextRenterFindsNoTransaction() => PoolHarness.RunAsync(async pool =>
     {
-        pool.Server.CanKill = false;
-        pool.Server.Hold(Step.Begin);
+        pool.Server.Hold(Step.Begin, Step.Kill);
         PooledConnection connection = await pool.OpenedAsync(pool.In(50));
         Task<DbTransaction> begin = connection.BeginTransactionAsync().AsTask();
         FakeCall beginning = await pool.HeldAsync(Step.Begin);
@@ -176,6 +190,7 @@ public sealed class RecoveryTests
         await Assert.ThrowsAsync<DeadlineExceededException>(() => pool.FinishAsync(begin));
         pool.Server.Answer(Step.Begin);
         Assert.NotNull(beginning);
+        pool.Server.Answer(Step.Kill);
         await pool.UntilAsync("rest", c => c is { Used: 0, Closing: 0 });
 
         await using PooledConnection next = await pool.OpenedAsync();
@@ -187,14 +202,14 @@ public sealed class RecoveryTests
     [Fact]
     public Task Release_SeveredReaderArrivesLate_IsClosedAndTheConnectionGoesOn() => PoolHarness.RunAsync(async pool =>
     {
-        pool.Server.CanKill = false;
-        pool.Server.Hold(Step.Statement);
+        pool.Server.Hold(Step.Statement, Step.Kill);
         PooledConnection connection = await pool.OpenedAsync(pool.In(50));
         Task<DbDataReader> reading = connection.CreateCommand().ExecuteReaderAsync();
         await pool.HeldAsync(Step.Statement);
         pool.Advance(60);
         await Assert.ThrowsAsync<DeadlineExceededException>(() => pool.FinishAsync(reading));
         pool.Server.Answer(Step.Statement);
+        pool.Server.Answer(Step.Kill);
         await pool.UntilAsync("idle", c => c.Idle == 1);
         Assert.Equal(1, pool.Pool.Snapshot().Opened);
     }, o => o.MaxConnections = 1);
