@@ -57,15 +57,20 @@ public sealed partial class ControlConnections
     }
 
     /// <summary>
-    /// Ends sessions. Completes when the server has answered for each that it does not know it (error 1094): only then
-    /// are their permits free. Never gives up; a session with the same id and another host is left alone.
+    /// Ends sessions. Completes when the server has answered for each that it does not know it (error 1094), and no look
+    /// will tell of it any more: only then are their permits free. Never gives up; a session with the same id and
+    /// another host is left alone.
     /// </summary>
     /// <exception cref="ObjectDisposedException">The control connections were closed meanwhile.</exception>
-    public Task EndAsync(IEnumerable<DeploymentSession> sessions)
+    public async Task EndAsync(IEnumerable<DeploymentSession> sessions)
     {
         ArgumentNullException.ThrowIfNull(sessions);
-        return Task.WhenAll(sessions.Select(
-            session => KillLane.WaitUntilGoneAsync(new ServerSession(session.Id, session.Host))));
+        ServerSession[] all = [.. sessions.Select(static session => new ServerSession(session.Id, session.Host))];
+        await Task.WhenAll(all.Select(KillLane.WaitUntilGoneAsync)).ConfigureAwait(false);
+
+        // The lane removes rows behind its answers, so they are gone by its next one.
+        if (Register is not null && all.Length > 0)
+            await KillLane.WaitUntilGoneAsync(all[^1]).ConfigureAwait(false);
     }
 
     /// <summary>Sessions of this account are the deployment's.</summary>

@@ -68,8 +68,8 @@ public sealed partial class ControlConnections : IAsyncDisposable
     /// <summary>For membership and grain storage.</summary>
     public DbDataSource Storage => _storage;
 
-    /// <summary>Whether the server answers the control connections.</summary>
-    public PoolHealth Health => _storage.Health;
+    /// <summary>Whether the server answers the control connections, and lets them do what they are for.</summary>
+    public PoolHealth Health => KillLane.Denial is { } denial ? new PoolHealth(false, denial) : _storage.Health;
 
     internal KillLane KillLane { get; }
 

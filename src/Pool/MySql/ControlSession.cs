@@ -28,8 +28,9 @@ internal sealed class ControlSession
     /// <summary>Who it is on the server; null where ids are another's.</summary>
     public ServerSession? Session => _facts.IsProxied ? null : _facts.Session;
 
-    public static bool IsDenied(Exception exception) =>
-        exception is MySqlException { ErrorCode: MySqlErrors.NotOwner };
+    /// <summary>The server's word that this account may not end a session that was asked about; null when it said none
+    /// since the question before.</summary>
+    public MySqlException? Denial { get; set; }
 
     public static async Task<ControlSession> OpenAsync(MySqlDataSource dataSource, SessionRegister? register)
     {
@@ -57,7 +58,6 @@ internal sealed class ControlSession
     {
         // Before the table was made there was nowhere to register.
         await RegisterAsync().ConfigureAwait(false);
-        MySqlException? denied = null;
         foreach (KillQuestion[] batch in questions.Chunk(MaxBatch))
         {
             Dictionary<long, string> hosts = await LookAsync(batch).ConfigureAwait(false);
@@ -68,9 +68,10 @@ internal sealed class ControlSession
                 {
                     if (await EndAsync(question, hosts).ConfigureAwait(false) && question.UntilGone) continue;
                 }
-                catch (MySqlException exception) when (IsDenied(exception))
+                catch (MySqlException exception) when (exception.ErrorCode == MySqlErrors.NotOwner)
                 {
-                    denied = exception;
+                    // It is there. Whoever asked goes on asking, and holds up nobody else.
+                    Denial = exception;
                     if (question.UntilGone) continue;
                 }
 
@@ -81,8 +82,6 @@ internal sealed class ControlSession
             // Behind the answers, so that no permit waits for it.
             if (gone.Count > 0) await RemoveRowsAsync(gone).ConfigureAwait(false);
         }
-
-        if (denied is not null) throw denied;
     }
 
     /// <summary>Takes the session out of the register, before it is closed.</summary>

@@ -52,7 +52,7 @@ internal sealed partial class KillLane : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Channel<KillQuestion> _questions = Channel.CreateUnbounded<KillQuestion>();
     private readonly Task _loop;
-    private volatile string? _problem;
+    private volatile string? _problem, _denial;
     private volatile ControlSession? _newest;
 
     // The loop's own. Questions not settled; those about sessions of the lane that were given up; the session in use,
@@ -61,6 +61,7 @@ internal sealed partial class KillLane : IAsyncDisposable
     private readonly List<KillQuestion> _own = [];
     private Task<ControlSession>? _session, _second;
     private Task? _surplus;
+    private long _openedAt;
     private Backoff _backoff = new(MinRetryInterval, MaxRetryInterval);
 
     public KillLane(
@@ -80,6 +81,9 @@ internal sealed partial class KillLane : IAsyncDisposable
 
     /// <summary>Why the server cannot be asked, in one plain line; null when it can, or nobody tried.</summary>
     public string? Problem => _problem;
+
+    /// <summary>That the server can be asked, and does not let this account end a session; null when it does.</summary>
+    public string? Denial => _denial;
 
     /// <summary>The lane's own newest session; the default before the first.</summary>
     public ServerSession Session => _newest?.Session ?? default;
@@ -137,6 +141,7 @@ internal sealed partial class KillLane : IAsyncDisposable
                     isFirstFailure = true;
                     _backoff.Reset();
                     _problem = null;
+                    await LookForRightsAsync().ConfigureAwait(false);
 
                     // Statements are answered at the first look; what is left are sessions that are still ending.
                     poll = TimeSpan.FromTicks(Math.Min(poll.Ticks * 2, MaxPollInterval.Ticks));
@@ -145,11 +150,10 @@ internal sealed partial class KillLane : IAsyncDisposable
                 {
                     // Whatever the driver throws: a lane that ended would hold every permit for ever (INV-7). A
                     // connection that sat idle may have been closed by the server: the first failure is tried again at
-                    // once and is no news. A right that is lacking is looked for on a new connection, because a session
-                    // keeps the rights that it began with.
+                    // once and is no news.
                     await GiveUpAsync(_session).ConfigureAwait(false);
                     (_session, _second) = (_second, null);
-                    if (isFirstFailure && !ControlSession.IsDenied(exception))
+                    if (isFirstFailure)
                     {
                         isFirstFailure = false;
                         continue;
@@ -193,7 +197,27 @@ internal sealed partial class KillLane : IAsyncDisposable
     {
         ControlSession session = await ControlSession.OpenAsync(_dataSource, _register).ConfigureAwait(false);
         _newest = session;
+        _openedAt = _clock.GetTimestamp();
         return session;
+    }
+
+    /// <summary>
+    /// A session that this account may not end stays asked about, and holds up nobody else. Rights that were given
+    /// meanwhile are looked for on another session from time to time, because one keeps those that it began with.
+    /// </summary>
+    private async Task LookForRightsAsync()
+    {
+        if (_session is not { IsCompletedSuccessfully: true }) return;
+
+        ControlSession session = await _session.ConfigureAwait(false);
+        string? denial = session.Denial is { } denied ? MySqlErrors.Explain(denied, _target) : null;
+        session.Denial = null;
+        if (denial is not null && denial != _denial) LogCannotAsk(denial);
+        _denial = denial;
+        if (denial is null || _clock.GetElapsedTime(_openedAt) < MaxRetryInterval) return;
+
+        await GiveUpAsync(_session).ConfigureAwait(false);
+        _session = null;
     }
 
     /// <summary>Whether a turn is still unanswered when a second session, tried after a long silence, is not.</summary>

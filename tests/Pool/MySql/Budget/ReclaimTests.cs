@@ -1,0 +1,274 @@
+using System.Data.Common;
+using System.Net.Sockets;
+
+using MySqlConnector;
+
+using UPool.MySql;
+
+using static UPool.Tests.MySql.MySqlPoolFixture;
+
+namespace UPool.Tests.MySql.Budget;
+
+/// <summary>What the server says of the sessions of processes that are gone, and ending them until it knows none
+/// (INV-2).</summary>
+[Collection(nameof(Alone))]
+public sealed class ReclaimTests
+{
+    [Fact]
+    public async Task Look_EveryKindOfSession_IsToldWithItsIncarnation()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        ControlConnections control = server.CreateControl("silo-1");
+        PooledDataSource pool = server.CreatePool(control, 2);
+        await using DbConnection used = await pool.OpenConnectionAsync();
+        (MySqlConnection dead, DeploymentSession deadSession) = await server.ConnectDeadAsync("silo-2");
+
+        // One that nobody registered: between its handshake and its registration, or of somebody else.
+        await using MySqlConnection stranger = await server.ConnectAsync();
+        (MySqlConnection gone, DeploymentSession goneSession) = await server.ConnectDeadAsync("silo-3");
+        await gone.CloseAsync();
+
+        ServerLook look = await control.LookAsync();
+        Assert.False(look.IsSettled);
+        Assert.Equal(200, look.MaxConnections);
+        Assert.Contains(deadSession, look.Sessions);
+        Assert.Contains(
+            look.Sessions, session => session.Id == stranger.ServerThread && session.Incarnation is null);
+        Assert.Equal(2, look.Sessions.Count(session => session.Incarnation == "silo-1"));
+        Assert.Single(look.Sessions, session => session is { Incarnation: "silo-1", IsControl: true });
+        Assert.DoesNotContain(look.Sessions, session => session.Id == server.Root.ServerThread);
+
+        // The row of the one that closed is removed once the server has said that it does not know it.
+        await server.UntilAsync(
+            "the row of a closed session gone", async () => await server.RowsAsync("Incarnation = 'silo-3'") == 0);
+        Assert.DoesNotContain(goneSession, (await control.LookAsync()).Sessions);
+        await dead.DisposeAsync();
+        await gone.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Look_OneOrdinaryAccountForAll_SeesItsOwn()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        ControlConnections control = server.CreateControl("silo-1", server.ConnectionString);
+        (MySqlConnection dead, DeploymentSession session) = await server.ConnectDeadAsync("silo-2");
+
+        // Registered by an account that this one may not see: it counts until the server has said that it is gone.
+        await ExecuteAsync(
+            server.Root, "INSERT INTO upool_session (ConnectionId, Host, Account, Incarnation, IsControl) "
+                + "VALUES (4000000, '10.0.0.1:1', 'upool_before', 'silo-3', FALSE)");
+        for (int i = 0; i < 2; i++)
+        {
+            ServerLook look = i == 0 ? await control.LookAsync() : await control.FreshLookAsync();
+            Assert.Equal(i == 1, look.IsSettled);
+            Assert.Contains(session, look.Sessions);
+            Assert.Contains(look.Sessions, one => one is { Id: 4000000, Incarnation: "silo-3" });
+        }
+
+        await control.EndAsync([session]);
+        Assert.DoesNotContain(session, (await control.LookAsync()).Sessions);
+        Assert.Equal(1, await server.RowsAsync("Incarnation = 'silo-3'"));
+        await dead.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task End_IdleScanningAndWaitingForALock_CompletesWhenTheServerCountsNoneOfThem()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        ControlConnections control = server.CreateControl();
+        await ExecuteAsync(server.Root, "CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE = InnoDB");
+        await ExecuteAsync(server.Root, "INSERT INTO t VALUES (1, 1)");
+        await ExecuteAsync(server.Root, "BEGIN");
+        await ExecuteAsync(server.Root, "UPDATE t SET v = 2 WHERE id = 1");
+
+        // A process that was killed or stopped: its sessions run on, and nobody reads what they answer.
+        List<MySqlConnection> dead = [];
+        List<Task> running = [];
+        foreach (string statement in (string[])[
+            "SELECT 1",
+            "SELECT COUNT(*) FROM seq_1_to_1000000 a, seq_1_to_1000000 b WHERE a.seq * b.seq = -1",
+            "UPDATE t SET v = 3 WHERE id = 1",
+            "DO SLEEP(3600)",
+            "DO GET_LOCK('upool', 3600)"])
+        {
+            (MySqlConnection connection, _) = await server.ConnectDeadAsync("silo-2");
+            dead.Add(connection);
+            running.Add(ExecuteAsync(connection, statement));
+        }
+
+        await server.UntilAsync("four at work", async () => await ScalarAsync(
+            server.Root,
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'upool' AND COMMAND = 'Query'") == 3);
+        ServerLook look = await control.FreshLookAsync();
+        Assert.True(look.IsSettled);
+        DeploymentSession[] theirs = [.. look.Sessions.Where(session => session.Incarnation == "silo-2")];
+        Assert.Equal(5, theirs.Length);
+        await OpenLaneAsync(control);
+        long before = await server.ConnectedAsync();
+        await control.EndAsync(theirs);
+
+        // The server's own count, at this very moment: no permit is free any earlier.
+        Assert.Equal(before - 5, await server.ConnectedAsync());
+        Assert.DoesNotContain((await control.LookAsync()).Sessions, session => session.Incarnation == "silo-2");
+        Assert.Equal(0, await server.RowsAsync("Incarnation = 'silo-2'"));
+        await ExecuteAsync(server.Root, "ROLLBACK");
+        foreach (Task one in running) await Record.ExceptionAsync(() => one);
+        foreach (MySqlConnection connection in dead) await connection.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task End_LargeTransaction_WaitsForItsRollback()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        ControlConnections control = server.CreateControl();
+        await ExecuteAsync(server.Root, "CREATE TABLE big (id INT PRIMARY KEY, v CHAR(200)) ENGINE = InnoDB");
+        (MySqlConnection dead, DeploymentSession session) = await server.ConnectDeadAsync("silo-2");
+        await ExecuteAsync(dead, "BEGIN");
+        await ExecuteAsync(dead, "INSERT INTO big SELECT seq, 'x' FROM seq_1_to_100000");
+        await control.LookAsync();
+        await OpenLaneAsync(control);
+        long with = await server.ConnectedAsync();
+        Task end = control.EndAsync([session]);
+        int counted = 0;
+        while (!end.IsCompleted)
+        {
+            // The order matters: what is counted first is compared with an answer that came later at the earliest.
+            bool isCounted = await server.ConnectedAsync() == with;
+            if (end.IsCompleted) break;
+
+            counted += isCounted ? 1 : 0;
+
+            // While it rolls back it stands in every look.
+            Assert.True(
+                !isCounted || (await control.LookAsync()).Sessions.Contains(session)
+                    || await server.ConnectedAsync() < with);
+        }
+
+        Assert.Equal(with - 1, await server.ConnectedAsync());
+        Assert.True(counted > 0, "the rollback was over at once: nothing was waited for");
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"not answered at {counted} looks, at which the server still counted it");
+        await dead.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task End_IdOfAnother_IsLeftAlone()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        ControlConnections control = server.CreateControl();
+        (MySqlConnection alive, DeploymentSession session) = await server.ConnectDeadAsync("silo-2");
+        await control.EndAsync([session with { Host = "10.0.0.9:9999" }]);
+        Assert.Equal(1, await ScalarAsync(alive, "SELECT 1"));
+        Assert.Equal(1, await server.RowsAsync("Incarnation = 'silo-2'"));
+        await alive.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task FreshLook_OpensAbandonedAtAFrozenServer_AreOverWhenItAnswers()
+    {
+        const int Abandoned = 100;
+        await using BudgetServer server = await BudgetServer.StartAsync(arguments: "--back-log=300");
+        ControlConnections control = server.CreateControl();
+        await OpenLaneAsync(control);
+        for (int round = 0; round < 5; round++)
+        {
+            await control.FreshLookAsync();
+            long known = await server.ConnectedAsync();
+            server.Server.Freeze();
+            for (int i = 0; i < Abandoned; i++)
+            {
+                using var socket = new TcpClient();
+                await socket.ConnectAsync("127.0.0.1", server.Server.Port);
+            }
+
+            // Behind them in the accept queue. The sessions that are there hear nothing before the thaw either.
+            Task<ServerLook> looking = control.FreshLookAsync();
+            server.Server.Thaw();
+            ServerLook look = await looking;
+            Assert.True(look.IsSettled);
+            Assert.InRange(await server.ConnectedAsync(), 1, known);
+        }
+    }
+
+    [Fact]
+    public async Task FreshLook_SomebodyStillLogsIn_IsNotSettledUntilThatIsOver()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        ControlConnections control = server.CreateControl();
+
+        // Accepted and silent: a process that was stopped in the middle of its handshake.
+        using (var socket = new TcpClient())
+        {
+            await socket.ConnectAsync("127.0.0.1", server.Server.Port);
+            await server.UntilAsync("the login", async () => await ScalarAsync(
+                server.Root,
+                "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'unauthenticated user'") == 1);
+            Assert.False((await control.FreshLookAsync()).IsSettled);
+        }
+
+        Assert.True((await control.FreshLookAsync()).IsSettled);
+    }
+
+    [Fact]
+    public async Task FreshLook_ManyTimes_NeverTakesMoreThanTwoConnections()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        ControlConnections control = server.CreateControl();
+        await control.FreshLookAsync();
+        await ExecuteAsync(server.Root, "FLUSH STATUS");
+        HashSet<long> ids = [];
+        for (int i = 0; i < 50; i++)
+        {
+            ServerLook look = await control.FreshLookAsync();
+            Assert.True(look.IsSettled);
+            ids.Add(look.Sessions.Max(session => session.Id));
+        }
+
+        // A new session each time.
+        Assert.Equal(50, ids.Count);
+        long most = long.Parse((await MySqlPoolTests.StatusAsync(server.Root, "Max_used_connections"))!);
+        Assert.InRange(most - 1, 1, ControlConnections.MaxConnections);
+    }
+
+    [Fact]
+    public async Task Look_ServerAway_ThrowsInTime()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        ControlConnections control = server.CreateControl();
+        await control.LookAsync();
+        await server.Server.KillAsync();
+        await Assert.ThrowsAnyAsync<DbException>(() => control.LookAsync());
+        await Assert.ThrowsAnyAsync<DbException>(() => control.FreshLookAsync());
+        await server.Server.StartAsync();
+        await server.ConnectRootAsync();
+    }
+
+    [Fact]
+    public async Task Close_ControlAccountMayNotSeeThePools_PermitIsHeldUntilItMayAndTheProblemIsTold()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        string account = await server.CreateAccountAsync("upool_blind");
+        ControlConnections control = server.CreateControl(incarnation: null, account);
+        (MySqlConnection alive, DeploymentSession session) = await server.ConnectDeadAsync("silo-2");
+
+        // Not listed for this account, and there all the same: "I cannot see it" is not "it is gone".
+        Task gone = control.KillLane.WaitUntilGoneAsync(new ServerSession(session.Id, session.Host));
+        await server.UntilAsync("the problem", () => Task.FromResult(control.Health.Problem is not null));
+        Assert.Contains("(error 1095): grant their account PROCESS", control.Health.Problem, StringComparison.Ordinal);
+        await Task.Delay(TimeSpan.FromSeconds(3), TestContext.Current.CancellationToken);
+        Assert.False(gone.IsCompleted);
+        Assert.Equal(1, await ScalarAsync(alive, "SELECT 1"));
+
+        // Others are answered meanwhile, and the storage is used.
+        await using (DbConnection storage = await control.Storage.OpenConnectionAsync())
+            await control.KillLane.WaitUntilGoneAsync(new ServerSession(999_999, "10.0.0.1:1"));
+
+        await ExecuteAsync(server.Root, "GRANT PROCESS, CONNECTION ADMIN ON *.* TO 'upool_blind'@'%'");
+        await gone.WaitAsync(TimeSpan.FromSeconds(10));
+        await server.UntilAsync("healthy", () => Task.FromResult(control.Health.IsHealthy));
+        await alive.DisposeAsync();
+    }
+
+    /// <summary>The lane opens its session when it is asked anything.</summary>
+    private static Task OpenLaneAsync(ControlConnections control) => control.KillLane.KillStatementAsync(default);
+}
