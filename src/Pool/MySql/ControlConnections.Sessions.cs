@@ -57,8 +57,8 @@ public sealed partial class ControlConnections
     }
 
     /// <summary>
-    /// Ends sessions. Completes when the server has answered for each that it does not know it (error 1094), and no look
-    /// will tell of it any more: only then are their permits free. Never gives up; a session with the same id and
+    /// Ends sessions. Completes when the server has answered for each that it does not know it (error 1094), and no
+    /// look will tell of it any more: only then are their permits free. Never gives up; a session with the same id and
     /// another host is left alone.
     /// </summary>
     /// <exception cref="ObjectDisposedException">The control connections were closed meanwhile.</exception>

@@ -60,8 +60,7 @@ internal static class MySqlErrors
             _ => string.Create(CultureInfo.InvariantCulture, $"{target} answered with error {mysql.Number}."),
         },
         SessionRegisterException register =>
-            $"{target}: a session could not register itself in upool_session ({register.Message}). Apply the schema, "
-            + "and give the account SELECT, INSERT and DELETE on that table.",
+            $"{target}: a session could not register itself in upool_session: {register.Message}",
         SocketException socket => $"{target} cannot be reached ({socket.SocketErrorCode}).",
         _ => $"{target}: {exception.GetType().Name}.",
     };

@@ -50,14 +50,21 @@ internal sealed class SessionRegister
     /// <exception cref="SessionRegisterException">It could not; the session must not be used.</exception>
     public async Task AddAsync(MySqlConnection connection, SessionFacts facts)
     {
+        if (facts.IsProxied)
+        {
+            throw new SessionRegisterException(
+                "behind a multiplexing proxy or a local socket its id means nothing. Connect to the server itself over "
+                + "TCP.");
+        }
+
         if (!await TryAddAsync(connection, facts, isControl: false).ConfigureAwait(false))
-            throw new SessionRegisterException("there is no such table");
+            throw new SessionRegisterException("there is no such table. Apply the schema.");
     }
 
-    /// <summary>The same for control connections, which are needed to make the table: false when it is
-    /// missing.</summary>
+    /// <summary>The same for control connections, which are needed to make the table and to find out that no budget can
+    /// be kept here: false when the table is missing, or the session's id is not its own.</summary>
     public Task<bool> TryAddControlAsync(MySqlConnection connection, SessionFacts facts) =>
-        TryAddAsync(connection, facts, isControl: true);
+        facts.IsProxied ? Task.FromResult(false) : TryAddAsync(connection, facts, isControl: true);
 
     /// <summary>Removes the rows of sessions that are gone, whoever's they were.</summary>
     public async Task RemoveAsync(MySqlConnection connection, IEnumerable<ServerSession> gone)
@@ -78,8 +85,6 @@ internal sealed class SessionRegister
 
     private async Task<bool> TryAddAsync(MySqlConnection connection, SessionFacts facts, bool isControl)
     {
-        if (facts.IsProxied) throw new SessionRegisterException("the session's id is not its own");
-
         using var command = new MySqlCommand(_add, connection) { CommandTimeout = 0 };
         command.Parameters.AddWithValue("@id", facts.Session.Id);
         command.Parameters.AddWithValue("@host", facts.Session.Host);
@@ -97,12 +102,13 @@ internal sealed class SessionRegister
         }
         catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.BadFieldError)
         {
-            throw new SessionRegisterException("it is of an older making: drop it", exception);
+            throw new SessionRegisterException(
+                "the table is of an older making. Drop it and apply the schema.", exception);
         }
         catch (MySqlException exception) when (exception.Number != 0)
         {
             throw new SessionRegisterException(
-                string.Create(CultureInfo.InvariantCulture, $"error {exception.Number}"), exception);
+                $"error {exception.Number}. The account needs SELECT, INSERT and DELETE on that table.", exception);
         }
     }
 

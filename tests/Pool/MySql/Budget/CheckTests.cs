@@ -1,0 +1,133 @@
+using MySqlConnector;
+
+using UPool.MySql;
+
+using static UPool.Tests.MySql.MySqlPoolFixture;
+
+namespace UPool.Tests.MySql.Budget;
+
+/// <summary>What a start refuses in words: rights that are lacking, and servers on which no budget can be
+/// kept.</summary>
+public sealed class CheckTests
+{
+    [Theory]
+    [InlineData(null, "no PROCESS and no CONNECTION ADMIN")]
+    [InlineData("PROCESS ON *.*", "no CONNECTION ADMIN,")]
+    [InlineData("CONNECTION ADMIN ON *.*", "no PROCESS,")]
+    [InlineData("PROCESS, CONNECTION ADMIN ON *.*", null)]
+    [InlineData("PROCESS, SUPER ON *.*", null)]
+    [InlineData("ALL ON *.*", null)]
+    public async Task Check_ControlAccountOfItsOwn_NeedsProcessAndConnectionAdmin(string? grant, string? problem)
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        string account = await server.CreateAccountAsync("upool_other", grant is null ? [] : [grant]);
+        ControlConnections control = server.CreateControl(incarnation: null, account);
+        string? found = await control.CheckAsync(server.ConnectionString);
+        if (problem is null) Assert.Null(found);
+        else Assert.Contains($"the account of the control connections {problem}", found, StringComparison.Ordinal);
+        Assert.DoesNotContain(server.Server.Password, $"{found}", StringComparison.Ordinal);
+
+        // It takes back what it says once it may, in the same process.
+        await ExecuteAsync(server.Root, "GRANT PROCESS, CONNECTION ADMIN ON *.* TO 'upool_other'@'%'");
+        Assert.Null(await control.CheckAsync(server.ConnectionString));
+    }
+
+    [Fact]
+    public async Task Check_RightsByADefaultRole_AreSeen()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        string account = await server.CreateAccountAsync("upool_other");
+        await ExecuteAsync(server.Root, "CREATE ROLE controls");
+        await ExecuteAsync(server.Root, "GRANT PROCESS, CONNECTION ADMIN ON *.* TO controls");
+        await ExecuteAsync(server.Root, "GRANT controls TO 'upool_other'@'%'");
+        await ExecuteAsync(server.Root, "SET DEFAULT ROLE controls FOR 'upool_other'@'%'");
+        Assert.Null(await server.CreateControl(incarnation: null, account).CheckAsync(server.ConnectionString));
+    }
+
+    [Fact]
+    public async Task Check_OneAccountWithoutABudget_AsksNothing()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        await using var control = new ControlConnections("Server=127.0.0.1;Port=1;User ID=upool;Database=d");
+        Assert.Null(await control.CheckAsync(server.ConnectionString));
+        Assert.Equal(1, await server.ConnectedAsync());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Check_BudgetOnOneServer_IsWellWithinTwoConnections(bool oneAccount)
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        await ExecuteAsync(server.Root, "FLUSH STATUS");
+        ControlConnections control =
+            server.CreateControl(connectionString: oneAccount ? server.ConnectionString : null);
+        for (int i = 0; i < 10; i++) Assert.Null(await control.CheckAsync(server.ConnectionString));
+        long most = long.Parse((await MySqlPoolTests.StatusAsync(server.Root, "Max_used_connections"))!);
+        Assert.InRange(most - 1, 1, ControlConnections.MaxConnections);
+    }
+
+    [Fact]
+    public async Task Check_NoTable_SaysSo()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync(withTable: false);
+        Assert.Contains(
+            "lacks the table upool_session: apply the schema",
+            await server.CreateControl().CheckAsync(server.ConnectionString), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Check_TableOnDisk_SaysSo()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        await ExecuteAsync(server.Root, "ALTER TABLE upool_session ENGINE = InnoDB");
+        Assert.Contains(
+            "with the engine InnoDB. It must be MEMORY",
+            await server.CreateControl().CheckAsync(server.ConnectionString), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Check_RegisterThatOthersDoNotSee_SaysSo()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+
+        // Each session has a table of its own behind the name, as if each had come to another server.
+        await ExecuteAsync(server.Root, "CREATE TABLE register LIKE upool_session");
+        await ExecuteAsync(
+            server.Root,
+            "SET GLOBAL init_connect = 'CREATE TEMPORARY TABLE upool.upool_session LIKE upool.register'");
+        Assert.Contains(
+            "what one session writes into upool_session another one does not see",
+            await server.CreateControl(connectionString: server.ConnectionString).CheckAsync(server.ConnectionString),
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Check_BehindAMultiplexingProxy_SaysSo()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        await using var proxy = new HandshakeProxy(server.Server.Port);
+        string through = Through(server, proxy);
+        ControlConnections control = server.CreateControl(connectionString: through);
+        Assert.Contains(
+            "is reached through a multiplexing proxy or a local socket", await control.CheckAsync(through),
+            StringComparison.Ordinal);
+
+        // And nothing is used there, whoever did not check.
+        RentResult refused = await server.CreatePool(control, 1, through).RentAsync();
+        Assert.Contains("behind a multiplexing proxy", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Check_AnotherPort_SaysSo()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        await using var proxy = new HandshakeProxy(server.Server.Port);
+        Assert.Contains(
+            "the pool leads to another server or port",
+            await server.CreateControl().CheckAsync(Through(server, proxy)), StringComparison.Ordinal);
+    }
+
+    private static string Through(BudgetServer server, HandshakeProxy proxy) =>
+        new MySqlConnectionStringBuilder(server.ConnectionString) { Port = (uint)proxy.Port }.ConnectionString;
+}
