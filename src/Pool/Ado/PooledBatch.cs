@@ -48,20 +48,36 @@ public sealed class PooledBatch : DbBatch
     public override async Task<int> ExecuteNonQueryAsync(CancellationToken cancellationToken = default)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
-        return await connection
-            .RunAsync(_inner.ExecuteNonQueryAsync(CancellationToken.None), bound, cancellationToken)
-            .ConfigureAwait(false);
+        OperationBound bound = await _scope.BeginAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            bound = Bind(bound);
+            return await connection
+                .RunAsync(_inner.ExecuteNonQueryAsync(CancellationToken.None), bound, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
     public override async Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken = default)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
-        return await connection
-            .RunAsync(_inner.ExecuteScalarAsync(CancellationToken.None), bound, cancellationToken)
-            .ConfigureAwait(false);
+        OperationBound bound = await _scope.BeginAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            bound = Bind(bound);
+            return await connection
+                .RunAsync(_inner.ExecuteScalarAsync(CancellationToken.None), bound, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
@@ -69,14 +85,22 @@ public sealed class PooledBatch : DbBatch
         CommandBehavior behavior, CancellationToken cancellationToken)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
-        DbDataReader reader = await connection
-            .RunAsync(
-                _inner.ExecuteReaderAsync(behavior & ~CommandBehavior.CloseConnection, CancellationToken.None),
-                bound, cancellationToken)
-            .ConfigureAwait(false);
-        return new PooledDataReader(
-            connection, bound with { Span = null }, reader, behavior.HasFlag(CommandBehavior.CloseConnection));
+        OperationBound bound = await _scope.BeginAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            bound = Bind(bound);
+            DbDataReader reader = await connection
+                .RunAsync(
+                    _inner.ExecuteReaderAsync(behavior & ~CommandBehavior.CloseConnection, CancellationToken.None),
+                    bound, cancellationToken)
+                .ConfigureAwait(false);
+            return new PooledDataReader(
+                connection, bound with { Span = null }, reader, behavior.HasFlag(CommandBehavior.CloseConnection));
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
@@ -121,9 +145,8 @@ public sealed class PooledBatch : DbBatch
     /// <inheritdoc/>
     protected override DbBatchCommand CreateDbBatchCommand() => _inner.CreateBatchCommand();
 
-    private async ValueTask<OperationBound> BeginAsync(CancellationToken token)
+    private OperationBound Bind(OperationBound bound)
     {
-        OperationBound bound = await _scope.BeginAsync(token).ConfigureAwait(false);
         _inner.Connection = bound.Physical.Inner;
         _inner.Transaction = _scope.InnerTransaction(bound);
         _inner.Timeout = _scope.DriverTimeout(bound);

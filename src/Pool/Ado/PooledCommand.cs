@@ -82,20 +82,38 @@ public sealed class PooledCommand : DbCommand
     public override async Task<int> ExecuteNonQueryAsync(CancellationToken cancellationToken)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
-        return await connection
-            .RunAsync(_inner.ExecuteNonQueryAsync(CancellationToken.None), bound, cancellationToken)
-            .ConfigureAwait(false);
+        OperationBound bound = await _scope
+            .BeginAsync(cancellationToken, IsFixedSelect(CommandBehavior.Default)).ConfigureAwait(false);
+        try
+        {
+            bound = Bind(bound);
+            return await connection
+                .RunAsync(_inner.ExecuteNonQueryAsync(CancellationToken.None), bound, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
     public override async Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
-        return await connection
-            .RunAsync(_inner.ExecuteScalarAsync(CancellationToken.None), bound, cancellationToken)
-            .ConfigureAwait(false);
+        OperationBound bound = await _scope
+            .BeginAsync(cancellationToken, IsFixedSelect(CommandBehavior.Default)).ConfigureAwait(false);
+        try
+        {
+            bound = Bind(bound);
+            return await connection
+                .RunAsync(_inner.ExecuteScalarAsync(CancellationToken.None), bound, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
@@ -103,16 +121,25 @@ public sealed class PooledCommand : DbCommand
         CommandBehavior behavior, CancellationToken cancellationToken)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound = await BeginAsync(cancellationToken, behavior).ConfigureAwait(false);
+        OperationBound bound = await _scope
+            .BeginAsync(cancellationToken, IsFixedSelect(behavior)).ConfigureAwait(false);
+        try
+        {
+            bound = Bind(bound);
 
-        // The wrapper closes its own connection: the driver must not close the session.
-        DbDataReader reader = await connection
-            .RunAsync(
-                _inner.ExecuteReaderAsync(behavior & ~CommandBehavior.CloseConnection, CancellationToken.None),
-                bound, cancellationToken)
-            .ConfigureAwait(false);
-        return new PooledDataReader(
-            connection, bound with { Span = null }, reader, behavior.HasFlag(CommandBehavior.CloseConnection));
+            // The wrapper closes its own connection: the driver must not close the session.
+            DbDataReader reader = await connection
+                .RunAsync(
+                    _inner.ExecuteReaderAsync(behavior & ~CommandBehavior.CloseConnection, CancellationToken.None),
+                    bound, cancellationToken)
+                .ConfigureAwait(false);
+            return new PooledDataReader(
+                connection, bound with { Span = null }, reader, behavior.HasFlag(CommandBehavior.CloseConnection));
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
@@ -170,10 +197,8 @@ public sealed class PooledCommand : DbCommand
         // With fewer, one of its names would be a variable.
         && (select.Parameters == 0 || _inner.Parameters.Count == select.Parameters);
 
-    private async ValueTask<OperationBound> BeginAsync(
-        CancellationToken token, CommandBehavior behavior = CommandBehavior.Default)
+    private OperationBound Bind(OperationBound bound)
     {
-        OperationBound bound = await _scope.BeginAsync(token, IsFixedSelect(behavior)).ConfigureAwait(false);
         _inner.Connection = bound.Physical.Inner;
         _inner.Transaction = _scope.InnerTransaction(bound);
         _inner.CommandTimeout = _scope.DriverTimeout(bound);

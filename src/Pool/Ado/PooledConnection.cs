@@ -175,9 +175,15 @@ public sealed class PooledConnection : DbConnection
     public override async Task ChangeDatabaseAsync(string databaseName, CancellationToken cancellationToken = default)
     {
         var bound = await BeginAsync(_pool.Options.StatementTimeout, cancellationToken).ConfigureAwait(false);
-        await RunAsync(
-            bound.Physical.Inner.ChangeDatabaseAsync(databaseName, CancellationToken.None), bound, cancellationToken)
-            .ConfigureAwait(false);
+        try
+        {
+            Task change = bound.Physical.Inner.ChangeDatabaseAsync(databaseName, CancellationToken.None);
+            await RunAsync(change, bound, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
@@ -185,14 +191,21 @@ public sealed class PooledConnection : DbConnection
         IsolationLevel isolationLevel, CancellationToken cancellationToken)
     {
         var bound = await BeginAsync(_pool.Options.StatementTimeout, cancellationToken).ConfigureAwait(false);
-        if (bound.Physical.Transaction is not null)
-            throw new InvalidOperationException("The connection has a transaction already; they do not nest.");
+        try
+        {
+            if (bound.Physical.Transaction is not null)
+                throw new InvalidOperationException("The connection has a transaction already; they do not nest.");
 
-        Task<DbTransaction> begin = bound.Physical.Inner
-            .BeginTransactionAsync(isolationLevel, CancellationToken.None).AsTask();
-        DbTransaction transaction = await RunAsync(begin, bound, cancellationToken).ConfigureAwait(false);
-        bound.Physical.Transaction = transaction;
-        return new PooledTransaction(this, transaction);
+            Task<DbTransaction> begin = bound.Physical.Inner
+                .BeginTransactionAsync(isolationLevel, CancellationToken.None).AsTask();
+            DbTransaction transaction = await RunAsync(begin, bound, cancellationToken).ConfigureAwait(false);
+            bound.Physical.Transaction = transaction;
+            return new PooledTransaction(this, transaction);
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
@@ -223,8 +236,8 @@ public sealed class PooledConnection : DbConnection
     }
 
     /// <summary>
-    /// Makes ready for an operation: checks that there is still time, and waits for what an earlier dispose left to be
-    /// done on the session.
+    /// Makes ready for an operation: claims the session, checks that there is still time, and waits for what an earlier
+    /// dispose left to be done. Who gets the bound releases it when the operation has ended.
     /// </summary>
     /// <param name="timeout">The operation's own bound; infinite for none but the connection's.</param>
     /// <param name="token">The caller's token.</param>
@@ -233,11 +246,8 @@ public sealed class PooledConnection : DbConnection
     internal async ValueTask<OperationBound> BeginAsync(
         TimeSpan timeout, CancellationToken token, bool isFixedSelect = false)
     {
-        PhysicalConnection physical = Physical;
-        if (!isFixedSelect) physical.MustReset = true;
-        physical.Operation.ThrowIfInFlight();
+        _ = Physical;
         token.ThrowIfCancellationRequested();
-
         Deadline deadline = Deadline.Earlier(_deadline, Deadline.After(timeout, _pool.Clock));
         if (deadline.HasPassed(_pool.Clock))
         {
@@ -246,20 +256,53 @@ public sealed class PooledConnection : DbConnection
                 + "nothing was done.");
         }
 
-        var bound = new OperationBound(physical, _rentId, deadline);
-        if (physical.Lingering is { } lingering)
+        OperationBound bound = Claim(deadline);
+        if (!isFixedSelect) bound.Physical.MustReset = true;
+        if (bound.Physical.Lingering is null) return bound;
+
+        bound.Physical.MustReset = true;
+        try
         {
-            physical.MustReset = true;
-            await EndAsync(lingering, bound, token).ConfigureAwait(false);
-            await lingering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (lingering.Exception?.InnerException is { } failure) ThrowIfLost(bound, failure);
-
-            physical.Lingering = null;
-            physical.LingeringReader = false;
-            physical.LingeringRollback = false;
+            await FinishLingeringAsync(bound, token).ConfigureAwait(false);
+            return bound;
         }
+        catch
+        {
+            bound.Release();
+            throw;
+        }
+    }
 
-        return bound;
+    /// <summary>
+    /// Claims the session for an operation, when it is still this connection's. Whoever takes it away meanwhile waits
+    /// until the claim is released (INV-3).
+    /// </summary>
+    /// <exception cref="InvalidOperationException">It is not, or an operation is in flight.</exception>
+    internal OperationBound Claim(Deadline deadline)
+    {
+        // In this order; see Operation.
+        PhysicalConnection physical = _physical ?? throw NotOpen();
+        long seen = physical.Operation.CurrentRun;
+        if (physical.RentId != _rentId) throw NotOpen();
+
+        var bound = new OperationBound(physical, _rentId, deadline, physical.Operation.Claim(seen));
+        if (bound.IsHeld) return bound;
+
+        bound.Release();
+        throw NotOpen();
+    }
+
+    private async ValueTask FinishLingeringAsync(OperationBound bound, CancellationToken token)
+    {
+        PhysicalConnection physical = bound.Physical;
+        Task lingering = physical.Lingering!;
+        await EndAsync(lingering, bound, token).ConfigureAwait(false);
+        await lingering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (lingering.Exception?.InnerException is { } failure) ThrowIfLost(bound, failure);
+
+        physical.Lingering = null;
+        physical.LingeringReader = false;
+        physical.LingeringRollback = false;
     }
 
     /// <summary>Waits for an operation of the driver and gives its result; severs the connection at the
@@ -335,6 +378,7 @@ public sealed class PooledConnection : DbConnection
 
         _pool.NoteFailure(bound.Physical, failure);
         if (isStuck) bound.Physical.MustDiscard = true;
+        bound.Release();
         Sever(bound, OperationEnd.Closed);
         ExceptionDispatchInfo.Throw(failure);
     }
@@ -419,9 +463,12 @@ public sealed class PooledConnection : DbConnection
     }
 }
 
-/// <summary>The session an operation runs on, and when it has to end.</summary>
-internal readonly record struct OperationBound(PhysicalConnection Physical, long RentId, Deadline Deadline)
+/// <summary>The session an operation runs on, when it has to end, and the claim by which it may.</summary>
+internal readonly record struct OperationBound(PhysicalConnection Physical, long RentId, Deadline Deadline, long Run)
 {
+    /// <summary>The operation has ended, and what it came to is taken.</summary>
+    public void Release() => Physical.Operation.Release(Run);
+
     /// <summary>Whether the caller still holds the session.</summary>
     public bool IsHeld => Physical.RentId == RentId;
 

@@ -88,14 +88,16 @@ public sealed class PooledDataReader : DbDataReader
     public override Task<bool> ReadAsync(CancellationToken cancellationToken)
     {
         ThrowIfTimeIsUp(cancellationToken);
-        return AdvanceAsync(Inner.ReadAsync(CancellationToken.None), isRow: true, cancellationToken);
+        OperationBound bound = Claim();
+        return AdvanceAsync(_inner.ReadAsync(CancellationToken.None), isRow: true, bound, cancellationToken);
     }
 
     /// <inheritdoc/>
     public override Task<bool> NextResultAsync(CancellationToken cancellationToken)
     {
         ThrowIfTimeIsUp(cancellationToken);
-        return AdvanceAsync(Inner.NextResultAsync(CancellationToken.None), isRow: false, cancellationToken);
+        OperationBound bound = Claim();
+        return AdvanceAsync(_inner.NextResultAsync(CancellationToken.None), isRow: false, bound, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -118,10 +120,19 @@ public sealed class PooledDataReader : DbDataReader
         if (_closed) return;
 
         _closed = true;
+
+        // In this order; see Operation. What is in flight ends with the connection.
+        PhysicalConnection physical = _bound.Physical;
+        long seen = physical.Operation.CurrentRun;
         if (!_bound.IsHeld) return;
 
         _recordsAffected = _inner.RecordsAffected;
-        if (_bound.Physical is { Operation.IsInFlight: false } physical) CloseInner(physical);
+        if (physical.Operation.TryClaim(seen, out long run))
+        {
+            CloseInner(physical);
+            physical.Operation.Release(run);
+        }
+
         if (_closesConnection) _connection.Close();
     }
 
@@ -239,20 +250,44 @@ public sealed class PooledDataReader : DbDataReader
             throw _connection.SeverBetween(_bound, OperationEnd.Deadline, token);
     }
 
-    private Task<bool> AdvanceAsync(Task<bool> advance, bool isRow, CancellationToken token)
+    /// <summary>Claims the session for one step, when it is still this reader's rent.</summary>
+    private OperationBound Claim()
+    {
+        // In this order; see Operation.
+        Operation operation = _bound.Physical.Operation;
+        long seen = operation.CurrentRun;
+        _ = Inner;
+        OperationBound bound = Bound with { Run = operation.Claim(seen) };
+        if (bound.IsHeld) return bound;
+
+        bound.Release();
+        _ = Inner;
+        return bound;
+    }
+
+    private Task<bool> AdvanceAsync(Task<bool> advance, bool isRow, OperationBound bound, CancellationToken token)
     {
         // The next row is mostly in the buffer already.
-        if (!advance.IsCompletedSuccessfully) return AdvanceSlowlyAsync(advance, isRow, token);
+        if (!advance.IsCompletedSuccessfully) return AdvanceSlowlyAsync(advance, isRow, bound, token);
 
         NoteAdvance(advance.GetAwaiter().GetResult(), isRow);
+        bound.Release();
         return advance;
     }
 
-    private async Task<bool> AdvanceSlowlyAsync(Task<bool> advance, bool isRow, CancellationToken token)
+    private async Task<bool> AdvanceSlowlyAsync(
+        Task<bool> advance, bool isRow, OperationBound bound, CancellationToken token)
     {
-        bool advanced = await _connection.RunAsync(advance, Bound, token).ConfigureAwait(false);
-        NoteAdvance(advanced, isRow);
-        return advanced;
+        try
+        {
+            bool advanced = await _connection.RunAsync(advance, bound, token).ConfigureAwait(false);
+            NoteAdvance(advanced, isRow);
+            return advanced;
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     private void NoteAdvance(bool advanced, bool isRow)

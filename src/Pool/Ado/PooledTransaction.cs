@@ -50,13 +50,25 @@ public sealed class PooledTransaction : DbTransaction
                 + "took effect is unknown. Read the data before trying again.",
                 exception);
         }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
     public override async Task RollbackAsync(CancellationToken cancellationToken = default)
     {
         OperationBound bound = await BeginEndAsync(cancellationToken).ConfigureAwait(false);
-        await EndAsync(_inner.RollbackAsync(CancellationToken.None), bound, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await EndAsync(_inner.RollbackAsync(CancellationToken.None), bound, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     /// <inheritdoc/>
@@ -99,18 +111,30 @@ public sealed class PooledTransaction : DbTransaction
         if (disposing && !_ended)
         {
             _ended = true;
-
-            if (_connection.State == ConnectionState.Open
-                && _connection.Physical is { } physical
-                && ReferenceEquals(physical.Transaction, _inner))
-            {
-                // A statement still under way belongs to the transaction: both end with the connection.
-                if (physical.Operation.IsInFlight) _connection.Close();
-                else physical.RollBack(_inner);
-            }
+            RollBack();
         }
 
         base.Dispose(disposing);
+    }
+
+    private void RollBack()
+    {
+        if (_connection.State != ConnectionState.Open) return;
+
+        // In this order; see Operation.
+        PhysicalConnection physical = _connection.Physical;
+        long seen = physical.Operation.CurrentRun;
+        if (_connection.State != ConnectionState.Open || !ReferenceEquals(physical.Transaction, _inner)) return;
+
+        // A statement still under way belongs to the transaction: both end with the connection.
+        if (!physical.Operation.TryClaim(seen, out long run))
+        {
+            _connection.Close();
+            return;
+        }
+
+        physical.RollBack(_inner);
+        physical.Operation.Release(run);
     }
 
     private async Task SavepointAsync(Func<Task> operation, CancellationToken token)
@@ -119,7 +143,14 @@ public sealed class PooledTransaction : DbTransaction
 
         OperationBound bound = await _connection
             .BeginAsync(_connection.Pool.Options.StatementTimeout, token).ConfigureAwait(false);
-        await _connection.RunAsync(operation(), bound, token).ConfigureAwait(false);
+        try
+        {
+            await _connection.RunAsync(operation(), bound, token).ConfigureAwait(false);
+        }
+        finally
+        {
+            bound.Release();
+        }
     }
 
     private async ValueTask<OperationBound> BeginEndAsync(CancellationToken token)

@@ -198,6 +198,7 @@ internal sealed partial class ConnectionPool
     private async Task ValidateAsync(PhysicalConnection connection)
     {
         bool alive = false;
+        long run = connection.Operation.Claim(connection.Operation.CurrentRun);
         try
         {
             // A reset is as good a sign of life.
@@ -218,6 +219,7 @@ internal sealed partial class ConnectionPool
             NoteFailure(connection, exception);
         }
 
+        connection.Operation.Release(run);
         if (!alive) connection.MustDiscard = true;
         if (Arrive(connection, Arrival.Ping)) LogRecovered(_options.Name, _connector.Target);
     }

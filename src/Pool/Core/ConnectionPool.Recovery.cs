@@ -27,7 +27,8 @@ internal sealed partial class ConnectionPool
 
             // With a rent at the head that wants the session as new, a reset is due now, and nobody is overtaken
             // (INV-4).
-            if (!connection.MustReset && connection.IsAtRest && PeekLive_NeedsLock(now) is null or { Select: not null })
+            if (!connection.MustReset && connection.IsAtRest && PeekLive_NeedsLock(now) is null or { Select: not null }
+                && connection.Operation.TryFence())
             {
                 isBack = true;
                 Pass_NeedsLock(connection, now, out served, out nextRentId);
@@ -100,7 +101,7 @@ internal sealed partial class ConnectionPool
     private async Task<bool> TryEndOperationAsync(PhysicalConnection connection)
     {
         Operation operation = connection.Operation;
-        bool inFlight = operation.IsInFlight;
+        bool inFlight = !operation.TryFence();
         if (!inFlight) await SkipWhatIsLeftAsync(connection).ConfigureAwait(false);
         Task lingering = connection.Lingering ?? Task.CompletedTask;
         if (!inFlight && await lingering.EndsWithinAsync(UnreadRowsGrace, _clock).ConfigureAwait(false)) return true;

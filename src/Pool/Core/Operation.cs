@@ -24,17 +24,22 @@ internal enum OperationEnd
 /// close. The driver never sees the caller's token, because its own cancellation blocks the canceller (INV-6).
 /// </summary>
 /// <remarks>
-/// One object per connection, armed again for each operation. It settles when the driver's task has ended, however
-/// late, <b>and</b> the caller has taken its result; only then may it be armed again, so neither a late completion
-/// nor a late caller can meet the next operation (INV-3).
+/// <para>One object per connection, claimed for each operation before the driver hears of it. It settles when the
+/// driver's task has ended, however late, <b>and</b> the caller has taken its result; only then may it be claimed
+/// again, so neither a late completion nor a late caller can meet the next operation (INV-3).</para>
+/// <para>Who claims looks at <see cref="CurrentRun"/> first, then at his rent, then claims what he looked at. Who ends
+/// the rent calls <see cref="TryFence"/> after that: either it finds the claim and waits until it has settled, or it
+/// has moved the number on and the claim fails. So no statement starts on a session that is being recovered.</para>
 /// </remarks>
 internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
 {
     private const long Idle = 0;
-    private const long Arming = 1;
+    private const long Claimed = 1;
     private const long Running = 2;
-    private const long Completed = 3;
-    private const long Severed = 4;
+    private const long Severed = 3;
+
+    // Severed while nobody waited for the driver: the claimant hears of it when it does.
+    private const long ClaimedSevered = 4;
     private const long PhaseMask = 7;
     private const long NextRun = 8;
 
@@ -55,13 +60,53 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
     /// <summary>Whether the driver or the caller has not finished with the last operation.</summary>
     public bool IsInFlight => (Volatile.Read(ref _state) & PhaseMask) != Idle;
 
-    /// <summary>Refuses a second operation before the driver hears of it.</summary>
-    public void ThrowIfInFlight()
+    /// <summary>The operation that runs now, for <see cref="Cancel"/> and <see cref="Claim"/>.</summary>
+    public long CurrentRun => Volatile.Read(ref _state);
+
+    /// <summary>Claims the connection for one operation, which ends with <see cref="Release"/>.</summary>
+    /// <param name="seen">The <see cref="CurrentRun"/> from before the caller looked whether he holds the
+    /// connection.</param>
+    /// <exception cref="InvalidOperationException">An operation is in flight, or somebody was faster.</exception>
+    public long Claim(long seen)
     {
-        if (IsInFlight) ThrowInFlight();
+        if (!TryClaim(seen, out long run)) ThrowInFlight();
+        return run;
     }
 
-    /// <summary>Waits for a task of the driver, or for what comes first.</summary>
+    /// <inheritdoc cref="Claim"/>
+    public bool TryClaim(long seen, out long run)
+    {
+        run = (seen & ~PhaseMask) + NextRun;
+        return (seen & PhaseMask) == Idle && Interlocked.CompareExchange(ref _state, run | Claimed, seen) == seen;
+    }
+
+    /// <summary>The claimant is done with the driver. Nothing happens when he was severed: then it settles with the
+    /// driver.</summary>
+    public void Release(long run)
+    {
+        while (true)
+        {
+            long state = Volatile.Read(ref _state);
+            if ((state & ~PhaseMask) != run || (state & PhaseMask) is not (Claimed or ClaimedSevered)) return;
+            if (Interlocked.CompareExchange(ref _state, run | Idle, state) != state) continue;
+
+            TellSettled(run);
+            return;
+        }
+    }
+
+    /// <summary>
+    /// Makes sure that nobody who looked at <see cref="CurrentRun"/> before can claim any more; false when somebody has
+    /// claimed already, who has to be waited for.
+    /// </summary>
+    public bool TryFence()
+    {
+        long state = Volatile.Read(ref _state);
+        return (state & PhaseMask) == Idle
+            && Interlocked.CompareExchange(ref _state, state + NextRun, state) == state;
+    }
+
+    /// <summary>Waits for a task of the driver, or for what comes first. The operation is claimed.</summary>
     /// <param name="driver">The driver's task, already running.</param>
     /// <param name="due">The deadline as a timestamp of the wheel's clock; 0 for none.</param>
     /// <param name="wheel">The pool's wheel.</param>
@@ -70,20 +115,22 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
     {
         if (driver.IsCompleted) return new ValueTask<OperationEnd>(OperationEnd.Completed);
 
-        long idle = Volatile.Read(ref _state);
-        long run = (idle & ~PhaseMask) + NextRun;
-        if ((idle & PhaseMask) != Idle || Interlocked.CompareExchange(ref _state, run | Arming, idle) != idle)
-        {
-            ThrowInFlight();
-        }
-
         _source.Reset();
         short version = _source.Version;
         _due = due;
         _wheel = wheel;
         _token = token;
         _severedParts = 0;
-        Volatile.Write(ref _state, run | Running);
+        long run = Volatile.Read(ref _state) & ~PhaseMask;
+        if (Interlocked.CompareExchange(ref _state, run | Running, run | Claimed) != (run | Claimed))
+        {
+            // Severed between the claim and now.
+            _due = 0;
+            Volatile.Write(ref _state, run | Severed);
+            _source.SetResult(OperationEnd.Closed);
+            driver.ConfigureAwait(false).GetAwaiter().UnsafeOnCompleted(_onDriverCompleted);
+            return new ValueTask<OperationEnd>(this, version);
+        }
 
         // Only now, so that what fires at once finds the operation running; and the driver's completion last, because
         // its continuation may start the next operation before this method returns.
@@ -98,11 +145,24 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
         return new ValueTask<OperationEnd>(this, version);
     }
 
-    /// <summary>Cuts the caller off, when one is waiting; it sees <see cref="OperationEnd.Closed"/>.</summary>
-    public void Sever() => TrySever(Volatile.Read(ref _state), OperationEnd.Closed);
+    /// <summary>Cuts the caller off, who sees <see cref="OperationEnd.Closed"/>: at once when he is waiting, else when
+    /// he begins to.</summary>
+    public void Sever()
+    {
+        while (true)
+        {
+            long state = Volatile.Read(ref _state);
+            if ((state & PhaseMask) == Running && TrySever(state, OperationEnd.Closed)) return;
+            if ((state & PhaseMask) is not (Claimed or Running)) return;
 
-    /// <summary>The operation that runs now, for <see cref="Cancel"/>.</summary>
-    public long CurrentRun => Volatile.Read(ref _state);
+            long severed = (state & ~PhaseMask) | ClaimedSevered;
+            if ((state & PhaseMask) == Claimed
+                && Interlocked.CompareExchange(ref _state, severed, state) == state)
+            {
+                return;
+            }
+        }
+    }
 
     /// <summary>Cuts the caller of that very run off, as its token would.</summary>
     public void Cancel(long run) => TrySever(run, OperationEnd.Cancelled);
@@ -143,8 +203,8 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
         _registration = default;
         if (_due != 0) _wheel!.Remove(this);
 
-        if (end == OperationEnd.Completed) Settle();
-        else FinishSevered();
+        // Completed, the claim goes on until it is released: its result has yet to be taken.
+        if (end != OperationEnd.Completed) FinishSevered();
         return end;
     }
 
@@ -160,21 +220,22 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
         if (token == _token) TrySever(state, OperationEnd.Cancelled);
     }
 
-    private void TrySever(long state, OperationEnd end)
+    private bool TrySever(long state, OperationEnd end)
     {
-        if ((state & PhaseMask) != Running) return;
-        if (Interlocked.CompareExchange(ref _state, (state & ~PhaseMask) | Severed, state) != state) return;
+        if ((state & PhaseMask) != Running) return false;
+        if (Interlocked.CompareExchange(ref _state, (state & ~PhaseMask) | Severed, state) != state) return false;
 
         // The caller goes on elsewhere: this may be the timer's thread, or the one that called Cancel().
         _source.RunContinuationsAsynchronously = true;
         _source.SetResult(end);
+        return true;
     }
 
     private void OnDriverCompleted()
     {
         long state = Volatile.Read(ref _state);
         if ((state & PhaseMask) == Running
-            && Interlocked.CompareExchange(ref _state, (state & ~PhaseMask) | Completed, state) == state)
+            && Interlocked.CompareExchange(ref _state, (state & ~PhaseMask) | Claimed, state) == state)
         {
             _source.RunContinuationsAsynchronously = false;
             _source.SetResult(OperationEnd.Completed);
@@ -191,14 +252,17 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
     /// <summary>One of the two parties of a severed operation, the driver and the caller, has finished.</summary>
     private void FinishSevered()
     {
-        if (Interlocked.Increment(ref _severedParts) == 2) Settle();
-    }
+        if (Interlocked.Increment(ref _severedParts) != 2) return;
 
-    private void Settle()
-    {
         long run = _state & ~PhaseMask;
         Volatile.Write(ref _state, run | Idle);
         Interlocked.MemoryBarrier();
+        TellSettled(run);
+    }
+
+    // After the state has changed, and a full fence: who waits puts his mark down before he looks at the state.
+    private void TellSettled(long run)
+    {
         if (Volatile.Read(ref _mark) is { } mark && mark.Run == run) mark.TrySetResult();
     }
 

@@ -18,9 +18,12 @@ public sealed class OperationTests : IDisposable
     [Fact]
     public async Task RaceAsync_DriverIsDone_CompletesAtOnce()
     {
+        long run = _operation.Claim(_operation.CurrentRun);
         ValueTask<OperationEnd> end = _operation.RaceAsync(Task.CompletedTask, 0, _wheel, CancellationToken.None);
         Assert.True(end.IsCompleted);
         Assert.Equal(OperationEnd.Completed, await end);
+        Assert.True(_operation.IsInFlight);
+        _operation.Release(run);
         Assert.False(_operation.IsInFlight);
     }
 
@@ -70,6 +73,7 @@ public sealed class OperationTests : IDisposable
     public async Task RaceAsync_CallerHasNotTakenItsResult_IsNotSettledByTheDriverAlone()
     {
         var driver = new TaskCompletionSource();
+        _operation.Claim(_operation.CurrentRun);
         ValueTask<OperationEnd> end = _operation.RaceAsync(driver.Task, 0, _wheel, CancellationToken.None);
         _operation.Sever();
         driver.SetResult();
@@ -201,6 +205,56 @@ public sealed class OperationTests : IDisposable
         }
     }
 
+    [Fact]
+    public async Task Sever_ClaimedAndNotYetUnderWay_FreesTheCallerWhenHeBegins()
+    {
+        long run = _operation.Claim(_operation.CurrentRun);
+        Assert.False(_operation.TryFence());
+        _operation.Sever();
+        Task settled = _operation.WhenSettled();
+        var driver = new TaskCompletionSource();
+        Task<OperationEnd> end =
+            EndAsync(_operation.RaceAsync(driver.Task, 0, _wheel, CancellationToken.None), run);
+        Assert.Equal(OperationEnd.Closed, await InTime(end));
+        Assert.False(settled.IsCompleted);
+        driver.SetResult();
+        await InTime(settled);
+        Assert.False(_operation.IsInFlight);
+    }
+
+    [Fact]
+    public async Task Sever_ClaimedAndNothingBegun_SettlesWithTheRelease()
+    {
+        long run = _operation.Claim(_operation.CurrentRun);
+        _operation.Sever();
+        Task settled = _operation.WhenSettled();
+        Assert.False(settled.IsCompleted);
+        _operation.Release(run);
+        await InTime(settled);
+        Assert.False(_operation.IsInFlight);
+    }
+
+    [Fact]
+    public void TryFence_BetweenTheLookAndTheClaim_RefusesTheClaim()
+    {
+        long seen = _operation.CurrentRun;
+        Assert.True(_operation.TryFence());
+        Assert.False(_operation.TryClaim(seen, out _));
+        Assert.Throws<InvalidOperationException>(() => _operation.Claim(seen));
+        Assert.False(_operation.IsInFlight);
+        _operation.Release(_operation.Claim(_operation.CurrentRun));
+    }
+
+    [Fact]
+    public void Release_OfAnEarlierClaim_DoesNotTouchThisOne()
+    {
+        long earlier = _operation.Claim(_operation.CurrentRun);
+        _operation.Release(earlier);
+        _operation.Claim(_operation.CurrentRun);
+        _operation.Release(earlier);
+        Assert.True(_operation.IsInFlight);
+    }
+
     // Two parties start together, so that they meet in the middle.
     private static void Meet(ref int arrived)
     {
@@ -216,6 +270,14 @@ public sealed class OperationTests : IDisposable
     private Task<OperationEnd> Race(TaskCompletionSource driver, double milliseconds, CancellationToken token = default)
     {
         long due = milliseconds == 0 ? 0 : Deadline.After(TimeSpan.FromMilliseconds(milliseconds), _clock).Timestamp;
-        return _operation.RaceAsync(driver.Task, due, _wheel, token).AsTask();
+        long run = _operation.Claim(_operation.CurrentRun);
+        return EndAsync(_operation.RaceAsync(driver.Task, due, _wheel, token), run);
+    }
+
+    private async Task<OperationEnd> EndAsync(ValueTask<OperationEnd> race, long run)
+    {
+        OperationEnd end = await race;
+        _operation.Release(run);
+        return end;
     }
 }

@@ -1,0 +1,100 @@
+using System.Data;
+using System.Data.Common;
+
+using UPool.Tests.Fakes;
+
+namespace UPool.Tests.Ado;
+
+/// <summary>Two users of one connection, which is misuse: it may fail them, and nobody else (INV-3).</summary>
+public sealed class ConcurrentUseTests
+{
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public Task Execute_ClosedByAnotherAsItStarts_IsEndedBeforeTheSessionIsReset(bool isHeld) =>
+        PoolHarness.RunAsync(async pool =>
+        {
+            PooledConnection connection = await pool.OpenedAsync();
+            if (isHeld) pool.Server.Hold(Step.Statement);
+            pool.Server.Executing = (_, _) =>
+            {
+                // The driver has the statement and has not sent it yet; the other user is faster.
+                pool.Server.Executing = null;
+                connection.Close();
+                SpinWait.SpinUntil(
+                    () => pool.Server.CallsOf(Step.Kill) + pool.Server.CallsOf(Step.Reset) > 0, PoolHarness.Patience);
+                Assert.Equal(0, pool.Server.CallsOf(Step.Reset));
+            };
+            Task<int> running = connection.CreateCommand().ExecuteNonQueryAsync();
+            if (isHeld)
+            {
+                // Nobody waits for what another has closed.
+                FakeCall statement = await pool.HeldAsync(Step.Statement);
+                await Assert.ThrowsAsync<InvalidOperationException>(() => pool.FinishAsync(running));
+                Assert.Equal(0, pool.Server.CallsOf(Step.Reset));
+                pool.Server.Finish(statement, null);
+            }
+            else
+            {
+                Assert.Equal(1, await pool.FinishAsync(running));
+            }
+
+            await pool.UntilAsync("idle", c => c is { Used: 0, Idle: 1 });
+            Assert.Equal(1, pool.Server.CallsOf(Step.Reset));
+        });
+
+    [Fact]
+    public Task Use_WhileAnotherCloses_NeverReachesTheNextRenter() => PoolHarness.RunAsync(async pool =>
+    {
+        // A statement carries the number of its rent; the session must be that rent's, or nobody's yet again.
+        pool.Server.Rows = 100;
+        pool.Server.Executing = (fake, text) =>
+        {
+            FakePhysicalConnection session = pool.Server.Connections[fake.Id - 1];
+            long holder = session.RentId;
+            if (holder != 0 && $"{holder}" != text)
+                pool.Server.Violate($"a statement of rent {text} ran in rent {holder}");
+            if (!session.Operation.IsInFlight) pool.Server.Violate("a statement ran without a claim");
+        };
+        for (int i = 0; i < 3000; i++)
+        {
+            PooledConnection connection = await pool.OpenedAsync();
+            await using DbCommand command = connection.CreateCommand();
+            command.CommandText = $"{connection.Physical.RentId}";
+            int arrived = 0, spins = i % 50;
+            Task user = Task.Run(async () =>
+            {
+                Meet(ref arrived);
+                try
+                {
+                    await using DbTransaction transaction = await connection.BeginTransactionAsync();
+                    await command.ExecuteNonQueryAsync();
+                    await using DbDataReader reader = await command.ExecuteReaderAsync();
+                    while (await reader.ReadAsync())
+                    {
+                    }
+                }
+                catch (Exception error) when (error is InvalidOperationException or DbException)
+                {
+                    Assert.DoesNotContain("bug:", error.Message, StringComparison.Ordinal);
+                }
+            });
+            Meet(ref arrived);
+            Thread.SpinWait(spins * 20);
+            connection.Close();
+            await pool.FinishAsync(user);
+        }
+
+        pool.Server.Executing = null;
+        pool.Server.Rows = 2;
+        Assert.Equal(ConnectionState.Open, pool.Server.Connections[^1].Inner.State);
+    });
+
+    // Two parties start together, so that they meet in the middle.
+    private static void Meet(ref int arrived)
+    {
+        Interlocked.Increment(ref arrived);
+        var spin = new SpinWait();
+        while (Volatile.Read(ref arrived) < 2) spin.SpinOnce();
+    }
+}
