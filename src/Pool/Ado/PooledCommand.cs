@@ -91,6 +91,11 @@ public sealed class PooledCommand : DbCommand
                 .RunAsync(_inner.ExecuteNonQueryAsync(CancellationToken.None), bound, cancellationToken)
                 .ConfigureAwait(false);
         }
+        catch (DbException exception)
+        {
+            Script.NoteFailure(exception, bound, Kind, connection.Pool.Connector);
+            throw;
+        }
         finally
         {
             bound.Release();
@@ -109,6 +114,11 @@ public sealed class PooledCommand : DbCommand
             return await connection
                 .RunAsync(_inner.ExecuteScalarAsync(CancellationToken.None), bound, cancellationToken)
                 .ConfigureAwait(false);
+        }
+        catch (DbException exception)
+        {
+            Script.NoteFailure(exception, bound, Kind, connection.Pool.Connector);
+            throw;
         }
         finally
         {
@@ -134,7 +144,13 @@ public sealed class PooledCommand : DbCommand
                     bound, cancellationToken)
                 .ConfigureAwait(false);
             return new PooledDataReader(
-                connection, bound with { Span = null }, reader, behavior.HasFlag(CommandBehavior.CloseConnection));
+                connection, bound with { Span = null }, reader, Kind,
+                behavior.HasFlag(CommandBehavior.CloseConnection));
+        }
+        catch (DbException exception)
+        {
+            Script.NoteFailure(exception, bound, Kind, connection.Pool.Connector);
+            throw;
         }
         finally
         {
@@ -186,6 +202,8 @@ public sealed class PooledCommand : DbCommand
         if (disposing) _inner.Dispose();
         base.Dispose(disposing);
     }
+
+    private ScriptKind Kind => Script.Of(_inner.CommandText, _inner.CommandType);
 
     /// <summary>Whether it is what the connection's no-reset rent was made for, and nothing besides.</summary>
     private bool IsFixedSelect(CommandBehavior behavior) =>
