@@ -6,7 +6,10 @@ public enum FailureKind
     /// <summary>Not an error of the database: a bug, or a caller's own exception.</summary>
     Other = 0,
 
-    /// <summary>The server answered the statement with an error; it had no effect and the connection lives.</summary>
+    /// <summary>
+    /// The server answered the statement with an error and the connection lives. It had no effect (where its tables
+    /// are transactional; in a transaction, what was done before it awaits the rollback).
+    /// </summary>
     StatementFailed,
 
     /// <summary>The connection was lost while a statement was under way: its effect is unknown.</summary>
@@ -18,7 +21,10 @@ public enum FailureKind
     /// <summary>The statement did not end by its deadline: in autocommit its effect is unknown.</summary>
     DeadlineExceeded,
 
-    /// <summary>A commit whose answer was not seen.</summary>
+    /// <summary>
+    /// A commit whose answer was not seen or leaves its effect open; or, outside a transaction, a script, a procedure
+    /// or a batch of which a statement failed: those before it have taken effect.
+    /// </summary>
     OutcomeUnknown,
 
     /// <summary>The database cannot be reached or refuses this account; nothing was sent.</summary>

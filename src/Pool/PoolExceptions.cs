@@ -31,7 +31,8 @@ public sealed class DeadlineExceededException : DbException
 }
 
 /// <summary>
-/// A commit was sent and its answer was not seen: it may have taken effect or not (INV-9). Never retried in silence.
+/// A commit was sent and its answer was not seen, or leaves its effect open: it may have taken effect or not (INV-9).
+/// Never retried in silence.
 /// </summary>
 public sealed class OutcomeUnknownException : DbException
 {

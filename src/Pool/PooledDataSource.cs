@@ -217,10 +217,12 @@ public sealed class PooledDataSource : DbDataSource
         RentRefusedException => FailureKind.Refused,
         DeadlineExceededException => FailureKind.DeadlineExceeded,
         OutcomeUnknownException => FailureKind.OutcomeUnknown,
+        _ when UnclearOutcomes.IsNoted(exception) => FailureKind.OutcomeUnknown,
         _ => _pool.Connector.Classify(exception) switch
         {
             DriverFailure.Statement => FailureKind.StatementFailed,
             DriverFailure.WrongServer or DriverFailure.RolledBack => FailureKind.StatementFailed,
+            DriverFailure.Unclear => FailureKind.OutcomeUnknown,
             DriverFailure.Connection => FailureKind.ConnectionLost,
             DriverFailure.NoPermit => FailureKind.Unavailable,
             _ => FailureKind.Other,

@@ -167,7 +167,7 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         if (deadline.HasPassed()) return TooLate<T>();
 
         using RunningCalls.Scope call = Calls.Enter(cancellationToken);
-        bool isCommitSent = false;
+        bool isCommitted = false;
         try
         {
             RentResult rent = await RentAsync(deadline, place, call.Token);
@@ -179,14 +179,14 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
             if (reply.Status != ReplyStatus.Ok) return reply;
 
             call.Token.ThrowIfCancellationRequested();
-            isCommitSent = true;
 
             // Without the caller's token: one who leaves now must not turn a commit into an unknown. The deadline
             // holds.
             await transaction.CommitAsync(CancellationToken.None);
+            isCommitted = true;
             return reply;
         }
-        catch (Exception exception) when (isCommitSent)
+        catch (Exception exception) when (isCommitted || exception is OutcomeUnknownException)
         {
             return WriteFailed<T>(exception);
         }
@@ -196,7 +196,8 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         }
         catch (Exception exception)
         {
-            // Nobody sent a commit, so the server has rolled back or will: for the caller that is as sure as a read.
+            // No commit was sent, or it was refused, so the server has rolled back or will: for the caller that is as
+            // sure as a read.
             return ReadFailed<T>(exception);
         }
     }
@@ -236,6 +237,7 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         switch (Pool.Classify(exception))
         {
             case FailureKind.StatementFailed:
+            case FailureKind.OutcomeUnknown when exception is not OutcomeUnknownException:
                 LogStatementFailed(Log, Code(exception));
                 return Reply.Ended<T>(ReplyStatus.Failed, "the database failed the statement");
             case FailureKind.Refused when exception is RentRefusedException refusal:

@@ -56,6 +56,11 @@ public sealed class PooledBatch : DbBatch
                 .RunAsync(_inner.ExecuteNonQueryAsync(CancellationToken.None), bound, cancellationToken)
                 .ConfigureAwait(false);
         }
+        catch (DbException exception)
+        {
+            Script.NoteFailure(exception, bound, ScriptKind.Several, connection.Pool.Connector);
+            throw;
+        }
         finally
         {
             bound.Release();
@@ -73,6 +78,11 @@ public sealed class PooledBatch : DbBatch
             return await connection
                 .RunAsync(_inner.ExecuteScalarAsync(CancellationToken.None), bound, cancellationToken)
                 .ConfigureAwait(false);
+        }
+        catch (DbException exception)
+        {
+            Script.NoteFailure(exception, bound, ScriptKind.Several, connection.Pool.Connector);
+            throw;
         }
         finally
         {
@@ -95,7 +105,13 @@ public sealed class PooledBatch : DbBatch
                     bound, cancellationToken)
                 .ConfigureAwait(false);
             return new PooledDataReader(
-                connection, bound with { Span = null }, reader, behavior.HasFlag(CommandBehavior.CloseConnection));
+                connection, bound with { Span = null }, reader, ScriptKind.Several,
+                behavior.HasFlag(CommandBehavior.CloseConnection));
+        }
+        catch (DbException exception)
+        {
+            Script.NoteFailure(exception, bound, ScriptKind.Several, connection.Pool.Connector);
+            throw;
         }
         finally
         {

@@ -82,14 +82,19 @@ public sealed class PooledCommand : DbCommand
     public override async Task<int> ExecuteNonQueryAsync(CancellationToken cancellationToken)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound =
-            await _scope.BeginAsync(cancellationToken, IsFixedSelect()).ConfigureAwait(false);
+        OperationBound bound = await _scope
+            .BeginAsync(cancellationToken, IsFixedSelect(CommandBehavior.Default)).ConfigureAwait(false);
         try
         {
             bound = Bind(bound);
             return await connection
                 .RunAsync(_inner.ExecuteNonQueryAsync(CancellationToken.None), bound, cancellationToken)
                 .ConfigureAwait(false);
+        }
+        catch (DbException exception)
+        {
+            Script.NoteFailure(exception, bound, Kind, connection.Pool.Connector);
+            throw;
         }
         finally
         {
@@ -101,14 +106,19 @@ public sealed class PooledCommand : DbCommand
     public override async Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound =
-            await _scope.BeginAsync(cancellationToken, IsFixedSelect()).ConfigureAwait(false);
+        OperationBound bound = await _scope
+            .BeginAsync(cancellationToken, IsFixedSelect(CommandBehavior.Default)).ConfigureAwait(false);
         try
         {
             bound = Bind(bound);
             return await connection
                 .RunAsync(_inner.ExecuteScalarAsync(CancellationToken.None), bound, cancellationToken)
                 .ConfigureAwait(false);
+        }
+        catch (DbException exception)
+        {
+            Script.NoteFailure(exception, bound, Kind, connection.Pool.Connector);
+            throw;
         }
         finally
         {
@@ -121,8 +131,8 @@ public sealed class PooledCommand : DbCommand
         CommandBehavior behavior, CancellationToken cancellationToken)
     {
         PooledConnection connection = _scope.Required;
-        OperationBound bound =
-            await _scope.BeginAsync(cancellationToken, IsFixedSelect(behavior)).ConfigureAwait(false);
+        OperationBound bound = await _scope
+            .BeginAsync(cancellationToken, IsFixedSelect(behavior)).ConfigureAwait(false);
         try
         {
             bound = Bind(bound);
@@ -134,7 +144,13 @@ public sealed class PooledCommand : DbCommand
                     bound, cancellationToken)
                 .ConfigureAwait(false);
             return new PooledDataReader(
-                connection, bound with { Span = null }, reader, behavior.HasFlag(CommandBehavior.CloseConnection));
+                connection, bound with { Span = null }, reader, Kind,
+                behavior.HasFlag(CommandBehavior.CloseConnection));
+        }
+        catch (DbException exception)
+        {
+            Script.NoteFailure(exception, bound, Kind, connection.Pool.Connector);
+            throw;
         }
         finally
         {
@@ -187,8 +203,10 @@ public sealed class PooledCommand : DbCommand
         base.Dispose(disposing);
     }
 
+    private ScriptKind Kind => Script.Of(_inner.CommandText, _inner.CommandType);
+
     /// <summary>Whether it is what the connection's no-reset rent was made for, and nothing besides.</summary>
-    private bool IsFixedSelect(CommandBehavior behavior = CommandBehavior.Default) =>
+    private bool IsFixedSelect(CommandBehavior behavior) =>
         _scope.Required.Physical.Select is { } select
         && _inner.CommandText == select.Text
         && _inner.CommandType == CommandType.Text

@@ -23,6 +23,7 @@ public sealed class PooledDataReader : DbDataReader
     private readonly PooledConnection _connection;
     private readonly OperationBound _bound;
     private readonly DbDataReader _inner;
+    private readonly ScriptKind _kind;
     private readonly bool _closesConnection;
     private int _advances;
     private bool _resultReadToEnd;
@@ -31,11 +32,12 @@ public sealed class PooledDataReader : DbDataReader
     private bool _closed;
 
     internal PooledDataReader(
-        PooledConnection connection, OperationBound bound, DbDataReader inner, bool closesConnection)
+        PooledConnection connection, OperationBound bound, DbDataReader inner, ScriptKind kind, bool closesConnection)
     {
         _connection = connection;
         _bound = bound;
         _inner = inner;
+        _kind = kind;
         _closesConnection = closesConnection;
         bound.Physical.Reader = inner;
     }
@@ -283,6 +285,11 @@ public sealed class PooledDataReader : DbDataReader
             bool advanced = await _connection.RunAsync(advance, bound, token).ConfigureAwait(false);
             NoteAdvance(advanced, isRow);
             return advanced;
+        }
+        catch (DbException exception)
+        {
+            Script.NoteFailure(exception, bound, _kind, _connection.Pool.Connector);
+            throw;
         }
         finally
         {

@@ -33,9 +33,11 @@ public sealed class PooledTransaction : DbTransaction
 
     /// <summary>Commits.</summary>
     /// <exception cref="OutcomeUnknownException">
-    /// The answer was not seen: the deadline passed, the token was cancelled or the connection was lost after the
-    /// commit was sent. The transaction may be committed or not (INV-9).
+    /// The commit was sent, and its answer was not seen (the deadline passed, the token was cancelled, the connection
+    /// was lost) or leaves its effect open. The transaction may be committed or not (INV-9).
     /// </exception>
+    /// <exception cref="DeadlineExceededException">The deadline had passed before the commit was sent; nothing is
+    /// committed. The same holds for every exception but the one above.</exception>
     public override async Task CommitAsync(CancellationToken cancellationToken = default)
     {
         OperationBound bound = await BeginEndAsync(cancellationToken).ConfigureAwait(false);
@@ -45,9 +47,13 @@ public sealed class PooledTransaction : DbTransaction
         }
         catch (Exception exception) when (IsUnknown(exception, bound))
         {
+            string name = _connection.Pool.Options.Name;
             throw new OutcomeUnknownException(
-                $"Pool '{_connection.Pool.Options.Name}': a commit was sent and its answer was not seen; whether it "
-                + "took effect is unknown. Read the data before trying again.",
+                IsAnswered(exception, bound)
+                    ? $"Pool '{name}': a commit was sent and the server's answer leaves open whether it took effect. "
+                        + "Read the data before trying again."
+                    : $"Pool '{name}': a commit was sent and its answer was not seen; whether it took effect is "
+                        + "unknown. Read the data before trying again.",
                 exception);
         }
         finally
@@ -180,7 +186,11 @@ public sealed class PooledTransaction : DbTransaction
         if (ReferenceEquals(bound.Physical.Transaction, _inner)) bound.Physical.Transaction = null;
     }
 
-    /// <summary>Whether a commit that was sent ended without its answer: severed, or the connection was lost.</summary>
+    /// <summary>Whether a commit that was sent was not plainly refused.</summary>
     private bool IsUnknown(Exception exception, OperationBound bound) =>
-        !bound.IsHeld || _connection.Pool.Connector.Classify(exception) == DriverFailure.Connection;
+        !IsAnswered(exception, bound) || !_connection.Pool.Connector.IsCommitRefused(exception);
+
+    /// <summary>Whether the answer was seen: neither severed, nor was the connection lost.</summary>
+    private bool IsAnswered(Exception exception, OperationBound bound) =>
+        bound.IsHeld && _connection.Pool.Connector.Classify(exception) != DriverFailure.Connection;
 }

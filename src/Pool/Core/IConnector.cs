@@ -35,6 +35,13 @@ internal interface IConnector : IAsyncDisposable
     /// <summary>What a failure of the driver means.</summary>
     DriverFailure Classify(Exception exception);
 
+    /// <summary>Whether the server's answer to a commit says for certain that nothing was committed.</summary>
+    bool IsCommitRefused(Exception exception);
+
+    /// <summary>Whether a failure may meet any statement, however simple: an interruption, a limit of time or
+    /// memory.</summary>
+    bool MayMeetAnyStatement(Exception exception);
+
     /// <summary>The failure in one plain line for an operator, without any secret.</summary>
     string Explain(Exception exception);
 }
@@ -61,4 +68,8 @@ internal enum DriverFailure
     /// <summary>The server answered the statement with an error and has rolled the whole transaction back (MySQL
     /// 1213); the session lives.</summary>
     RolledBack,
+
+    /// <summary>The server answered with an error that leaves open whether the statement took effect (MySQL 1180); the
+    /// session lives.</summary>
+    Unclear,
 }

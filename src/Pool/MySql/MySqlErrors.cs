@@ -37,6 +37,19 @@ internal static class MySqlErrors
         }
     }
 
+    /// <summary>Whether a failure may meet any statement: killed, a time limit of either family, out of
+    /// memory.</summary>
+    public static bool MayMeetAnyStatement(Exception exception) =>
+        exception is not MySqlException { Number: not (1037 or 1038 or 1041 or 1317 or 1969 or 3024) };
+
+    /// <summary>
+    /// Whether the answer to a commit is a plain no: lock wait, deadlock, read-only server or transaction, rolled back
+    /// by a replication hook. Any other (1180, an interruption, a full disk under the log) may follow a commit that
+    /// took effect, so none but these is believed (INV-9).
+    /// </summary>
+    public static bool IsCommitRefused(Exception exception) =>
+        exception is MySqlException { Number: 1205 or 1213 or 1290 or 1792 or 1836 or 3100 or 3101 };
+
     /// <summary>The failure in one plain line, without user, password or the server's own words about either.</summary>
     public static string Explain(Exception exception, string target) => exception switch
     {
@@ -68,6 +81,7 @@ internal static class MySqlErrors
     private static DriverFailure ClassifyNumber(MySqlException exception) => exception.Number switch
     {
         1040 or 1203 or 1226 => DriverFailure.NoPermit,
+        1180 => DriverFailure.Unclear,
         1213 => DriverFailure.RolledBack,
         1836 => DriverFailure.WrongServer,
 

@@ -78,6 +78,10 @@ internal sealed class MySqlServerConnector : IConnector
 
     public DriverFailure Classify(Exception exception) => MySqlErrors.Classify(exception);
 
+    public bool IsCommitRefused(Exception exception) => MySqlErrors.IsCommitRefused(exception);
+
+    public bool MayMeetAnyStatement(Exception exception) => MySqlErrors.MayMeetAnyStatement(exception);
+
     public string Explain(Exception exception) => MySqlErrors.Explain(exception, Target);
 
     public ValueTask DisposeAsync() => _dataSource.DisposeAsync();

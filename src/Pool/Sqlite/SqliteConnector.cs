@@ -55,6 +55,10 @@ internal sealed class SqliteConnector(string path) : IConnector
         _ => DriverFailure.None,
     };
 
+    public bool IsCommitRefused(Exception exception) => Classify(exception) == DriverFailure.Statement;
+
+    public bool MayMeetAnyStatement(Exception exception) => true;
+
     public string Explain(Exception exception) => exception is SqliteException sqlite
         ? $"{Target} answered with error {sqlite.SqliteErrorCode}."
         : $"{Target}: {exception.GetType().Name}.";

@@ -25,6 +25,9 @@ public enum TransactionEnd
     Commit,
     NotFound,
     Throw,
+
+    /// <summary>Comes to its commit when the deadline has passed.</summary>
+    Late,
 }
 
 public sealed class SqlGrain(PooledDataSource pool) : WorkerGrain(pool), ISqlGrain
@@ -41,9 +44,10 @@ public sealed class SqlGrain(PooledDataSource pool) : WorkerGrain(pool), ISqlGra
         {
             Reply<long> reply = Reply.Ok(0L);
             foreach (string sql in statements) reply = await ScalarAsync(connection, transaction, sql, token);
+            while (end == TransactionEnd.Late && !deadline.HasPassed()) await Task.Delay(10, CancellationToken.None);
             return end switch
             {
-                TransactionEnd.Commit => reply,
+                TransactionEnd.Commit or TransactionEnd.Late => reply,
                 TransactionEnd.NotFound => Reply.NotFound<long>(),
                 _ => throw new InvalidOperationException("secret"),
             };

@@ -77,6 +77,27 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Transaction_DeadlinePassesBeforeTheCommitIsSent_IsKnownToHaveChangedNothing()
+    {
+        Reply<long> reply = await _grains.GetGrain<ISqlGrain>(0).Transaction(
+            ["INSERT INTO t VALUES (1)"], TransactionEnd.Late, In(0.5), default);
+
+        Assert.Equal(ReplyStatus.DeadlineExceeded, reply.Status);
+        Assert.Equal(0, await CountAsync());
+    }
+
+    [Fact]
+    public async Task Write_LaterStatementOfAScriptFails_OutcomeIsUnknown()
+    {
+        Assert.Equal(
+            ReplyStatus.OutcomeUnknown, (await WriteAsync("INSERT INTO t VALUES (1); SELECT * FROM nowhere")).Status);
+        Assert.Equal(1, await CountAsync());
+
+        // A read has nothing to be unknown.
+        Assert.Equal(ReplyStatus.Failed, (await ReadAsync("SELECT 1; SELECT * FROM nowhere")).Status);
+    }
+
+    [Fact]
     public async Task AnyCall_ConnectionIsKilled_ReplySaysWhatIsCertain()
     {
         Task<Reply<long>> read = ReadAsync(Sleep);

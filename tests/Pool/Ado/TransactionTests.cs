@@ -74,6 +74,17 @@ public sealed class TransactionTests
     });
 
     [Fact]
+    public Task CommitAsync_ServersAnswerLeavesItOpen_IsOutcomeUnknown() => PoolHarness.RunAsync(async pool =>
+    {
+        await using PooledConnection connection = await pool.OpenedAsync();
+        await using DbTransaction transaction = await connection.BeginTransactionAsync();
+        pool.Server.Fail(Step.Commit, DriverFailure.Unclear, times: 1);
+        var error = await Assert.ThrowsAsync<OutcomeUnknownException>(() => transaction.CommitAsync());
+        Assert.Contains("leaves open", error.Message, StringComparison.Ordinal);
+        Assert.IsType<FakeDbException>(error.InnerException);
+    });
+
+    [Fact]
     public Task CommitAsync_ServerSaysNoAndTheRenterLeaves_NextRenterFindsNoTransaction() =>
         PoolHarness.RunAsync(async pool =>
         {

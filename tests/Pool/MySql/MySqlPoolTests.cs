@@ -305,6 +305,53 @@ public sealed class MySqlPoolTests : OnSharedServer
         Assert.Equal(2, pool.Snapshot().Opened);
     }
 
+    [Fact]
+    public async Task Script_LaterStatementFails_DoesNotClaimThatNothingWasDone()
+    {
+        PooledDataSource pool = Fixture.CreatePool();
+        await using DbConnection connection = await pool.OpenConnectionAsync();
+        await ExecuteAsync(connection, "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT UNIQUE)");
+        var script = await Assert.ThrowsAsync<MySqlException>(
+            () => ExecuteAsync(connection, "INSERT INTO t (v) VALUES (1); SELECT * FROM nowhere"));
+        Assert.Equal(FailureKind.OutcomeUnknown, pool.Classify(script));
+
+        await using DbBatch batch = connection.CreateBatch();
+        foreach (string text in (string[])["INSERT INTO t (v) VALUES (2)", "INSERT INTO t (v) VALUES (1)"])
+        {
+            DbBatchCommand one = batch.CreateBatchCommand();
+            one.CommandText = text;
+            batch.BatchCommands.Add(one);
+        }
+
+        var batched = await Assert.ThrowsAsync<MySqlException>(() => batch.ExecuteNonQueryAsync());
+        Assert.Equal(FailureKind.OutcomeUnknown, pool.Classify(batched));
+        Assert.Equal(2, await ScalarAsync(connection, "SELECT COUNT(*) FROM t"));
+
+        // A duplicate key cannot be the second statement's.
+        var insert = await Assert.ThrowsAsync<MySqlException>(
+            () => ScalarAsync(connection, "INSERT INTO t (v) VALUES (1); SELECT LAST_INSERT_ID()"));
+        Assert.Equal(FailureKind.StatementFailed, pool.Classify(insert));
+        Assert.Equal(2, await ScalarAsync(connection, "SELECT COUNT(*) FROM t"));
+    }
+
+    [Theory]
+    [InlineData(1180, FailureKind.OutcomeUnknown, false)]
+    [InlineData(1213, FailureKind.StatementFailed, true)]
+    [InlineData(1205, FailureKind.StatementFailed, true)]
+    [InlineData(1317, FailureKind.StatementFailed, false)]
+    [InlineData(1026, FailureKind.StatementFailed, false)]
+    public async Task Classify_ErrorOfACommit_IsARefusalOnlyWhenThatIsCertain(
+        int number, FailureKind means, bool isRefused)
+    {
+        PooledDataSource pool = Fixture.CreatePool();
+        await using DbConnection connection = await pool.OpenConnectionAsync();
+        var error = await Assert.ThrowsAsync<MySqlException>(
+            () => ExecuteAsync(connection, $"SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = {number}"));
+        Assert.Equal(number, error.Number);
+        Assert.Equal(means, pool.Classify(error));
+        Assert.Equal(isRefused, UPool.MySql.MySqlErrors.IsCommitRefused(error));
+    }
+
     [Theory]
     [InlineData("Server=a,b;User ID=u;Password=s3cret;Database=d", "several servers")]
     [InlineData("Server=a;Load Balance=Random;User ID=u;Password=s3cret;Database=d", "several servers")]

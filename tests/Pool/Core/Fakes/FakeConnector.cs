@@ -226,6 +226,11 @@ internal sealed class FakeConnector : IConnector
     public DriverFailure Classify(Exception exception) =>
         exception is FakeDbException fake ? fake.Kind : DriverFailure.None;
 
+    public bool IsCommitRefused(Exception exception) =>
+        Classify(exception) is DriverFailure.Statement or DriverFailure.RolledBack or DriverFailure.WrongServer;
+
+    public bool MayMeetAnyStatement(Exception exception) => Classify(exception) == DriverFailure.Unclear;
+
     public string Explain(Exception exception) => exception is FakeDbException fake
         ? $"{Target} failed with {fake.Kind}."
         : $"{Target}: {exception.GetType().Name}.";
