@@ -28,7 +28,12 @@ public sealed class TimeoutTests
             TimeSpan stop = Settings.TimeOf(
                 overlay, pod, "UPool__Cluster__ShutdownTimeout", new UPoolClusterOptions().ShutdownTimeout);
             TimeSpan grace = TimeSpan.FromSeconds(pod.Spec.TerminationGracePeriodSeconds ?? 30);
+            TimeSpan rent = Settings.TimeOf(
+                overlay, pod, "UPool__Pool__RentTimeout", new PoolOptions().RentTimeout);
             bool isFront = pod.Container.Ports.Any(port => port.Name == "http");
+
+            // A rent that was waited for leaves its request time for the statement.
+            Assert.True(rent < requests / 2, pod.Workload);
 
             // Statements that still run when the drain begins were asked for by requests that end by themselves.
             Assert.True(drain >= requests, pod.Workload);

@@ -82,6 +82,9 @@ public sealed partial class MetricTests
         {
             ["UPool__Pool__MaxConnections"] = "1",
             ["UPool__Pool__MaxPending"] = "1",
+
+            // Shorter than UPool:Calls:HedgeAfter: a second asking would be refused, and end the first one's wait.
+            ["UPool__Pool__RentTimeout"] = "00:00:00.400",
         };
         await using StandIn silo = await StandIn.StartAsync(overlay, "upool-silo", database.Secret, narrow);
         await using StandIn api = await StandIn.StartAsync(overlay, "upool-api", database.Secret);

@@ -1,0 +1,70 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace UPool.Deploy.Tests.Rolling;
+
+/// <summary>
+/// What stands before pods: takes connections and leads each to the next target in turn, as a Service does. It never
+/// retries and never moves a connection: what goes wrong behind it, its client sees.
+/// </summary>
+internal sealed class Proxy : IAsyncDisposable
+{
+    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Func<IReadOnlyList<IPEndPoint>> _targets;
+    private readonly Task _accepting;
+    private uint _next;
+
+    /// <param name="targets">Asked for each new connection.</param>
+    public Proxy(Func<IReadOnlyList<IPEndPoint>> targets)
+    {
+        _targets = targets;
+        _listener.Start();
+        EndPoint = (IPEndPoint)_listener.LocalEndpoint;
+        _accepting = Task.Run(AcceptAsync);
+    }
+
+    public IPEndPoint EndPoint { get; }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        _listener.Stop();
+        await _accepting;
+        _stop.Dispose();
+    }
+
+    private async Task AcceptAsync()
+    {
+        try
+        {
+            while (true) _ = ServeAsync(await _listener.AcceptTcpClientAsync(_stop.Token));
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or SocketException)
+        {
+        }
+    }
+
+    private async Task ServeAsync(TcpClient client)
+    {
+        using TcpClient front = client;
+        using var back = new TcpClient();
+        front.NoDelay = back.NoDelay = true;
+        try
+        {
+            IReadOnlyList<IPEndPoint> targets = _targets();
+            if (targets.Count == 0) return;
+
+            await back.ConnectAsync(targets[(int)(Interlocked.Increment(ref _next) % (uint)targets.Count)], _stop.Token);
+
+            // Whoever closes first closes both: half of a connection is of no use to HTTP.
+            await Task.WhenAny(
+                front.GetStream().CopyToAsync(back.GetStream(), _stop.Token),
+                back.GetStream().CopyToAsync(front.GetStream(), _stop.Token));
+        }
+        catch (Exception exception) when (exception is IOException or SocketException or OperationCanceledException)
+        {
+            // The client sees a connection that closed.
+        }
+    }
+}
