@@ -6,9 +6,9 @@ using UPool.Cluster.Membership;
 namespace UPool.Cluster.Hosting;
 
 /// <summary>
-/// Holds a silo's start until the database answers and has the tables that the silo needs. Without it Orleans would end
-/// the process at the first error, and a process that waits for its database can say so (health, log) and heals by
-/// itself.
+/// Holds a silo's start until the database answers, has the tables that the silo needs, and lets the control
+/// connections do their work. Without it Orleans would end the process at the first error, and a process that waits for
+/// its database can say so (health, log) and heals by itself.
 /// </summary>
 internal sealed class StartGate(
     ControlDatabase control,
@@ -30,10 +30,9 @@ internal sealed class StartGate(
     private async Task PassAsync(CancellationToken cancellationToken)
     {
         bool isClustered = cluster.Value.ParsedMode == ClusterMode.MySql;
-        bool migrates = cluster.Value.MigrateAtStart && database.Value.ConnectionString is not null;
-        if (!isClustered && !migrates) return;
+        if (database.Value.ConnectionString is not { } pool) return;
 
-        while (await ProblemAsync(isClustered, migrates, cancellationToken) is { } problem)
+        while (await ProblemAsync(isClustered, pool, cancellationToken) is { } problem)
         {
             status.Report(Place, problem);
             await Task.Delay(RetryInterval, clock, cancellationToken);
@@ -42,21 +41,26 @@ internal sealed class StartGate(
         status.Report(Place, null);
     }
 
-    private async Task<string?> ProblemAsync(bool isClustered, bool migrates, CancellationToken cancellationToken)
+    private async Task<string?> ProblemAsync(bool isClustered, string pool, CancellationToken cancellationToken)
     {
         try
         {
-            if (migrates)
+            if (cluster.Value.MigrateAtStart)
             {
                 await SchemaMigrator.ApplyAsync(
                     control.Storage, ClusterSchema.Scripts.Concat(scripts), logger, cancellationToken);
             }
 
-            if (!isClustered) return null;
+            if (isClustered)
+            {
+                List<string> missing =
+                    await SchemaCheck.MissingAsync(control.Storage, SchemaCheck.ClusterTables, cancellationToken);
+                if (missing.Count > 0) return SchemaCheck.Describe(missing);
+            }
 
-            List<string> missing =
-                await SchemaCheck.MissingAsync(control.Storage, SchemaCheck.ClusterTables, cancellationToken);
-            return missing.Count > 0 ? SchemaCheck.Describe(missing) : null;
+            // Behind the schema, because the register of sessions is a part of it. Without a budget, and with one
+            // account for all, nothing is asked.
+            return await control.Connections.CheckAsync(pool, cancellationToken);
         }
         catch (SchemaMigrationException exception)
         {

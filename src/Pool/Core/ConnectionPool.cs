@@ -245,7 +245,7 @@ internal sealed partial class ConnectionPool
 
             // A session that was only pinged was as new before.
             connection.IsAsNew = true;
-            Pass_NeedsLock(connection, _clock.GetTimestamp(), out served, out rentId);
+            Pass_NeedsLock(connection, ReadClock_NeedsLock(), out served, out rentId);
         }
 
         served?.Complete(new RentOutcome(connection, rentId));

@@ -1,5 +1,6 @@
 using System.Data;
 using System.Data.Common;
+using System.Diagnostics;
 
 using UPool.Core;
 using UPool.Tests.Fakes;
@@ -12,12 +13,14 @@ public sealed class StressTests
     private const int Workers = 12;
     private static readonly TimeSpan Time = TimeSpan.FromSeconds(2);
 
-    [Fact]
-    public async Task Pool_ManyThreadsAndFaults_LosesAndSharesNothing()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Pool_ManyThreadsAndFaults_LosesAndSharesNothing(bool needsLease)
     {
         uint seed = Seed.Next();
         using var stop = new CancellationTokenSource(Time * Seed.Factor);
-        await using var run = new Run(seed, stop.Token);
+        await using var run = new Run(seed, needsLease, stop.Token);
         try
         {
             await run.RunAsync();
@@ -43,7 +46,7 @@ public sealed class StressTests
         private long _calls;
         private long _served, _refused, _severed, _failed;
 
-        public Run(uint seed, CancellationToken stop)
+        public Run(uint seed, bool needsLease, CancellationToken stop)
         {
             _seed = seed;
             _stop = stop;
@@ -59,7 +62,8 @@ public sealed class StressTests
                 MaxOpenRetryInterval = TimeSpan.FromMilliseconds(50),
                 MaxLifetime = TimeSpan.FromSeconds(1),
             };
-            _source = new PooledDataSource(options, _server, TimeProvider.System, _log);
+            _source = new PooledDataSource(options, _server, TimeProvider.System, _log, needsLease);
+            Grant(6, 100);
             _server.Opening = () => Check(_server.Sessions);
             _server.Behaviour = Answer;
         }
@@ -80,6 +84,7 @@ public sealed class StressTests
             _isCalm = true;
             Volatile.Write(ref _ceiling, 6);
             _source.MaxConnections = 6;
+            Grant(6, TimeSpan.FromHours(1).TotalMilliseconds);
             await UntilAsync(
                 "rest", s => s is { Used: 0, Opening: 0, Closing: 0, Pending: 0 } && _source.Health.IsHealthy);
             Assert.Empty(_server.Violations);
@@ -210,6 +215,8 @@ public sealed class StressTests
         {
             while (!_stop.IsCancellationRequested)
             {
+                // Renewed in time most often; at other times it ends, and its grace too.
+                if (random.Next(20) == 0) Grant(random.Next(7), random.Next(200));
                 switch (random.Next(40))
                 {
                     case 0:
@@ -245,6 +252,14 @@ public sealed class StressTests
             else if (dice < 970 || call.Step is Step.Close) _ = AnswerLaterAsync(call, dice % 4);
             else if (dice < 990) call.Fail(new FakeDbException((DriverFailure)(1 + dice % 4), "random"));
             else _ = AnswerLaterAsync(call, 150);
+        }
+
+        private void Grant(int permits, double milliseconds)
+        {
+            if (!_source.NeedsLease) return;
+
+            long endsAt = Stopwatch.GetTimestamp() + (long)(milliseconds / 1000 * Stopwatch.Frequency);
+            _source.Lease = new PoolLease(permits, 1, endsAt, endsAt + Stopwatch.Frequency / 20);
         }
 
         private static int Sessions(PoolCounts counts) =>
