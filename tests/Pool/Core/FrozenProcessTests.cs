@@ -51,12 +51,15 @@ public sealed class FrozenProcessTests
         await AssertGoneAsync(pool);
     }, StayFresh);
 
-    [Fact]
-    public Task Return_LeaseHasEnded_PendingIsNotServedWithIt() => LeasedAsync(async pool =>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public Task Return_LeaseHasEnded_PendingIsNotServedWithIt(bool needsReset) => LeasedAsync(async pool =>
     {
         pool.Grant(1);
-        RentOutcome held = await pool.RentedAsync();
-        Task<RentOutcome> pending = pool.Rent();
+        FixedSelect? select = needsReset ? null : new FixedSelect("SELECT `id` FROM `t`");
+        RentOutcome held = await pool.FinishAsync(pool.Rent(select: select));
+        Task<RentOutcome> pending = pool.Rent(select: select);
         pool.Jump(LongerThanLease);
         pool.Return(held);
         RentOutcome outcome = await pool.FinishAsync(pending);

@@ -216,7 +216,7 @@ public sealed class StressTests
             while (!_stop.IsCancellationRequested)
             {
                 // Renewed in time most often; at other times it ends, and its grace too.
-                if (random.Next(20) == 0) Grant(random.Next(7), random.Next(200));
+                if (random.Next(20) == 0) Grant(random.Next(7), random.Next(4) == 0 ? random.Next(100) : 1_000);
                 switch (random.Next(40))
                 {
                     case 0:
