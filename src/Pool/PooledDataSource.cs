@@ -217,13 +217,13 @@ public sealed class PooledDataSource : DbDataSource
         RentRefusedException => FailureKind.Refused,
         DeadlineExceededException => FailureKind.DeadlineExceeded,
         OutcomeUnknownException => FailureKind.OutcomeUnknown,
-        _ when UnclearOutcomes.IsNoted(exception) => FailureKind.OutcomeUnknown,
         _ => _pool.Connector.Classify(exception) switch
         {
+            DriverFailure.Connection => FailureKind.ConnectionLost,
+            DriverFailure.Unclear => FailureKind.OutcomeUnknown,
+            not DriverFailure.None when UnclearOutcomes.IsNoted(exception) => FailureKind.OutcomeUnknown,
             DriverFailure.Statement => FailureKind.StatementFailed,
             DriverFailure.WrongServer or DriverFailure.RolledBack => FailureKind.StatementFailed,
-            DriverFailure.Unclear => FailureKind.OutcomeUnknown,
-            DriverFailure.Connection => FailureKind.ConnectionLost,
             DriverFailure.NoPermit => FailureKind.Unavailable,
             _ => FailureKind.Other,
         },
