@@ -6,8 +6,8 @@ using System.Text;
 namespace UPool.Deploy.Tests.Rolling;
 
 /// <summary>
-/// An HTTP client that keeps its connection and never sends a request twice: the framework's own repeats one when a kept
-/// connection turns out to be closed, which is the very failure that is looked for here.
+/// An HTTP client that keeps its connection and never sends a request twice: the framework's own repeats one when a
+/// kept connection turns out to be closed, which is the very failure that is looked for here.
 /// </summary>
 /// <param name="server">Where it connects to.</param>
 /// <param name="keeps">Whether it keeps its connection for the next request.</param>
@@ -20,7 +20,8 @@ internal sealed class StrictClient(IPEndPoint server, bool keeps = true) : IDisp
 
     /// <summary>The status, the body, and with a refusal its reason.</summary>
     /// <exception cref="IOException">The connection was refused, or closed without a reply.</exception>
-    public async Task<(int Status, string Body, string Reason)> SendAsync(string method, string path, string? json = null)
+    public async Task<(int Status, string Body, string Reason)> SendAsync(
+        string method, string path, string? json = null)
     {
         using var bound = new CancellationTokenSource(Patient);
         try
