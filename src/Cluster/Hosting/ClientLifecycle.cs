@@ -12,6 +12,9 @@ internal sealed class ClientLifecycle(
 
     private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
 
+    // Else its place in the budget is free only after lease and grace, and the next front of a roll-out waits for it.
+    private static readonly TimeSpan LeaveTimeout = TimeSpan.FromSeconds(1);
+
     public void Participate(IClusterClientLifecycle lifecycle) =>
         lifecycle.Subscribe(nameof(ClientLifecycle), ServiceLifecycleStage.Active, async cancellationToken =>
         {
@@ -20,7 +23,7 @@ internal sealed class ClientLifecycle(
             // With a budget a client takes a place in it, for its control connections.
             if (budget is not null) await budget.StartAsync(cancellationToken);
             status.Started();
-        });
+        }, cancellationToken => budget?.LeaveAsync(LeaveTimeout).WaitAsync(cancellationToken) ?? Task.CompletedTask);
 
     // Orleans' own filter gives up after 15 attempts, and at once when the database with the gateways does not answer.
     public async Task<bool> ShouldRetryConnectionAttempt(Exception exception, CancellationToken cancellationToken)
