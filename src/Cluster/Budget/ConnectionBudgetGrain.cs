@@ -33,8 +33,10 @@ internal sealed partial class ConnectionBudgetGrain(
     // How often the ledger is asked whose grace is over. Looking costs nothing while there is nobody.
     private static readonly TimeSpan TendInterval = TimeSpan.FromMilliseconds(500);
 
-    // How often the server is asked for sessions of nobody.
+    // How often the server is asked for sessions of nobody; and while a process has left, whose place somebody may wait
+    // for, whether its control connections are gone too.
     private static readonly TimeSpan ObserveInterval = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LeftInterval = TimeSpan.FromSeconds(1);
 
     // What waits for the next write: every process asks again rather than twice, so twice as many is beyond all.
     private const int MaxWaiting = 2 * LedgerState.MaxRecords;
@@ -180,8 +182,9 @@ internal sealed partial class ConnectionBudgetGrain(
         try
         {
             IReadOnlyList<string> reclaims = Ledger.Reclaims(Now);
-            if (reclaims.Count > 0 || _mustObserve
-                || Now - _observedAt >= ObserveInterval) await ObserveAsync(reclaims);
+            bool hasLeft = Ledger.State.Records.Any(static record => record.HasLeft);
+            bool isDue = Now - _observedAt >= (hasLeft ? LeftInterval : ObserveInterval);
+            if (reclaims.Count > 0 || _mustObserve || isDue) await ObserveAsync(reclaims);
         }
         finally
         {
