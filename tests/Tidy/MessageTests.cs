@@ -15,6 +15,7 @@ public sealed partial class MessageTests
         "src/Pool/Core/ConnectionPool.Lease.cs",
         "src/Pool/Core/ConnectionPool.Opening.cs",
         "src/Pool/MySql/ControlConnections.Check.cs",
+        "src/Pool/MySql/ControlConnections.Sessions.cs",
         "src/Pool/Core/ConnectionPool.Faults.cs",
         "src/Pool/MySql/MySqlErrors.cs",
         "src/Pool/MySql/TlsErrors.cs",

@@ -92,16 +92,7 @@ public sealed partial class ControlConnections
                 + "that a restart of the server empties it: drop the table and apply the schema.";
         }
 
-        // The lane opens and registers its session when it is asked anything; there is no session 0.
-        try
-        {
-            await KillLane.KillStatementAsync(default).WaitAsync(LookTimeout, _clock, cancellationToken)
-                .ConfigureAwait(false);
-        }
-        catch (TimeoutException)
-        {
-            return KillLane.Problem ?? $"{target} has not answered a control connection.";
-        }
+        if (!await LaneAnswersAsync(cancellationToken).ConfigureAwait(false)) return LaneProblem;
 
         ServerSession lane = KillLane.Session;
         string? seen = await TextAsync(

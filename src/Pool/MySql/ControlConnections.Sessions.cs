@@ -9,6 +9,9 @@ public sealed partial class ControlConnections
     // A look takes milliseconds; whoever asked must hear of a server that does not answer, and gives nothing away.
     private static readonly TimeSpan LookTimeout = TimeSpan.FromSeconds(10);
 
+    // Beyond what a healthy server ever takes, below a look's own time.
+    private static readonly TimeSpan LaneTimeout = TimeSpan.FromSeconds(3);
+
     // How long a fresh look waits for what was accepted before it to log in or go, and how often it looks meanwhile.
     private static readonly TimeSpan SettleTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan SettleInterval = TimeSpan.FromMilliseconds(20);
@@ -41,6 +44,11 @@ public sealed partial class ControlConnections
     {
         ThrowIfWithoutRegister();
         var deadline = Deadline.After(LookTimeout, _clock);
+
+        // The lane has to confirm the end of the session that is replaced. While it cannot, membership keeps the one it
+        // has.
+        if (!await LaneAnswersAsync(cancellationToken).ConfigureAwait(false))
+            throw new RentRefusedException(RefusalReason.Unavailable, LaneProblem);
 
         // Whatever is rented after a clear was opened after it; an open under way at the clear is closed unused.
         _storage.Clear();
@@ -85,6 +93,19 @@ public sealed partial class ControlConnections
         // Nobody waits for these: the lane removes the rows of those that are gone, and asks on for the others.
         foreach (ServerSession session in look.Unlisted) _ = KillLane.WaitUntilGoneAsync(session);
         return look.Look;
+    }
+
+    private string LaneProblem =>
+        KillLane.Problem ?? $"{MySqlSettings.Describe(_settings)} has not answered a control connection.";
+
+    /// <summary>Asks the lane about no session; it opens and registers its own when it is asked anything.</summary>
+    private async Task<bool> LaneAnswersAsync(CancellationToken cancellationToken)
+    {
+        Task answer = KillLane.KillStatementAsync(default);
+        await answer.WaitAsync(LaneTimeout, _clock, cancellationToken)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        cancellationToken.ThrowIfCancellationRequested();
+        return answer.IsCompletedSuccessfully;
     }
 
     private void ThrowIfWithoutRegister()
