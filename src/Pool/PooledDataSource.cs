@@ -32,8 +32,7 @@ public sealed class PooledDataSource : DbDataSource
         PoolOptions options, IConnector connector, TimeProvider? clock, ILoggerFactory? loggers,
         bool needsLease = false)
     {
-        ILogger logger = (ILogger?)loggers?.CreateLogger<PooledDataSource>()
-            ?? Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance;
+        ILogger logger = GuardedLogger.For<PooledDataSource>(loggers);
         _pool = new ConnectionPool(options, connector, clock ?? TimeProvider.System, logger, needsLease);
     }
 

@@ -33,6 +33,9 @@ public sealed class TcpRelay : IAsyncDisposable
     /// <summary>Starts to relay to a port of 127.0.0.1.</summary>
     public static TcpRelay Start(int target) => new(target);
 
+    /// <summary>Whether clients' ends are lost: neither their goodbye nor their close reaches the server.</summary>
+    public bool LosesEnds { get; set; }
+
     /// <summary>Takes the next connections and passes nothing on, ever.</summary>
     public void Swallow(int connections) => Volatile.Write(ref _toSwallow, connections);
 
@@ -58,7 +61,7 @@ public sealed class TcpRelay : IAsyncDisposable
         {
             while (true)
             {
-                var connection = new Connection(await _listener.AcceptSocketAsync(_stop.Token));
+                var connection = new Connection(this, await _listener.AcceptSocketAsync(_stop.Token));
                 _connections.Add(connection);
                 if (Volatile.Read(ref _toSwallow) > 0) Interlocked.Decrement(ref _toSwallow);
                 else _ = connection.RelayAsync(_target);
@@ -69,7 +72,7 @@ public sealed class TcpRelay : IAsyncDisposable
         }
     }
 
-    private sealed class Connection(Socket client) : IDisposable
+    private sealed class Connection(TcpRelay relay, Socket client) : IDisposable
     {
         private readonly Socket _server = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         private volatile bool _isSilent;
@@ -85,7 +88,9 @@ public sealed class TcpRelay : IAsyncDisposable
             {
                 client.NoDelay = _server.NoDelay = true;
                 await _server.ConnectAsync(IPAddress.Loopback, target);
-                await Task.WhenAny(PumpAsync(client, _server), PumpAsync(_server, client));
+                Task down = PumpAsync(_server, client);
+                await Task.WhenAny(PumpAsync(client, _server), down);
+                if (relay.LosesEnds) await down;
             }
             catch (SocketException)
             {
@@ -101,6 +106,9 @@ public sealed class TcpRelay : IAsyncDisposable
             _server.Dispose();
         }
 
+        // COM_QUIT, without TLS: a length of one, the first of its sequence, and the command.
+        private static bool IsGoodbye(ReadOnlySpan<byte> packet) => packet.SequenceEqual((byte[])[1, 0, 0, 0, 1]);
+
         private async Task PumpAsync(Socket from, Socket to)
         {
             var buffer = new byte[16 * 1024];
@@ -109,7 +117,9 @@ public sealed class TcpRelay : IAsyncDisposable
                 int count;
                 while ((count = await from.ReceiveAsync(buffer)) > 0)
                 {
-                    if (!_isSilent) await to.SendAsync(buffer.AsMemory(0, count));
+                    if (_isSilent || (relay.LosesEnds && IsGoodbye(buffer.AsSpan(0, count)))) continue;
+
+                    await to.SendAsync(buffer.AsMemory(0, count));
                 }
             }
             catch (Exception exception) when (exception is SocketException or ObjectDisposedException)

@@ -394,7 +394,7 @@ public sealed class PooledConnection : DbConnection
 
     private async ValueTask<T> RunTracedAsync<T>(Task<T> operation, OperationBound bound, CancellationToken token)
     {
-        using Activity span = bound.Span!;
+        Activity span = bound.Span!;
         try
         {
             return await RunAsync(operation, bound with { Span = null }, token).ConfigureAwait(false);
@@ -403,6 +403,10 @@ public sealed class PooledConnection : DbConnection
         {
             StatementTrace.Fail(span, exception);
             throw;
+        }
+        finally
+        {
+            StatementTrace.Stop(span);
         }
     }
 

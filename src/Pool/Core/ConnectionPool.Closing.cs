@@ -14,11 +14,13 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     /// <summary>Closes all that were opened before now: idle ones at once, used ones when they come back.</summary>
     public void Clear()
     {
-        lock (_gate)
-        {
-            _generation++;
-            CloseIdle_NeedsLock(CloseReason.Cleared);
-        }
+        lock (_gate) Clear_NeedsLock();
+    }
+
+    private void Clear_NeedsLock()
+    {
+        _generation++;
+        CloseIdle_NeedsLock(CloseReason.Cleared);
     }
 
     /// <summary>
@@ -67,7 +69,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
         lock (_gate) isDrained = _draining;
         if (!await DrainAsync(isDrained ? TimeSpan.Zero : _options.DrainTimeout).ConfigureAwait(false))
             LogNotDrained(_options.Name, Counts.ToString());
-        _connector.ProblemFound -= RefusePendingIfDown;
+        _connector.ProblemFound -= OnProblemFound;
         await _maintenance.DisposeAsync().ConfigureAwait(false);
         if (_leaseTimer is not null) await _leaseTimer.DisposeAsync().ConfigureAwait(false);
         Wheel.Dispose();

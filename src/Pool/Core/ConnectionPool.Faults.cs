@@ -8,7 +8,7 @@ internal sealed partial class ConnectionPool
 
     /// <summary>Why opens fail at present.</summary>
     /// <param name="Problem">The reason in one plain line.</param>
-    /// <param name="Cause">The driver's exception; null while an open is merely unanswered.</param>
+    /// <param name="Cause">The driver's exception, without its words; null while an open is merely unanswered.</param>
     /// <param name="IsNoPermit">The server has no room for one more session: not broken, just full.</param>
     private sealed record Fault(string Problem, Exception? Cause, bool IsNoPermit)
     {
@@ -81,6 +81,20 @@ internal sealed partial class ConnectionPool
         _fault = fault;
         return isNews;
     }
+
+    /// <summary>
+    /// After the permits went down to what is open, nothing can be opened, and no probe could ever tell that opens are
+    /// answered again: what failed once is no problem any more.
+    /// </summary>
+    private void ForgetFault_NeedsLock()
+    {
+        if (_open.Count == 0 || _open.Count < _permits || _opening + _closing > 0) return;
+
+        _fault = null;
+        Queue(static (pool, _) => Run(() => pool.LogRecovered(pool._options.Name, pool._connector.Target)), 0);
+    }
+
+    private void OnProblemFound() => Guard(static pool => pool.RefusePendingIfDown());
 
     /// <summary>The pending hear at once that nothing will come, and why, rather than each at the end of its
     /// wait.</summary>

@@ -59,6 +59,8 @@ internal sealed partial class ConnectionPool
         int fresh = _opening - _unanswered;
         if (_fault is not null)
         {
+            ForgetFault_NeedsLock();
+
             // One probe at a time, wanted or not: it is what notices that the database is back.
             if (fresh == 0 && Sessions_NeedsLock() < _permits && _clock.GetTimestamp() >= _retryAt)
                 StartOpen_NeedsLock();
@@ -172,7 +174,7 @@ internal sealed partial class ConnectionPool
                 _newestFailed = Math.Max(_newestFailed, opening.Number);
                 pause = _backoff.Next();
                 _retryAt = _clock.GetTimestamp() + Ticks(pause);
-                isNews = SetFault_NeedsLock(new Fault(problem, exception, noPermit));
+                isNews = SetFault_NeedsLock(new Fault(problem, new StrippedException(problem, exception), noPermit));
             }
         }
 
@@ -198,9 +200,11 @@ internal sealed partial class ConnectionPool
     private async Task ValidateAsync(PhysicalConnection connection)
     {
         bool alive = false;
-        long run = connection.Operation.Claim(connection.Operation.CurrentRun);
+        long run = 0;
         try
         {
+            run = connection.Operation.Claim(connection.Operation.CurrentRun);
+
             // A reset is as good a sign of life.
             Task ping = connection.IsAsNew ? connection.PingAsync() : connection.ResetAsync();
 
@@ -227,20 +231,35 @@ internal sealed partial class ConnectionPool
     /// <summary>Runs work of the pool on the thread pool, never on a request's path and never under the lock.</summary>
     private void Queue<T>(Func<ConnectionPool, T, Task> work, T argument) =>
         ThreadPool.UnsafeQueueUserWorkItem(
-            static item => _ = item.Pool.GuardAsync(item.Work(item.Pool, item.Argument)),
+            static item => _ = item.Pool.GuardAsync(item.Work, item.Argument),
             (Pool: this, Work: work, Argument: argument),
             preferLocal: false);
 
-    private async Task GuardAsync(Task work)
+    private async Task GuardAsync<T>(Func<ConnectionPool, T, Task> work, T argument)
     {
         try
         {
-            await work.ConfigureAwait(false);
+            await work(this, argument).ConfigureAwait(false);
         }
         catch (Exception exception)
         {
-            // Each piece of work handles what the driver may throw; whatever arrives here is a defect of the pool.
-            LogBug(_options.Name, Counts.ToString(), exception);
+            Blame(exception);
         }
     }
+
+    /// <summary>The same for what a timer or another lane calls: neither may die of it.</summary>
+    private void Guard(Action<ConnectionPool> work)
+    {
+        try
+        {
+            work(this);
+        }
+        catch (Exception exception)
+        {
+            Blame(exception);
+        }
+    }
+
+    // Each piece of work handles what the driver may throw; whatever arrives here is a defect of the pool.
+    private void Blame(Exception exception) => LogBug(_options.Name, Counts.ToString(), exception);
 }

@@ -59,7 +59,13 @@ internal sealed partial class ConnectionPool
 
                 // Those of its age have likely met the same end. One that was opened later proves nothing about them,
                 // and one of an older generation only what is known already.
-                if (connection.Generation == Volatile.Read(ref _generation)) Clear();
+                // Under one lock, or two that fail together would clear twice, and take with them what was opened
+                // between the two.
+                lock (_gate)
+                {
+                    if (connection.Generation == _generation) Clear_NeedsLock();
+                }
+
                 break;
 
             case DriverFailure.NoPermit:

@@ -71,20 +71,21 @@ internal sealed partial class ConnectionPool
         TimeSpan half = options.RentTimeout / 2;
         _patience = half < options.OpenTimeout ? half : options.OpenTimeout;
         _pingTimeout = Ticks(half < options.RecoveryTimeout ? half : options.RecoveryTimeout);
-        Wheel = new DeadlineWheel(clock);
+        Wheel = new DeadlineWheel(clock, Blame);
         using (ExecutionContext.SuppressFlow())
         {
             _maintenance = clock.CreateTimer(
-                static pool => ((ConnectionPool)pool!).Maintain(), this, MaintenanceInterval, MaintenanceInterval);
+                static pool => ((ConnectionPool)pool!).Guard(static p => p.Maintain()), this, MaintenanceInterval,
+                MaintenanceInterval);
             _leaseTimer = needsLease
                 ? clock.CreateTimer(
-                    static pool => ((ConnectionPool)pool!).OnLeaseTimer(), this, Timeout.InfiniteTimeSpan,
-                    Timeout.InfiniteTimeSpan)
+                    static pool => ((ConnectionPool)pool!).Guard(static p => p.OnLeaseTimer()), this,
+                    Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan)
                 : null;
         }
 
         Telemetry = new PoolTelemetry(this, options);
-        connector.ProblemFound += RefusePendingIfDown;
+        connector.ProblemFound += OnProblemFound;
     }
 
     public PoolOptions Options => _options;

@@ -27,6 +27,7 @@ internal sealed class DeadlineWheel : IDisposable
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(10);
 
     private readonly TimeProvider _clock;
+    private readonly Action<Exception>? _blame;
     private readonly long _ticksPerSlot;
     private readonly ITimer _timer;
     private readonly Lock _gate = new();
@@ -37,9 +38,12 @@ internal sealed class DeadlineWheel : IDisposable
     private int _count;
     private bool _disposed;
 
-    public DeadlineWheel(TimeProvider clock)
+    /// <param name="clock">The clock.</param>
+    /// <param name="blame">Told of what an entry throws.</param>
+    public DeadlineWheel(TimeProvider clock, Action<Exception>? blame = null)
     {
         _clock = clock;
+        _blame = blame;
         _ticksPerSlot = Math.Max(1, (long)(Tick.TotalSeconds * clock.TimestampFrequency));
 
         // The timer lives as long as the pool: it must not carry the context of whoever made the pool.
@@ -136,7 +140,18 @@ internal sealed class DeadlineWheel : IDisposable
 
         if (due is null) return;
 
-        foreach (WheelEntry entry in due) entry.OnDue(now);
+        foreach (WheelEntry entry in due)
+        {
+            try
+            {
+                entry.OnDue(now);
+            }
+            catch (Exception exception)
+            {
+                // The others have left the wheel already: nobody else would tell them that they are due (INV-6).
+                _blame?.Invoke(exception);
+            }
+        }
     }
 
     private void Link_NeedsLock(WheelEntry entry, int slot)

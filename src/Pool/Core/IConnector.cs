@@ -17,7 +17,7 @@ internal interface IConnector : IAsyncDisposable
     /// </summary>
     string? Problem { get; }
 
-    /// <summary><see cref="Problem"/> has come up or changed.</summary>
+    /// <summary><see cref="Problem"/> has come up or changed. A handler must neither block nor throw.</summary>
     event Action? ProblemFound;
 
     /// <summary>

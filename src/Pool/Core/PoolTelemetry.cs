@@ -74,30 +74,60 @@ internal sealed class PoolTelemetry : IDisposable
         _ => throw new UnreachableException($"bug: close reason {reason} has no name."),
     };
 
-    public void OnRented(TimeSpan waited)
+    public void OnRented(TimeSpan waited) => Record(_waitTime, waited);
+
+    public void OnReleased(TimeSpan held) => Record(_useTime, held);
+
+    public void OnOpened(TimeSpan took) => Record(_createTime, took);
+
+    public void OnTimedOut() => Count(_timeouts, null);
+
+    public void OnRejected(RefusalReason reason) =>
+        Count(_rejected, _rejected.Enabled ? reason.ToHeader() : null);
+
+    public void OnClosed(CloseReason reason) => Count(_closed, NameOf(reason));
+
+    public void Dispose()
     {
-        if (_waitTime.Enabled) _waitTime.Record(waited.TotalSeconds, _name);
+        try
+        {
+            _meter.Dispose();
+        }
+        catch (Exception)
+        {
+            // As below.
+        }
     }
 
-    public void OnReleased(TimeSpan held)
+    private void Record(Histogram<double> histogram, TimeSpan time)
     {
-        if (_useTime.Enabled) _useTime.Record(held.TotalSeconds, _name);
+        if (!histogram.Enabled) return;
+
+        try
+        {
+            histogram.Record(time.TotalSeconds, _name);
+        }
+        catch (Exception)
+        {
+            // A listener is somebody else's code, called from the middle of a rent and under the pool's lock: what it
+            // throws must cost no connection and no permit (INV-7).
+        }
     }
 
-    public void OnOpened(TimeSpan took) => _createTime.Record(took.TotalSeconds, _name);
-
-    public void OnTimedOut() => _timeouts.Add(1, _name);
-
-    public void OnRejected(RefusalReason reason)
+    private void Count(Counter<long> counter, string? reason)
     {
-        if (_rejected.Enabled)
-            _rejected.Add(1, _name, new KeyValuePair<string, object?>("reason", reason.ToHeader()));
+        if (!counter.Enabled) return;
+
+        try
+        {
+            if (reason is null) counter.Add(1, _name);
+            else counter.Add(1, _name, new KeyValuePair<string, object?>("reason", reason));
+        }
+        catch (Exception)
+        {
+            // As above.
+        }
     }
-
-    public void OnClosed(CloseReason reason) =>
-        _closed.Add(1, _name, new KeyValuePair<string, object?>("reason", NameOf(reason)));
-
-    public void Dispose() => _meter.Dispose();
 
     private Measurement<int> Named(int value) => new(value, _name);
 

@@ -21,8 +21,33 @@ internal static class StatementTrace
     /// <summary>Whether anybody listens.</summary>
     public static bool IsOn => Source.HasListeners();
 
-    /// <summary>Begins the span of a statement; null when it is not wanted.</summary>
+    /// <summary>Begins the span of a statement; null when it is not wanted, or a listener throws.</summary>
     public static Activity? Start(ConnectionPool pool, DbConnection session, string text)
+    {
+        try
+        {
+            return StartUnguarded(pool, session, text);
+        }
+        catch (Exception)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Ends the span. A listener that throws must not make a statement fail that has succeeded.</summary>
+    public static void Stop(Activity span)
+    {
+        try
+        {
+            span.Dispose();
+        }
+        catch (Exception)
+        {
+            // Nobody is left to tell.
+        }
+    }
+
+    private static Activity? StartUnguarded(ConnectionPool pool, DbConnection session, string text)
     {
         string operation = StatementText.Operation(text);
         string database = session.Database;

@@ -111,6 +111,8 @@ internal sealed class ControlSession
     private Task<bool> EndAsync(KillQuestion question, Dictionary<long, string> hosts)
     {
         bool isListed = hosts.TryGetValue(question.Session.Id, out string? host);
+        if (isListed && question.Session.Host.Length == 0) return Task.FromResult(true);
+
         bool isAnothers = isListed && host != question.Session.Host;
 
         // The id with another host is another's session, after a restart of the server: never kill that. The look and

@@ -1,7 +1,6 @@
 using System.Threading.Channels;
 
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 
 using MySqlConnector;
 
@@ -70,9 +69,9 @@ internal sealed partial class KillLane : IAsyncDisposable
         _register = register;
         _target = MySqlSettings.Describe(settings);
         _clock = clock;
-        _logger = (ILogger?)loggers?.CreateLogger<KillLane>() ?? NullLogger.Instance;
+        _logger = GuardedLogger.For<KillLane>(loggers);
         var builder = new MySqlDataSourceBuilder(settings.ConnectionString);
-        if (loggers is not null) builder.UseLoggerFactory(loggers);
+        if (loggers is not null) builder.UseLoggerFactory(new GuardedLoggerFactory(loggers));
         _dataSource = builder.Build();
         using (ExecutionContext.SuppressFlow()) _loop = Task.Run(RunAsync);
     }
@@ -88,7 +87,8 @@ internal sealed partial class KillLane : IAsyncDisposable
     /// <summary>The lane's own newest session; the default before the first.</summary>
     public ServerSession Session => _newest?.Session ?? default;
 
-    /// <summary><see cref="Problem"/> has come up or changed. Raised on the lane: a handler must not block.</summary>
+    /// <summary><see cref="Problem"/> has come up or changed. Raised on the lane: a handler must neither block nor
+    /// throw.</summary>
     public event Action? ProblemFound;
 
     /// <summary>Ends the statement a session executes. Completes when the server has answered.</summary>

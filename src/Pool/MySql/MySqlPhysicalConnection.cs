@@ -50,7 +50,7 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
     {
         // Not awaited before the server is asked: a close on a server that hangs may never end, and what frees the
         // permit is the server's word alone (INV-1).
-        Task closing = CloseDriverAsync();
+        Task closing = CloseDriverAsync(inner, killLane.Clock);
         if (facts.IsProxied) await closing.ConfigureAwait(false);
         else await killLane.WaitUntilGoneAsync(facts.Session).ConfigureAwait(false);
     }
@@ -60,25 +60,25 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
     /// without a bound, and beside a read under way: then neither may ever end. A second close finds the reader closed,
     /// goes on to the socket, and with that ends all of them.
     /// </summary>
-    private async Task CloseDriverAsync()
+    public static async Task CloseDriverAsync(MySqlConnection connection, TimeProvider clock)
     {
-        Task close = CloseOnceAsync();
+        Task close = CloseOnceAsync(connection);
         for (int closes = 1; closes < MaxCloses; closes++)
         {
-            if (await close.EndsWithinAsync(CloseGrace, killLane.Clock).ConfigureAwait(false)) return;
+            if (await close.EndsWithinAsync(CloseGrace, clock).ConfigureAwait(false)) return;
 
-            close = CloseOnceAsync();
+            close = CloseOnceAsync(connection);
         }
 
         await close.ConfigureAwait(false);
     }
 
     // Elsewhere: the driver goes through all rows that have arrived on the thread that calls it.
-    private Task CloseOnceAsync() => Task.Run(async () =>
+    private static Task CloseOnceAsync(MySqlConnection connection) => Task.Run(async () =>
     {
         try
         {
-            await inner.DisposeAsync().ConfigureAwait(false);
+            await connection.DisposeAsync().ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is not OutOfMemoryException)
         {

@@ -1,3 +1,4 @@
+using System.Data;
 using System.Data.Common;
 
 using Microsoft.Extensions.Logging;
@@ -20,7 +21,7 @@ internal sealed class MySqlServerConnector : IConnector
         _killLane = killLane;
         Target = MySqlSettings.Describe(settings);
         var builder = new MySqlDataSourceBuilder(settings.ConnectionString);
-        if (loggers is not null) builder.UseLoggerFactory(loggers);
+        if (loggers is not null) builder.UseLoggerFactory(new GuardedLoggerFactory(loggers));
         _dataSource = builder.Build();
     }
 
@@ -46,10 +47,11 @@ internal sealed class MySqlServerConnector : IConnector
     public async Task<PhysicalConnection> OpenAsync()
     {
         MySqlConnection inner = _dataSource.CreateConnection();
+        SessionFacts? facts = null;
         try
         {
             await inner.OpenAsync(CancellationToken.None).ConfigureAwait(false);
-            SessionFacts facts = await SessionFacts.ReadAsync(inner).ConfigureAwait(false);
+            facts = await SessionFacts.ReadAsync(inner).ConfigureAwait(false);
 
             // What a reset brings back, a new session has from the start.
             using (var restore = new MySqlCommand(facts.Restore, inner) { CommandTimeout = 0 })
@@ -59,8 +61,29 @@ internal sealed class MySqlServerConnector : IConnector
         }
         catch
         {
-            await inner.DisposeAsync().ConfigureAwait(false);
+            await CloseFailedAsync(inner, facts).ConfigureAwait(false);
             throw;
+        }
+    }
+
+    /// <summary>
+    /// A session that fails after its handshake counts on the server as any other: the open has failed, and its permit
+    /// is free, when the server has dropped it (INV-1).
+    /// </summary>
+    private async Task CloseFailedAsync(MySqlConnection inner, SessionFacts? facts)
+    {
+        // Without the facts the id alone is known, and only while the session lives; a lost one went with its socket.
+        ServerSession? session = facts is not null ? (facts.IsProxied ? null : facts.Session)
+            : inner.State == ConnectionState.Open ? new ServerSession(unchecked((uint)inner.ServerThread), "")
+            : null;
+        Task closing = MySqlPhysicalConnection.CloseDriverAsync(inner, _killLane.Clock);
+        try
+        {
+            await (session is { } known ? _killLane.WaitUntilGoneAsync(known) : closing).ConfigureAwait(false);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Nobody is left to ask; the process ends.
         }
     }
 

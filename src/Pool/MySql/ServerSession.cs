@@ -6,5 +6,6 @@ namespace UPool.MySql;
 /// while its socket's port is in use here.
 /// </summary>
 /// <param name="Id">The server's connection id.</param>
-/// <param name="Host">Host and port of the client, as in <c>information_schema.PROCESSLIST</c>.</param>
+/// <param name="Host">Host and port of the client, as in <c>information_schema.PROCESSLIST</c>; empty when the session
+/// failed before it could say. Such a one is waited for and never killed.</param>
 internal readonly record struct ServerSession(long Id, string Host);

@@ -125,6 +125,27 @@ public sealed class LostWayTests : IAsyncLifetime
         await AdvanceWhileAsync(Task.WhenAll(asked));
     }
 
+    [Fact]
+    public async Task Open_FailsAfterItsHandshake_PermitIsHeldUntilTheServerHasDroppedTheSession()
+    {
+        // With a budget a session registers before its first use; here it cannot, for want of the table.
+        await using var control = new ControlConnections(_database.ConnectionString, incarnation: "here");
+        await using PooledDataSource pool = MySqlPool.Create(
+            _fixture.ConnectionString, new PoolOptions { Name = "test", MaxConnections = 1 }, control);
+        pool.Lease = new PoolLease(1, 1, long.MaxValue - 1, long.MaxValue);
+        await using MySqlConnection observer = await _fixture.ObserveAsync(_database.ConnectionString);
+        _relay.LosesEnds = true;
+        int before = _relay.Accepted;
+        while (_relay.Accepted < before + 4)
+        {
+            Assert.False((await pool.RentAsync()).IsRented);
+            await Task.Delay(20);
+        }
+
+        // One that is being opened, and the lane's own.
+        Assert.InRange(await ScalarAsync(observer, $"{SessionsOfOurs} AND ID <> CONNECTION_ID()"), 1, 2);
+    }
+
     private const string SessionsOfOurs =
         "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE DB = DATABASE()";
 

@@ -225,6 +225,11 @@ public sealed class MySqlPoolTests : OnSharedServer
         Assert.Equal(RefusalReason.Unavailable, error.Reason);
         Assert.Contains("wrong user or password", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("wr0ng-secret", error.ToString(), StringComparison.Ordinal);
+
+        // The server's words name the account; its number is kept.
+        Assert.DoesNotContain("Access denied", error.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain($"'{builder.UserID}'", error.ToString(), StringComparison.Ordinal);
+        Assert.Equal(1045, error.InnerException!.Data["Server Error Code"]);
         Assert.False(pool.Health.IsHealthy);
     }
 
