@@ -35,6 +35,7 @@ public static class ManagementHostExtensions
         services.Configure<HostOptions>(static host => host.ServicesStartConcurrently = true);
         services.AddHostedService<ShutdownDelay>();
         services.AddHostedService<StartLine>();
+        services.AddHostedService<LimitMonitor>();
         services.Configure<KestrelServerOptions>(static kestrel => kestrel.AddServerHeader = false);
         services.AddHostedService<ListenCheck>();
 
