@@ -32,8 +32,8 @@ internal readonly record struct LimitSample(
 
 /// <summary>
 /// Tells the limits apart. Waiting callers alone do not say whether more connections would help: they would, while
-/// statements take what they always took, and they would not, when the processors are busy or the statements have become
-/// slower under the very load there is.
+/// statements take what they always took, and they would not, when the processors are busy or the statements have
+/// become slower under the very load there is.
 /// </summary>
 internal sealed class LimitJudge
 {

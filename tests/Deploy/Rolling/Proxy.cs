@@ -55,8 +55,8 @@ internal sealed class Proxy : IAsyncDisposable
             IReadOnlyList<IPEndPoint> targets = _targets();
             if (targets.Count == 0) return;
 
-            await back.ConnectAsync(targets[(int)(Interlocked.Increment(ref _next) % (uint)targets.Count)],
-                _stop.Token);
+            uint turn = Interlocked.Increment(ref _next);
+            await back.ConnectAsync(targets[(int)(turn % (uint)targets.Count)], _stop.Token);
 
             // Whoever closes first closes both: half of a connection is of no use to HTTP.
             await Task.WhenAny(

@@ -20,8 +20,8 @@ internal sealed class StrictClient(IPEndPoint server, bool keeps = true) : IDisp
 
     /// <summary>The status, the body, and with a refusal its reason.</summary>
     /// <exception cref="IOException">The connection was refused, or closed without a reply.</exception>
-    public async Task<(int Status, string Body, string Reason)> SendAsync(string method, string path, string? json =
-        null)
+    public async Task<(int Status, string Body, string Reason)> SendAsync(
+        string method, string path, string? json = null)
     {
         using var bound = new CancellationTokenSource(Patient);
         try
