@@ -41,7 +41,7 @@ public sealed class BudgetTests
     public async Task Budget_SilosScaledKilledAndStoppedUnderLoad_TheServerNeverCountsMore()
     {
         await using ProcessCluster cluster = await ProcessCluster.StartAsync(1, Settings());
-        await using var witness = new ServerWitness(cluster.Server, Budget);
+        await using var witness = new ServerWitness(cluster.Server, Budget, Shared);
         await LoadAsync(cluster.Silos);
         await SaturatedAsync(cluster, witness, "one silo");
         await witness.StartAsync();
@@ -72,7 +72,7 @@ public sealed class BudgetTests
     {
         await using ProcessCluster cluster = await ProcessCluster.StartAsync(2, Settings());
         await LoadAsync(cluster.Silos);
-        await using (var witness = new ServerWitness(cluster.Server, Budget))
+        await using (var witness = new ServerWitness(cluster.Server, Budget, Shared))
         {
             await witness.StartAsync();
             await SaturatedAsync(cluster, witness, "two silos");
@@ -94,7 +94,7 @@ public sealed class BudgetTests
             await Task.Delay(TimeSpan.FromSeconds(1));
             await cluster.Server.StartAsync();
             long backAt = Stopwatch.GetTimestamp();
-            await using var witness = new ServerWitness(cluster.Server, Budget);
+            await using var witness = new ServerWitness(cluster.Server, Budget, Shared);
             await SaturatedAsync(cluster, null, "the database was restarted");
             Print($"saturated {Stopwatch.GetElapsedTime(backAt).TotalSeconds:0.0} s after the server's return");
             Print(await witness.AssertWithinAsync("killed and restarted"));

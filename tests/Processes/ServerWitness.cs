@@ -10,14 +10,17 @@ namespace UPool.Processes.Tests;
 /// The server's own word on how many sessions there are: <c>Max_used_connections</c>, and a look every 50 ms. Its own
 /// session, the only one beside the deployment's, is subtracted everywhere.
 /// </summary>
-internal sealed class ServerWitness(MariaDbServer server, int budget) : IAsyncDisposable
+internal sealed class ServerWitness(MariaDbServer server, int budget, int shared) : IAsyncDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
 
-    // Of all accounts but the observer's: the deployment's, and whoever has not logged in yet.
+    // With what the register says of each: the pools' alone must fit into what the pools share, however much room others
+    // leave. Of all accounts but the observer's: the deployment's, and whoever has not logged in yet.
     private const string Sample = $"""
-        SELECT COUNT(*), COUNT(CASE WHEN COMMAND = 'Query' AND USER = '{MariaDbServer.User}' THEN 1 END)
-        FROM information_schema.PROCESSLIST
+        SELECT COUNT(*), COUNT(CASE WHEN COMMAND = 'Query' AND USER = '{MariaDbServer.User}' THEN 1 END),
+            COUNT(CASE WHEN IsControl = 0 THEN 1 END)
+        FROM information_schema.PROCESSLIST AS p
+        LEFT JOIN {MariaDbServer.DefaultDatabase}.upool_session AS r ON r.ConnectionId = p.ID AND r.Host = p.HOST
         WHERE USER NOT IN ('{MariaDbServer.RootUser}', 'system user', 'event_scheduler') AND COMMAND <> 'Daemon'
         """;
 
@@ -30,6 +33,7 @@ internal sealed class ServerWitness(MariaDbServer server, int budget) : IAsyncDi
     private MySqlConnection? _connection;
     private Task _sampling = Task.CompletedTask;
     private int _most;
+    private int _mostOfPools;
 
     /// <summary>The most sessions that a look has seen.</summary>
     public int Most
@@ -94,8 +98,10 @@ internal sealed class ServerWitness(MariaDbServer server, int budget) : IAsyncDi
         int used = await MaxUsedAsync();
         string refused = await StatusAsync("CONNECTION_ERRORS_MAX_CONNECTIONS");
         string figures = $"{when}: at most {used} sessions by the server's count, {Most} in {Samples} looks "
-            + $"(budget {budget})";
-        Assert.True(used <= budget && Most <= budget && refused == "0", $"{figures}; refused by the server: {refused}");
+            + $"(budget {budget}); of pools {_mostOfPools} (they share {shared})";
+        Assert.True(
+            used <= budget && Most <= budget && _mostOfPools <= shared && refused == "0",
+            $"{figures}; refused by the server: {refused}");
         return figures;
     }
 
@@ -117,11 +123,12 @@ internal sealed class ServerWitness(MariaDbServer server, int budget) : IAsyncDi
     {
         while (!_stop.IsCancellationRequested)
         {
-            (int sessions, int busy) = await AskAsync(
-                Sample, static reader => (reader.GetInt32(0), reader.GetInt32(1)));
+            (int sessions, int busy, int ofPools) = await AskAsync(
+                Sample, static reader => (reader.GetInt32(0), reader.GetInt32(1), reader.GetInt32(2)));
             lock (_gate)
             {
                 _most = Math.Max(_most, sessions);
+                _mostOfPools = Math.Max(_mostOfPools, ofPools);
                 _busy.Add(busy);
             }
 
