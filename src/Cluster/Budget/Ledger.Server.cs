@@ -52,14 +52,15 @@ internal sealed partial class Ledger
     {
         TimeSpan patience = _settings.LeaseDuration + _settings.Grace;
         var orphans = new Dictionary<(long Id, string Host), TimeSpan>();
-        var seen = new HashSet<string>(StringComparer.Ordinal);
         List<ServerSession>? overdue = null;
+        foreach (LeaseEntry entry in _entries.Values) (entry.IsSeen, entry.Seen) = (false, 0);
         foreach (ServerSession session in sessions)
         {
-            if (session.Incarnation is { } incarnation)
+            if (session.Incarnation is { } incarnation && _entries.TryGetValue(incarnation, out LeaseEntry? owner))
             {
-                seen.Add(incarnation);
-                if (_entries.ContainsKey(incarnation)) continue;
+                owner.IsSeen = true;
+                if (!session.IsControl && owner.RenewedAt < askedAt) owner.Seen++;
+                continue;
             }
 
             // The sum has room for every process's control connections; whose process is gone goes by its record.
@@ -73,11 +74,11 @@ internal sealed partial class Ledger
 
         _orphans = orphans;
         _serverStart = serverStart;
-        if (_mustLook && askedAt >= _learnUntil) _mustLook = false;
+        if (askedAt >= _learnUntil) _mustLook = false;
         foreach (LeaseEntry entry in _entries.Values)
         {
             // It left, and its control connections are gone too: its place is free.
-            if (entry.Record.HasLeft && !entry.IsRenewing && !seen.Contains(entry.Record.Incarnation))
+            if (entry.Record.HasLeft && !entry.IsRenewing && !entry.IsSeen)
                 _gone.Add(entry.Record.Incarnation);
         }
 
