@@ -28,6 +28,16 @@ internal sealed class LeaseEntry
     /// <summary>Whether it was answered by this activation.</summary>
     public bool IsHeard { get; set; }
 
+    /// <summary>When it last renewed.</summary>
+    public TimeSpan RenewedAt { get; set; }
+
+    /// <summary>Its pool's sessions by the last look at the server, unless it has renewed since: then its own figures
+    /// are newer. More than it holds means that the server lost what it was given.</summary>
+    public int Seen { get; set; }
+
+    /// <summary>Whether the last look found any session of its.</summary>
+    public bool IsSeen { get; set; }
+
     /// <summary>Whether its last request said that it leaves.</summary>
     public bool IsLeaving { get; set; }
 
@@ -65,30 +75,31 @@ internal sealed class LeaseEntry
     /// <summary>Its share when what nobody wants is shared too.</summary>
     public int Room { get; set; }
 
-    private int _peak;
-    private TimeSpan _peakSince;
+    // What was wanted in the step that runs, and in the one before.
+    private int _newer;
+    private int _older;
+    private TimeSpan _since;
 
     /// <summary>
-    /// Takes in what is wanted. A rise counts at once: rents wait. A fall counts by the highest figure of half an
-    /// interval at least: after a shrink or while rents wait, a silo asks so often that a moment without load would
-    /// look like the end of it, and permits would move there and back.
+    /// Takes in what is wanted. A rise counts at once: rents wait. A fall counts when it has lasted: the figures hold
+    /// the peak since the request before, and a silo that shrinks or waits asks so often that a moment without load
+    /// would look like the end of it, and permits would move there and back.
     /// </summary>
     /// <returns>Whether it changed.</returns>
     public bool Believe(int wanted, TimeSpan now, TimeSpan interval)
     {
-        int before = Wanted;
-        _peak = Math.Max(_peak, wanted);
-        if (now - _peakSince >= interval / 2)
+        // Two steps together are less than the half interval after which whoever has less to do asks again.
+        TimeSpan step = interval / 5;
+        if (now - _since >= step)
         {
-            Wanted = _peak;
-            _peak = 0;
-            _peakSince = now;
-        }
-        else if (wanted > Wanted)
-        {
-            Wanted = wanted;
+            _older = now - _since >= 2 * step ? 0 : _newer;
+            _newer = 0;
+            _since = now;
         }
 
+        _newer = Math.Max(_newer, wanted);
+        int before = Wanted;
+        Wanted = Math.Max(_newer, _older);
         return Wanted != before;
     }
 }

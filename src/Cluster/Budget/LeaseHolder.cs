@@ -7,8 +7,8 @@ namespace UPool.Cluster.Budget;
 /// </summary>
 /// <remarks>
 /// <para>The agent's loop: wait until <see cref="NextAskAt"/>; take the pool's figures; <see cref="Ask"/>; send; give
-/// the answer to <see cref="Accept"/>, set its terms in the pool, then <see cref="MarkApplied"/>. Without an answer by
-/// <see cref="RequestTimeout"/>: <see cref="MarkFailed"/>.</para>
+/// the answer to <see cref="Accept"/>, set its terms in the pool, then <see cref="MarkApplied"/>. When sending fails:
+/// <see cref="MarkFailed"/>.</para>
 /// <para>The figures must be taken after the terms were set: a request that names a grant as applied, with more than
 /// its permits neither open nor to be opened, is what lets somebody else grow (INV-2).</para>
 /// </remarks>
@@ -28,6 +28,9 @@ internal sealed class LeaseHolder
     // The pause after a first failure; doubles.
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
 
+    // With it an answer is waited for half of the lease.
+    private const int MaxLateness = 4;
+
     private readonly string _incarnation;
     private readonly LeaseRole _role;
     private readonly int _weight;
@@ -40,11 +43,17 @@ internal sealed class LeaseHolder
     private TimeSpan _failedAt;
     private double _jitter;
     private int _failures;
+    private int _lateness;
+    private int _wanted;
+    private TimeSpan _wantedAt;
     private bool _isAsking;
+    private bool _hasFailed;
     private bool _owesShrink;
     private bool _paidShrink;
     private bool _sawRestart;
     private bool _leaves;
+    private bool _asksLeaving;
+    private bool _asksEmpty;
 
     /// <summary>A holder without a lease, that asks at once.</summary>
     public LeaseHolder(
@@ -67,10 +76,13 @@ internal sealed class LeaseHolder
     /// <summary>The newest terms that were accepted.</summary>
     public LeaseTerms Terms => _terms;
 
-    /// <summary>How long an answer is waited for. A fifth of the lease, so that several tries fit into it; an interval
-    /// at least, because a coordinator that is merely slow must be heard some time.</summary>
-    public TimeSpan RequestTimeout =>
-        TimeSpan.FromTicks(Math.Max(Settings.RenewInterval.Ticks, Settings.LeaseDuration.Ticks / 5));
+    /// <summary>Whether the coordinator has answered that this silo leaves and holds nothing any more.</summary>
+    public bool HasLeft { get; private set; }
+
+    /// <summary>How long an answer is waited for before a newer request makes it void: a fifth of the lease, so that
+    /// several tries fit into it, and more after every second that came too late or not at all, up to half of it: a
+    /// coordinator or a storage that is merely slow must be heard some time.</summary>
+    public TimeSpan RequestTimeout => Settings.LeaseDuration * Math.Min(0.2 * (1 + _lateness / 2), 0.5);
 
     /// <summary>The permits at this moment: none once the lease has ended.</summary>
     public int PermitsAt(TimeSpan now) => now < _terms.End && !_leaves ? _terms.Permits : 0;
@@ -82,11 +94,18 @@ internal sealed class LeaseHolder
         if (_applied != _terms.Grant)
             throw new InvalidOperationException($"bug: grant {_terms.Grant} was accepted and never set in the pool.");
 
+        // The one before was never answered.
+        if (_isAsking && !_hasFailed) MarkFailed(_sequence, now);
         _isAsking = true;
+        _hasFailed = false;
         _askedAt = now;
         _jitter = _random.NextDouble();
         int permits = PermitsAt(now);
         _paidShrink = figures.Sessions <= permits;
+        if (figures.Wanted >= _wanted || now - _wantedAt >= Settings.RenewInterval / 5 * 2)
+            (_wanted, _wantedAt) = (figures.Wanted, now);
+        _asksLeaving = _leaves;
+        _asksEmpty = figures.Sessions == 0;
         return new LeaseRequest
         {
             Incarnation = _incarnation,
@@ -127,9 +146,11 @@ internal sealed class LeaseHolder
             return null;
         }
 
+        if (now - _askedAt < RequestTimeout / 2) _lateness = Math.Max(0, _lateness - 2);
         _isAsking = false;
         _failures = 0;
         _sawRestart = false;
+        HasLeft = _asksLeaving && _asksEmpty;
         if (_paidShrink) _owesShrink = false;
         if (reply.Permits < _terms.Permits) _owesShrink = true;
         return _terms = new LeaseTerms(
@@ -142,9 +163,11 @@ internal sealed class LeaseHolder
     /// <summary>The request was not answered, or not with a lease: ask again after a pause.</summary>
     public void MarkFailed(long sequence, TimeSpan now)
     {
-        if (sequence != _sequence || !_isAsking) return;
+        if (sequence != _sequence || !_isAsking || _hasFailed) return;
 
         // A late answer still counts until the next request is made: it is the newest one's.
+        if (now - _askedAt >= RequestTimeout) _lateness = Math.Min(_lateness + 1, MaxLateness);
+        _hasFailed = true;
         _failedAt = now;
         _failures++;
     }
@@ -154,23 +177,24 @@ internal sealed class LeaseHolder
     {
         if (_sequence == 0) return TimeSpan.Zero;
 
-        bool waits = !_leaves && figures.Pending > 0 && figures.Sessions >= _terms.Permits;
+        bool waits = !_leaves && figures.Pending > 0 && figures.Used + figures.Pending > _terms.Permits;
         TimeSpan pause = waits && Settings.RenewInterval > MaxPauseWhileWaiting
             ? MaxPauseWhileWaiting
             : Settings.RenewInterval;
-        if (_failures > 0)
+        if (_isAsking && !_hasFailed) return _askedAt + RequestTimeout;
+        if (_isAsking)
         {
             // Half of it at random: silos that lost the coordinator together do not come back together.
             double doubled = FirstRetry.Ticks * Math.Pow(2, Math.Min(_failures - 1, 16));
             return _failedAt + TimeSpan.FromTicks((long)(Math.Min(doubled, pause.Ticks) * (1 - 0.5 * _jitter)));
         }
 
-        if (_isAsking) return _askedAt + RequestTimeout;
         if (_sawRestart) return _askedAt + MinPause;
 
-        // Somebody waits for what we give back.
+        // Somebody waits for what we give back, or might for what we need no more.
         if (_owesShrink || _leaves)
             pause = figures.Sessions <= (_leaves ? 0 : _terms.Permits) ? MinPause : Shorter(pause);
+        else if (2 * (figures.Used + figures.Pending) < _wanted) pause = Shorter(pause);
         if (waits) return _askedAt + pause * (1 - 0.5 * _jitter);
 
         return _askedAt + pause * (1 - 0.1 * _jitter);

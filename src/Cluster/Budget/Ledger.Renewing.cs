@@ -29,6 +29,8 @@ internal sealed partial class Ledger
         }
 
         entry.IsRenewing = true;
+        entry.RenewedAt = now;
+        entry.Seen = 0;
         entry.IsLeaving = request.IsLeaving;
         entry.Figures = request.Figures;
         LearnWishes(entry, request, now);
@@ -60,6 +62,14 @@ internal sealed partial class Ledger
                 Permits = request.Permits,
                 Held = Math.Max(record.Held, claimed),
             };
+        }
+
+        // Its lease has lapsed: it starts from nothing. What is recorded may have been given away already, by writes
+        // that the server lost.
+        if (request.Permits == 0 && record.Permits > 0 && request.Remaining <= TimeSpan.Zero)
+        {
+            int left = request.AppliedGrant == record.Grant ? sessions : Math.Max(record.Held, sessions);
+            return record with { Grant = record.Grant + 1, Permits = 0, Held = left, HasLeft = false };
         }
 
         // A shrink is acknowledged by whoever names its grant as applied and its permits as set: what is open beyond
@@ -95,7 +105,9 @@ internal sealed partial class Ledger
     {
         if (request.Permits > 0 || request.Figures.Sessions > 0) return _entries.Count < LedgerState.MaxRecords;
 
-        int most = request.Role == LeaseRole.Silo ? _settings.MaxSilos : _settings.MaxClients;
+        int most = request.Role == LeaseRole.Silo
+            ? Math.Min(_settings.MaxSilos, request.Settings.MaxSilos)
+            : Math.Min(_settings.MaxClients, request.Settings.MaxClients);
         return CountOf(request.Role) < most && _entries.Count < LedgerState.MaxRecords;
     }
 

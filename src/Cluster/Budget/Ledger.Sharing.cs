@@ -7,10 +7,10 @@ namespace UPool.Cluster.Budget;
 /// burst need not ask.
 /// </content>
 /// <remarks>
-/// Permits do not flap, because (1) a rise of what is wanted counts at once and a fall only by the peak of half an
-/// interval; (2) a silo shrinks only while somebody lacks permits he has work for, and all together by no more than is
-/// lacking: idle permits never move to be idle elsewhere; (3) of two who saturate, permits move from one to the other
-/// only for a difference of two or more: for one it would be as uneven the other way round.
+/// Permits do not flap, because (1) a rise of what is wanted counts at once and a fall only when it has lasted; (2) a
+/// silo shrinks only while somebody lacks permits for work that is there, and all together by no more than is lacking:
+/// idle permits never move to be idle elsewhere; (3) of two who saturate, permits move from one to the other only for a
+/// difference of two or more: for one it would be as uneven the other way round.
 /// </remarks>
 internal sealed partial class Ledger
 {
@@ -43,18 +43,19 @@ internal sealed partial class Ledger
         }
 
         int unused = _shared - _held;
-        int lacking = 0, coming = 0;
+        int lacking = 0, coming = 0, unrecorded = _countedOrphans;
         foreach (LeaseEntry entry in _entries.Values)
         {
             LeaseRecord record = entry.Record;
             int keeps = entry.IsLive ? Math.Max(entry.Need, entry.Stuck) : entry.IsHeard ? 0 : record.Held;
+            unrecorded += Math.Max(0, entry.Seen - record.Held);
             lacking += Math.Max(0, entry.Need - record.Held);
             if (!entry.IsReclaiming && now < entry.ExpiresAt)
                 coming += Math.Max(0, record.Held - Math.Max(record.Permits, keeps));
         }
 
-        // Sessions that nobody registered are used (INV-2), but soon ended: they hold up growth and shrink nobody.
-        _free = unused - _orphans.Count;
+        // Sessions that nobody is recorded for are used (INV-2), but soon ended: they hold up growth and shrink nobody.
+        _free = unused - unrecorded;
         _lacking = lacking;
         _shortage = Math.Max(0, lacking - unused - coming);
     }
@@ -66,8 +67,10 @@ internal sealed partial class Ledger
         int permits = record.Permits;
         if (entry.IsLive && !_isLearning)
         {
-            int wanted = Math.Min(entry.Need, record.Held + Math.Max(0, _free));
-            int idle = Math.Min(entry.Room, record.Held + Math.Max(0, _free - _lacking));
+            // Within what it holds already, less what is held beyond the budget: a silo that wakes after its sessions
+            // were ended still counts them, and they must not become permits (INV-2).
+            int wanted = Math.Min(entry.Need, record.Held + _free);
+            int idle = Math.Min(entry.Room, record.Held + Math.Min(_free, Math.Max(0, _free - _lacking)));
             int most = Math.Max(wanted, idle);
             if (most > permits) permits = most;
             else if (permits > entry.Room) permits -= Math.Min(permits - entry.Room, _shortage);

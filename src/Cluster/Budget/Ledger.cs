@@ -67,16 +67,17 @@ internal sealed partial class Ledger
             if (record.Duration + record.Grace > longest) longest = record.Duration + record.Grace;
         }
 
+        // What is on the server has to be seen once, whatever was recorded.
+        _mustLook = true;
+        _learnUntil = now;
+
         // A server that restarted may have lost the newest writes, and with them a lease that is still held by somebody
         // who is not recorded. None outlives its duration and grace, counted from the restart: nothing was written in
-        // between. Then whatever it left on the server has to be seen before its permits are given to somebody else.
+        // between. What it leaves on the server is seen by the look after that.
         if (server.Start == state.ServerStart) return;
 
         TimeSpan sinceRestart = server.Uptime * (1 - LeaseHolder.ClockDrift);
-        if (sinceRestart >= longest) return;
-
-        _learnUntil = now + (longest - sinceRestart);
-        _mustLook = true;
+        if (sinceRestart < longest) _learnUntil = now + (longest - sinceRestart);
     }
 
     /// <summary>The newest state that is known to be written.</summary>

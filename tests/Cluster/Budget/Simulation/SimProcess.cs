@@ -1,0 +1,108 @@
+namespace UPool.Cluster.Tests.Budget.Simulation;
+
+/// <summary>One life of a process: its own clock, and that it may be stopped or die before any of its steps.</summary>
+internal class SimProcess
+{
+    // Clocks run up to 1 % fast or slow, and begin anywhere.
+    private const double MaxDrift = 0.01;
+
+    private readonly double _rate;
+    private readonly TimeSpan _offset;
+
+    public SimProcess(SimCluster cluster, string name)
+    {
+        Cluster = cluster;
+        Name = name;
+        _rate = 1 + (cluster.Random.NextDouble() * 2 - 1) * MaxDrift;
+        _offset = TimeSpan.FromSeconds(cluster.Random.Next(0, 10_000));
+    }
+
+    public SimCluster Cluster { get; }
+
+    public string Name { get; }
+
+    public bool IsDead { get; private set; }
+
+    /// <summary>Whether nothing strikes it.</summary>
+    public bool IsImmune { get; set; }
+
+    /// <summary>Until when it is stopped, in true time.</summary>
+    public long StoppedUntil { get; private set; }
+
+    public bool IsStopped => Cluster.Time < StoppedUntil;
+
+    /// <summary>Its own monotonic clock.</summary>
+    public TimeSpan Now => _offset + TimeSpan.FromMicroseconds(Cluster.Time * _rate);
+
+    /// <summary>When its own clock will show a time.</summary>
+    public long TrueTime(TimeSpan own) => (long)Math.Ceiling((own - _offset).TotalMicroseconds / _rate);
+
+    /// <summary>Runs a step of this process later, unless it is dead by then; once it goes on when it is
+    /// stopped.</summary>
+    public void Then(SimPoint point, long delay, Action step) =>
+        Cluster.Scheduler.After(delay, () => Enter(point, step));
+
+    /// <summary>The same, when its own clock shows a time.</summary>
+    public void ThenAt(SimPoint point, TimeSpan own, Action step) =>
+        Cluster.Scheduler.At(TrueTime(own), () => Enter(point, step));
+
+    public void Stop(long duration)
+    {
+        if (IsImmune) return;
+
+        Cluster.Note(Name, "stops for ms", duration / 1000);
+        StoppedUntil = Math.Max(StoppedUntil, Cluster.Time + duration);
+    }
+
+    /// <summary>Dies; of a machine that loses its power no server hears.</summary>
+    public void Crash(bool isPowerLoss)
+    {
+        if (IsDead || IsImmune) return;
+
+        IsDead = true;
+        Cluster.Note(Name, "dies");
+        Cluster.Server.LoseClient(this, isPowerLoss);
+        Cluster.OnDied(this);
+    }
+
+    /// <summary>Ends as a program does.</summary>
+    public void Exit() => Crash(isPowerLoss: false);
+
+    private void Enter(SimPoint point, Action step)
+    {
+        if (IsDead) return;
+        if (IsStopped)
+        {
+            Resume(step);
+            return;
+        }
+
+        switch (IsImmune ? SimStrike.None : Cluster.Strike(point))
+        {
+            case SimStrike.Stop:
+                Stop(Cluster.StopDuration());
+                Resume(step);
+                break;
+            case SimStrike.Crash:
+                Crash(Cluster.Random.Next(3) == 0);
+                break;
+            default:
+                step();
+                break;
+        }
+    }
+
+    private void Resume(Action step) => Cluster.Scheduler.At(StoppedUntil, () =>
+    {
+        if (IsDead) return;
+        if (IsStopped) Resume(step);
+        else step();
+    });
+}
+
+internal enum SimStrike
+{
+    None,
+    Stop,
+    Crash,
+}

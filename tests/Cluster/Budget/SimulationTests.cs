@@ -1,0 +1,132 @@
+using UPool.Cluster.Budget;
+using UPool.Cluster.Tests.Budget.Simulation;
+
+namespace UPool.Cluster.Tests.Budget;
+
+/// <summary>
+/// The ledger and the holders over a simulated cluster and a simulated server, where everything goes wrong (INV-2).
+/// Each run checks after every step, then lets the faults end and wants all permits back and at work.
+/// </summary>
+public sealed class SimulationTests(ITestOutputHelper output)
+{
+    [Theory]
+    [InlineData(1, 8, 300, 20)]
+    [InlineData(2, 16, 300, 20)]
+    [InlineData(5, 20, 300, 20)]
+    [InlineData(20, 100, 200, 10)]
+    [InlineData(200, 700, 60, 2)]
+    [InlineData(1000, 3000, 40, 1)]
+    public void Cluster_EverythingGoesWrong_NeverHasASessionTooMany(int silos, int shared, int seconds, int runs)
+    {
+        uint seed = Seed.Next();
+        long steps = 0;
+        for (uint run = 0; run < runs * Seed.Factor; run++)
+        {
+            var cluster = SimCluster.Create(seed + run, silos, shared, SimFaults.All);
+            cluster.SetDemand(cluster.Ceiling);
+            cluster.RunFor(seconds * SimScheduler.Second);
+            cluster.Settle();
+            steps += cluster.Scheduler.Steps;
+        }
+
+        output.WriteLine($"{steps} steps");
+    }
+
+    public static TheoryData<SimPoint> Points => [.. Enum.GetValues<SimPoint>()];
+
+    [Theory]
+    [MemberData(nameof(Points))]
+    public void Process_StoppedOrKilledAtOnePoint_NeverHasASessionTooMany(SimPoint point)
+    {
+        uint seed = Seed.Next();
+        long steps = 0;
+        for (uint run = 0; run < 4 * Seed.Factor; run++)
+        {
+            // Half of the runs stop, half of them kill; whoever is killed is started anew.
+            var cluster = SimCluster.Create(seed + run, 5, 20, SimFaults.None with
+            {
+                Only = point,
+                Stops = run % 2 == 0 ? 0.02 : 0,
+                Crashes = run % 2 == 0 ? 0 : 0.005,
+                SessionLosses = 2,
+                DemandChanges = 1,
+                LongStatements = 0.01,
+            });
+            cluster.SetDemand(cluster.Ceiling);
+            cluster.RunFor(200 * SimScheduler.Second);
+            cluster.Settle();
+            steps += cluster.Scheduler.Steps;
+        }
+
+        output.WriteLine($"{steps} steps");
+    }
+
+    [Fact]
+    public void Silos_OnALossyNetwork_KeepTheirFloor() => AssertFloorsAreKept(SimFaults.None with
+    {
+        Loss = 0.01,
+        Delays = 0.005,
+        Duplicates = 0.05,
+        DemandChanges = 1,
+    });
+
+    [Fact]
+    public void Silos_WithAStorageThatTakesSeconds_KeepTheirFloor() => AssertFloorsAreKept(SimFaults.None with
+    {
+        StorageDelay = 1_500 * SimScheduler.Millisecond,
+        DemandChanges = 1,
+    });
+
+    [Fact]
+    public void Number_ChangedWhileRunning_TheLeastOfTheLivingHolds()
+    {
+        uint seed = Seed.Next();
+        for (uint run = 0; run < 5 * Seed.Factor; run++)
+        {
+            // Without what keeps a silo from renewing for a lease and its grace: then it is not among the living.
+            SimFaults faults = SimFaults.None with
+            {
+                Loss = 0.01, Duplicates = 0.05, Crashes = 0.0002, Leaves = 0.05, SessionLosses = 0.3,
+                DemandChanges = 0.5, LongStatements = 0.01,
+            };
+            var cluster = SimCluster.Create(seed + run, 5, 40, faults);
+            BudgetSettings more = cluster.Settings;
+            BudgetSettings less = more with { ServerConnections = more.ServerConnections - 20 };
+            cluster.SetDemand(cluster.Ceiling);
+            cluster.RunFor(60 * SimScheduler.Second);
+
+            // One is enough to hold all of them; those that are started now are configured as before.
+            SimSilo first = cluster.StartSilo(settings: less);
+            first.IsImmune = true;
+            cluster.RunFor(120 * SimScheduler.Second);
+            cluster.Calm();
+            cluster.Limit = 20;
+            cluster.Faults = faults;
+            cluster.RunFor(120 * SimScheduler.Second);
+
+            first.Settings = more;
+            cluster.Limit = 40;
+            cluster.RunFor(30 * SimScheduler.Second);
+            cluster.Settle();
+        }
+    }
+
+    private static void AssertFloorsAreKept(SimFaults faults)
+    {
+        uint seed = Seed.Next();
+        for (uint run = 0; run < 5 * Seed.Factor; run++)
+        {
+            var cluster = SimCluster.Create(seed + run, 10, 40, faults);
+            cluster.RunFor(30 * SimScheduler.Second);
+            for (int second = 0; second < 120; second++)
+            {
+                cluster.RunFor(SimScheduler.Second);
+                foreach (SimSilo silo in cluster.Silos)
+                {
+                    if (silo.Permits < cluster.Settings.Floor)
+                        throw cluster.Violation($"{silo.Name} is below its floor");
+                }
+            }
+        }
+    }
+}

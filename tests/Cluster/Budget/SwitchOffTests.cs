@@ -1,0 +1,72 @@
+using UPool.Cluster.Tests.Budget.Simulation;
+
+namespace UPool.Cluster.Tests.Budget;
+
+/// <summary>
+/// What holds the budget, switched off one at a time: the simulation must find out each. A simulation that finds
+/// nothing wrong proves something only if it would.
+/// </summary>
+public sealed class SwitchOffTests(ITestOutputHelper output)
+{
+    // The switch is found out within a few runs; this many say that it is not.
+    private const int MostRuns = 400;
+
+    [Fact]
+    public void Budget_WithoutAskingTheServer_IsExceeded() => AssertFoundOut(SimSwitch.AskingTheServer);
+
+    [Fact]
+    public void Budget_WithoutTheSequence_IsExceeded() => AssertFoundOut(SimSwitch.Sequence);
+
+    [Fact]
+    public void Budget_AnsweredBeforeItIsWritten_IsExceeded() => AssertFoundOut(SimSwitch.WriteBeforeAnswer);
+
+    [Fact]
+    public void Budget_WithoutTheLeaseCheckInThePool_IsExceeded() => AssertFoundOut(SimSwitch.LeaseCheck);
+
+    [Fact]
+    public void Budget_WithoutTheGrace_IsExceeded() => AssertFoundOut(SimSwitch.Grace);
+
+    private void AssertFoundOut(SimSwitch off)
+    {
+        uint seed = Seed.Next();
+        long steps = 0;
+        for (uint run = 0; run < MostRuns; run++)
+        {
+            var cluster = SimCluster.Create(seed + run, 5, 20, Provoking(off));
+            foreach (SimSilo silo in cluster.Silos) silo.Pool.SetDemand(cluster.Ceiling);
+            try
+            {
+                cluster.RunFor(120 * SimScheduler.Second);
+                steps += cluster.Scheduler.Steps;
+            }
+            catch (SimViolationException violation)
+            {
+                output.WriteLine($"{off}: found out in run {run + 1}, after {steps + cluster.Scheduler.Steps} steps: "
+                    + violation.Message.Split('\n')[0]);
+                return;
+            }
+        }
+
+        Assert.Fail($"Without {off} nothing went wrong in {MostRuns} runs of {steps} steps, {Seed.Variable}={seed}.");
+    }
+
+    /// <summary>What each of them is there for, often.</summary>
+    private static SimFaults Provoking(SimSwitch off) => off switch
+    {
+        SimSwitch.Sequence => SimFaults.None with
+        {
+            Off = off, Delays = 0.2, LongDelay = 6 * SimScheduler.Second, Duplicates = 0.2, DemandChanges = 2,
+        },
+        SimSwitch.WriteBeforeAnswer => SimFaults.None with
+        {
+            Off = off, UnknownWrites = 0.1, Splits = 0.2, DemandChanges = 2,
+        },
+        SimSwitch.Grace => SimFaults.None with
+        {
+            Off = off, Partitions = 0.2, SessionLosses = 3, Stops = 0.5, Only = SimPoint.BeforeConnect,
+            LongestStop = 4 * SimScheduler.Second,
+        },
+        SimSwitch.LeaseCheck => SimFaults.None with { Off = off, Stops = 0.005, SessionLosses = 3 },
+        _ => SimFaults.None with { Off = off, Stops = 0.001, Crashes = 0.0005 },
+    };
+}
