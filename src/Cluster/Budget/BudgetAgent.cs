@@ -46,6 +46,9 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
     private TimeSpan _numberReadAt;
     private bool _wasHealthy = true;
 
+    // Since the last request: the pool forgets its own at every look.
+    private int _peak;
+
     public BudgetAgent(
         IServiceProvider services,
         DeploymentIdentity identity,
@@ -159,6 +162,7 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
         }
 
         LeaseRequest request = holder.Ask(ReadFigures(), Now);
+        _peak = 0;
         try
         {
             LeaseReply reply = await Coordinator.Renew(request).WaitAsync(holder.RequestTimeout, _clock, _stop.Token);
@@ -237,6 +241,7 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
             Used = use.Used,
             Closing = use.Closing,
             Pending = use.Pending,
+            Peak = _peak = Math.Max(_peak, use.Peak),
         };
     }
 

@@ -184,7 +184,7 @@ internal sealed partial class ConnectionBudgetGrain(
             IReadOnlyList<string> reclaims = Ledger.Reclaims(Now);
             bool hasLeft = Ledger.State.Records.Any(static record => record.HasLeft);
             bool isDue = Now - _observedAt >= (hasLeft ? LeftInterval : ObserveInterval);
-            if (reclaims.Count > 0 || _mustObserve || isDue) await ObserveAsync(reclaims);
+            if (reclaims.Count > 0 || _mustObserve || isDue || Ledger.WantsLook(Now)) await ObserveAsync(reclaims);
         }
         finally
         {
