@@ -28,6 +28,9 @@ internal sealed class LeaseHolder
     // The pause after a first failure; doubles.
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
 
+    // With it an answer is waited for half of the lease.
+    private const int MaxLateness = 4;
+
     private readonly string _incarnation;
     private readonly LeaseRole _role;
     private readonly int _weight;
@@ -40,7 +43,9 @@ internal sealed class LeaseHolder
     private TimeSpan _failedAt;
     private double _jitter;
     private int _failures;
-    private int _askedWanted;
+    private int _lateness;
+    private int _wanted;
+    private TimeSpan _wantedAt;
     private bool _isAsking;
     private bool _hasFailed;
     private bool _owesShrink;
@@ -75,10 +80,9 @@ internal sealed class LeaseHolder
     public bool HasLeft { get; private set; }
 
     /// <summary>How long an answer is waited for before a newer request makes it void: a fifth of the lease, so that
-    /// several tries fit into it; twice as long after each failure, up to half of it, because a coordinator or a storage
-    /// that is merely slow must be heard some time.</summary>
-    public TimeSpan RequestTimeout =>
-        Settings.LeaseDuration * Math.Min(0.2 * Math.Pow(2, Math.Min(_failures, 16)), 0.5);
+    /// several tries fit into it, and more after every second that came too late or not at all, up to half of it: a
+    /// coordinator or a storage that is merely slow must be heard some time.</summary>
+    public TimeSpan RequestTimeout => Settings.LeaseDuration * Math.Min(0.2 * (1 + _lateness / 2), 0.5);
 
     /// <summary>The permits at this moment: none once the lease has ended.</summary>
     public int PermitsAt(TimeSpan now) => now < _terms.End && !_leaves ? _terms.Permits : 0;
@@ -91,14 +95,15 @@ internal sealed class LeaseHolder
             throw new InvalidOperationException($"bug: grant {_terms.Grant} was accepted and never set in the pool.");
 
         // The one before was never answered.
-        if (_isAsking && !_hasFailed) _failures++;
+        if (_isAsking && !_hasFailed) MarkFailed(_sequence, now);
         _isAsking = true;
         _hasFailed = false;
         _askedAt = now;
         _jitter = _random.NextDouble();
         int permits = PermitsAt(now);
         _paidShrink = figures.Sessions <= permits;
-        _askedWanted = figures.Wanted;
+        if (figures.Wanted >= _wanted || now - _wantedAt >= Settings.RenewInterval / 5 * 2)
+            (_wanted, _wantedAt) = (figures.Wanted, now);
         _asksLeaving = _leaves;
         _asksEmpty = figures.Sessions == 0;
         return new LeaseRequest
@@ -141,6 +146,7 @@ internal sealed class LeaseHolder
             return null;
         }
 
+        if (now - _askedAt < RequestTimeout / 2) _lateness = Math.Max(0, _lateness - 2);
         _isAsking = false;
         _failures = 0;
         _sawRestart = false;
@@ -160,6 +166,7 @@ internal sealed class LeaseHolder
         if (sequence != _sequence || !_isAsking || _hasFailed) return;
 
         // A late answer still counts until the next request is made: it is the newest one's.
+        if (now - _askedAt >= RequestTimeout) _lateness = Math.Min(_lateness + 1, MaxLateness);
         _hasFailed = true;
         _failedAt = now;
         _failures++;
@@ -170,7 +177,7 @@ internal sealed class LeaseHolder
     {
         if (_sequence == 0) return TimeSpan.Zero;
 
-        bool waits = !_leaves && figures.Pending > 0 && figures.Sessions >= _terms.Permits;
+        bool waits = !_leaves && figures.Pending > 0 && figures.Used + figures.Pending > _terms.Permits;
         TimeSpan pause = waits && Settings.RenewInterval > MaxPauseWhileWaiting
             ? MaxPauseWhileWaiting
             : Settings.RenewInterval;
@@ -187,7 +194,7 @@ internal sealed class LeaseHolder
         // Somebody waits for what we give back, or might for what we need no more.
         if (_owesShrink || _leaves)
             pause = figures.Sessions <= (_leaves ? 0 : _terms.Permits) ? MinPause : Shorter(pause);
-        else if (figures.Used + figures.Pending <= _askedWanted / 2) pause = Shorter(pause);
+        else if (2 * (figures.Used + figures.Pending) < _wanted) pause = Shorter(pause);
         if (waits) return _askedAt + pause * (1 - 0.5 * _jitter);
 
         return _askedAt + pause * (1 - 0.1 * _jitter);

@@ -64,8 +64,8 @@ internal sealed partial class Ledger
             };
         }
 
-        // Its lease has lapsed: it starts from nothing. What is recorded may have been given away already, by writes that
-        // the server lost.
+        // Its lease has lapsed: it starts from nothing. What is recorded may have been given away already, by writes
+        // that the server lost.
         if (request.Permits == 0 && record.Permits > 0 && request.Remaining <= TimeSpan.Zero)
         {
             int left = request.AppliedGrant == record.Grant ? sessions : Math.Max(record.Held, sessions);
@@ -105,7 +105,9 @@ internal sealed partial class Ledger
     {
         if (request.Permits > 0 || request.Figures.Sessions > 0) return _entries.Count < LedgerState.MaxRecords;
 
-        int most = request.Role == LeaseRole.Silo ? _settings.MaxSilos : _settings.MaxClients;
+        int most = request.Role == LeaseRole.Silo
+            ? Math.Min(_settings.MaxSilos, request.Settings.MaxSilos)
+            : Math.Min(_settings.MaxClients, request.Settings.MaxClients);
         return CountOf(request.Role) < most && _entries.Count < LedgerState.MaxRecords;
     }
 

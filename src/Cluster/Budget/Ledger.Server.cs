@@ -6,6 +6,8 @@ internal sealed partial class Ledger
     // Sessions of nobody the ledger knows, with when they were first seen.
     private Dictionary<(long Id, string Host), TimeSpan> _orphans = [];
 
+    private int _countedOrphans;
+
     // What the server said while a batch was being written; taken in before the next.
     private readonly List<string> _gone = [];
 
@@ -40,6 +42,10 @@ internal sealed partial class Ledger
         if (_writing is null) TakeServersWord();
     }
 
+    /// <summary>Whether the server should be looked at now rather than some time: nobody grows before, or sessions of
+    /// nobody hold growth up.</summary>
+    public bool WantsLook(TimeSpan now) => (_mustLook && now >= _learnUntil) || _orphans.Count > 0;
+
     /// <summary>
     /// Takes in all sessions of the deployment's account. Those of nobody the ledger knows count as used until they are
     /// gone; those that are so for longer than a lease with its grace are to be ended.
@@ -52,6 +58,7 @@ internal sealed partial class Ledger
     {
         TimeSpan patience = _settings.LeaseDuration + _settings.Grace;
         var orphans = new Dictionary<(long Id, string Host), TimeSpan>();
+        int counted = 0;
         List<ServerSession>? overdue = null;
         foreach (LeaseEntry entry in _entries.Values) (entry.IsSeen, entry.Seen) = (false, 0);
         foreach (ServerSession session in sessions)
@@ -69,10 +76,15 @@ internal sealed partial class Ledger
             (long, string) key = (session.Id, session.Host);
             TimeSpan since = _orphans.TryGetValue(key, out TimeSpan first) ? first : askedAt;
             orphans[key] = since;
+
+            // One that is just being opened is its silo's, with a permit. If it stays it is that of a process that is
+            // stopped inside an open, which the reserve covers until now.
+            if (session.Incarnation is not null || since < askedAt) counted++;
             if (askedAt - since >= patience) (overdue ??= []).Add(session);
         }
 
         _orphans = orphans;
+        _countedOrphans = counted;
         _serverStart = serverStart;
         if (askedAt >= _learnUntil) _mustLook = false;
         foreach (LeaseEntry entry in _entries.Values)
@@ -95,7 +107,7 @@ internal sealed partial class Ledger
             ServerConnections = _settings.ServerConnections,
             Shared = _shared,
             Held = _held,
-            Orphans = _orphans.Count,
+            Orphans = _countedOrphans,
             IsLearning = isLearning,
             IsMismatched = _isMismatched,
             Revision = _committed.Revision,
@@ -130,7 +142,7 @@ internal sealed partial class Ledger
         if (_entries.Values.Any(static one => one.IsReclaiming && one.Record.Held > 0)) return LeaseWait.Reclaims;
         if (record.Permits >= entry.Need) return LeaseWait.FairShare;
 
-        return _orphans.Count > 0 ? LeaseWait.Orphans : LeaseWait.Shrinks;
+        return _countedOrphans > 0 ? LeaseWait.Orphans : LeaseWait.Shrinks;
     }
 
     /// <summary>Nothing could be written for so long that leases are running out for that reason alone.</summary>

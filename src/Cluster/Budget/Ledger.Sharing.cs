@@ -7,9 +7,10 @@ namespace UPool.Cluster.Budget;
 /// burst need not ask.
 /// </content>
 /// <remarks>
-/// Permits do not flap, because (1) a rise of what is wanted counts at once and a fall only when it has lasted; (2) a silo shrinks only while somebody lacks permits he has work for, and all together by no more than is
-/// lacking: idle permits never move to be idle elsewhere; (3) of two who saturate, permits move from one to the other
-/// only for a difference of two or more: for one it would be as uneven the other way round.
+/// Permits do not flap, because (1) a rise of what is wanted counts at once and a fall only when it has lasted; (2) a
+/// silo shrinks only while somebody lacks permits for work that is there, and all together by no more than is lacking:
+/// idle permits never move to be idle elsewhere; (3) of two who saturate, permits move from one to the other only for a
+/// difference of two or more: for one it would be as uneven the other way round.
 /// </remarks>
 internal sealed partial class Ledger
 {
@@ -42,7 +43,7 @@ internal sealed partial class Ledger
         }
 
         int unused = _shared - _held;
-        int lacking = 0, coming = 0, unrecorded = _orphans.Count;
+        int lacking = 0, coming = 0, unrecorded = _countedOrphans;
         foreach (LeaseEntry entry in _entries.Values)
         {
             LeaseRecord record = entry.Record;
@@ -66,7 +67,7 @@ internal sealed partial class Ledger
         int permits = record.Permits;
         if (entry.IsLive && !_isLearning)
         {
-            // Within what it holds already, but for what is held beyond the budget: a silo that wakes after its sessions
+            // Within what it holds already, less what is held beyond the budget: a silo that wakes after its sessions
             // were ended still counts them, and they must not become permits (INV-2).
             int wanted = Math.Min(entry.Need, record.Held + _free);
             int idle = Math.Min(entry.Room, record.Held + Math.Min(_free, Math.Max(0, _free - _lacking)));

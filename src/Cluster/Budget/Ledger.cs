@@ -204,7 +204,8 @@ internal sealed partial class Ledger
 
     private void End(LedgerBatch batch)
     {
-        if (_writing != batch) throw new InvalidOperationException("bug: this batch of the ledger is not being written.");
+        if (_writing != batch) throw new InvalidOperationException(
+            "bug: this batch of the ledger is not being written.");
 
         _writing = null;
         foreach (LeaseEntry entry in batch.Touched) entry.IsRenewing = false;

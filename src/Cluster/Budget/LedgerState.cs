@@ -57,7 +57,8 @@ internal sealed record LeaseRecord
     /// <summary>The permits of the newest grant.</summary>
     [Id(4)] public int Permits { get; init; }
 
-    /// <summary>What counts against the budget: <see cref="Permits"/>, or more until a shrink is acknowledged.</summary>
+    /// <summary>What counts against the budget: <see cref="Permits"/>, or more until a shrink is
+    /// acknowledged.</summary>
     [Id(5)] public int Held { get; init; }
 
     /// <summary>The longest lease it was given, for whoever takes over.</summary>

@@ -1,10 +1,11 @@
+using UPool.Cluster.Budget;
 using UPool.Cluster.Tests.Budget.Simulation;
 
 namespace UPool.Cluster.Tests.Budget;
 
 /// <summary>
-/// The ledger and the holders over a simulated cluster and a simulated server, where everything goes wrong (INV-2). Each
-/// run checks after every step, then lets the faults end and wants all permits back and at work.
+/// The ledger and the holders over a simulated cluster and a simulated server, where everything goes wrong (INV-2).
+/// Each run checks after every step, then lets the faults end and wants all permits back and at work.
 /// </summary>
 public sealed class SimulationTests(ITestOutputHelper output)
 {
@@ -61,16 +62,62 @@ public sealed class SimulationTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void Silos_OnALossyNetwork_KeepTheirFloor()
+    public void Silos_OnALossyNetwork_KeepTheirFloor() => AssertFloorsAreKept(SimFaults.None with
+    {
+        Loss = 0.01,
+        Delays = 0.005,
+        Duplicates = 0.05,
+        DemandChanges = 1,
+    });
+
+    [Fact]
+    public void Silos_WithAStorageThatTakesSeconds_KeepTheirFloor() => AssertFloorsAreKept(SimFaults.None with
+    {
+        StorageDelay = 1_500 * SimScheduler.Millisecond,
+        DemandChanges = 1,
+    });
+
+    [Fact]
+    public void Number_ChangedWhileRunning_TheLeastOfTheLivingHolds()
     {
         uint seed = Seed.Next();
         for (uint run = 0; run < 5 * Seed.Factor; run++)
         {
-            var cluster = SimCluster.Create(seed + run, 10, 40, SimFaults.None with
+            // Without what keeps a silo from renewing for a lease and its grace: then it is not among the living.
+            SimFaults faults = SimFaults.None with
             {
-                Loss = 0.05, Delays = 0.02, Duplicates = 0.05, DemandChanges = 1,
-            });
-            cluster.RunFor(10 * SimScheduler.Second);
+                Loss = 0.01, Duplicates = 0.05, Crashes = 0.0002, Leaves = 0.05, SessionLosses = 0.3,
+                DemandChanges = 0.5, LongStatements = 0.01,
+            };
+            var cluster = SimCluster.Create(seed + run, 5, 40, faults);
+            BudgetSettings more = cluster.Settings;
+            BudgetSettings less = more with { ServerConnections = more.ServerConnections - 20 };
+            cluster.SetDemand(cluster.Ceiling);
+            cluster.RunFor(60 * SimScheduler.Second);
+
+            // One is enough to hold all of them; those that are started now are configured as before.
+            SimSilo first = cluster.StartSilo(settings: less);
+            first.IsImmune = true;
+            cluster.RunFor(120 * SimScheduler.Second);
+            cluster.Calm();
+            cluster.Limit = 20;
+            cluster.Faults = faults;
+            cluster.RunFor(120 * SimScheduler.Second);
+
+            first.Settings = more;
+            cluster.Limit = 40;
+            cluster.RunFor(30 * SimScheduler.Second);
+            cluster.Settle();
+        }
+    }
+
+    private static void AssertFloorsAreKept(SimFaults faults)
+    {
+        uint seed = Seed.Next();
+        for (uint run = 0; run < 5 * Seed.Factor; run++)
+        {
+            var cluster = SimCluster.Create(seed + run, 10, 40, faults);
+            cluster.RunFor(30 * SimScheduler.Second);
             for (int second = 0; second < 120; second++)
             {
                 cluster.RunFor(SimScheduler.Second);

@@ -76,7 +76,11 @@ internal sealed partial class SimCluster
         if (Happens(Faults.Splits)) Split(Millis(500, 20_000));
         if (Happens(Faults.Freezes)) Server.Freeze(Millis(50, Random.Next(4) == 0 ? 25_000 : 3_000));
         if (Happens(Faults.Restarts))
-            Server.Restart(Millis(100, Random.Next(4) == 0 ? 25_000 : 4_000), Random.Next(3) == 0 ? Random.Next(12) : 0);
+        {
+            int lostWrites = Random.Next(3) == 0 ? Random.Next(12) : 0;
+            Server.Restart(Millis(100, Random.Next(4) == 0 ? 25_000 : 4_000), lostWrites);
+        }
+
         for (double rate = Faults.SessionLosses; rate > 0; rate--)
         {
             if (Happens(rate)) Server.EndOne();
@@ -84,8 +88,8 @@ internal sealed partial class SimCluster
 
         if (_silos.Count == 0) return;
         if (Happens(Faults.DemandChanges)) AnySilo().Pool.SetDemand(Random.Next(2 * Ceiling));
-        if (Happens(Faults.Partitions)) AnySilo().PartitionedUntil = Time + Random.NextInt64(40 * SimScheduler.Second);
-        if (Happens(Faults.Leaves) && AnySilo() is { IsLeaving: false } leaving)
+        if (Happens(Faults.Partitions)) Partition(AnySilo(), Random.NextInt64(40 * SimScheduler.Second));
+        if (Happens(Faults.Leaves) && AnySilo() is { IsLeaving: false, IsImmune: false } leaving)
         {
             leaving.Leave();
             StartSilo().Pool.SetDemand(Random.Next(2 * Ceiling));
@@ -121,6 +125,11 @@ internal sealed partial class SimCluster
                 Scheduler.After(Millis(500, 8_000), () => StartSilo().Pool.SetDemand(Random.Next(2 * Ceiling)));
                 break;
         }
+    }
+
+    private void Partition(SimSilo silo, long duration)
+    {
+        if (!silo.IsImmune) silo.PartitionedUntil = Time + duration;
     }
 
     private SimSilo AnySilo() => _silos[Random.Next(_silos.Count)];

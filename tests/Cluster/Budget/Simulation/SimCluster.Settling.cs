@@ -15,12 +15,14 @@ internal sealed partial class SimCluster
     // As many renewal intervals may a change of demand take.
     private const int SettlingIntervals = 3;
 
+    // One open after the other, at this server.
+    private const long OpenTime = 20 * SimScheduler.Millisecond;
+
     /// <summary>Ends all faults, waits, and wants every permit back and in use where the load is, twice
     /// moved.</summary>
     public void Settle()
     {
-        Faults = SimFaults.None;
-        RunFor(CalmDown);
+        Calm();
         if (_silos.Count == 0) StartSilo();
         SetDemand(2 * Ceiling);
         RunFor(CalmDown / 3);
@@ -33,8 +35,21 @@ internal sealed partial class SimCluster
             SimSilo loaded = _silos[Random.Next(_silos.Count)];
             foreach (SimSilo silo in _silos) silo.Pool.SetDemand(silo == loaded ? 2 * Ceiling : 0);
             RunFor(SettlingIntervals * SimScheduler.Second);
+            int due = Math.Min(Limit - (_silos.Count - 1) * Settings.Floor, loaded.Ceiling);
+            if (loaded.Permits < LeastInUse * due)
+                throw Violation($"{loaded.Name} has {loaded.Permits} of {due} permits, {SettlingIntervals} s after the "
+                    + "load has moved to it");
+
+            RunFor(due * OpenTime);
             CheckInUse($"the load has moved to {loaded.Name}");
         }
+    }
+
+    /// <summary>Ends all faults, and waits until all that was begun is over.</summary>
+    public void Calm()
+    {
+        Faults = SimFaults.None;
+        RunFor(CalmDown);
     }
 
     public void SetDemand(int demand)

@@ -40,7 +40,7 @@ internal sealed partial class SimCluster
     /// <summary>A cluster whose pools share a number of permits, each of them up to all.</summary>
     public static SimCluster Create(uint seed, int silos, int shared, SimFaults faults)
     {
-        var settings = new BudgetSettings { ServerConnections = 0, MaxSilos = 4 * silos + 4, MaxClients = 0, Floor = 1 };
+        var settings = new BudgetSettings { ServerConnections = 0, MaxSilos = 4 * silos + 4, MaxClients = 0 };
         BudgetSum sum = BudgetSum.Of(settings);
         settings = settings with { ServerConnections = sum.Needed - sum.Floors + shared };
         return new SimCluster(seed, silos, settings, faults, shared, 200 * SimScheduler.Millisecond);
@@ -127,7 +127,7 @@ internal sealed partial class SimCluster
         bool isOver = false;
         bool isUnknown = Faults.UnknownWrites > 0 && Random.NextDouble() < Faults.UnknownWrites;
         int kind = Random.Next(3);
-        long delay = Millis(0, 2);
+        long delay = Random.NextInt64(mayBeLate ? Faults.StorageDelay : 2 * SimScheduler.Millisecond);
         if (isUnknown && kind == 0) delay = mayBeLate ? Millis(100, 8_000) : Millis(100, 1_000);
         Scheduler.After(delay, () =>
         {

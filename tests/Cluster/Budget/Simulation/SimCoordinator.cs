@@ -3,8 +3,9 @@ using UPool.Cluster.Budget;
 namespace UPool.Cluster.Tests.Budget.Simulation;
 
 /// <summary>
-/// One activation of the coordinator, in the process of a silo, with the real <see cref="Ledger"/>: gathers renewals,
-/// writes on condition, then answers; looks at the server; ends the sessions of those who are gone. What the grain does.
+/// One activation of the coordinator, in the process of a silo, with the real <see cref="Ledger"/>, doing what the grain
+/// does: gathers renewals, writes on condition, then answers; looks at the server; ends the sessions of those who are
+/// gone.
 /// </summary>
 internal sealed class SimCoordinator
 {
@@ -12,7 +13,11 @@ internal sealed class SimCoordinator
     private const long MaxGather = 100 * SimScheduler.Millisecond;
 
     private const long ReclaimInterval = 500 * SimScheduler.Millisecond;
-    private const long LookInterval = SimScheduler.Second;
+    private const long LookInterval = 500 * SimScheduler.Millisecond;
+
+    // Unless the ledger wants one now.
+    private static readonly TimeSpan SeldomLook = TimeSpan.FromSeconds(5);
+
     private const int MaxBatch = 2000;
 
     private readonly SimCluster _cluster;
@@ -21,6 +26,7 @@ internal sealed class SimCoordinator
     private readonly Queue<(LeaseRequest Request, SimSilo From)> _queue = [];
     private readonly Dictionary<string, long> _arrivals = [];
     private Ledger? _ledger;
+    private TimeSpan _lookedAt;
     private int _version;
     private bool _isGathering;
     private bool _isReclaiming;
@@ -161,8 +167,12 @@ internal sealed class SimCoordinator
     {
         if (IsOver) return;
 
+        _host.Then(SimPoint.BeforeLook, LookInterval, EveryLook);
         TimeSpan askedAt = Now;
-        _host.Then(SimPoint.BeforeLook, 0, () => _cluster.Call(
+        if (!_ledger!.WantsLook(askedAt) && askedAt - _lookedAt < SeldomLook) return;
+
+        _lookedAt = askedAt;
+        _cluster.Call(
             _host,
             SimPoint.AfterLook,
             () => (_cluster.Server.List(), _cluster.Server.Life.Start),
@@ -172,8 +182,7 @@ internal sealed class SimCoordinator
 
                 foreach (ServerSession overdue in _ledger!.Observe(sessions, start, askedAt)) Kill(overdue.Id);
             },
-            static () => { }));
-        _host.Then(SimPoint.BeforeLook, LookInterval, EveryLook);
+            static () => { });
     }
 
     private void EveryReclaim()

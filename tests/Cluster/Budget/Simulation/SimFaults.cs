@@ -71,6 +71,9 @@ internal sealed record SimFaults
     /// late.</summary>
     public double UnknownWrites { get; init; }
 
+    /// <summary>The longest that a storage call takes.</summary>
+    public long StorageDelay { get; init; } = 2 * SimScheduler.Millisecond;
+
     /// <summary>The chance at each point that the process stops there.</summary>
     public double Stops { get; init; }
 

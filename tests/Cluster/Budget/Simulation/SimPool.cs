@@ -44,7 +44,7 @@ internal sealed class SimPool
 
     /// <summary>What an open could still make of a lease that is long gone, lease and grace: the process is stopped, or
     /// dead, or hangs inside it. What INV-2 allows for.</summary>
-    public bool IsStoppedInAnOpen => _attempt is not null && _silo.Now >= CutOff;
+    public bool IsStoppedInAnOpen => _attempt is { } attempt && (attempt.IsOverdue || _silo.Now >= CutOff);
 
     public LeaseFigures Figures()
     {
@@ -75,6 +75,7 @@ internal sealed class SimPool
 
     public void SetLease(int permits, TimeSpan end, TimeSpan cutOff)
     {
+        if (_attempt is { } attempt && _silo.Now >= CutOff) attempt.IsOverdue = true;
         Permits = permits;
         LeaseEnd = end;
         CutOff = cutOff;
@@ -299,6 +300,9 @@ internal sealed class SimPool
     private sealed class SimAttempt
     {
         public bool IsSent { get; set; }
+
+        /// <summary>Whether lease and grace of its last check had run out when the next lease came.</summary>
+        public bool IsOverdue { get; set; }
 
         public SimSession? Session { get; set; }
 

@@ -23,6 +23,9 @@ internal class SimProcess
 
     public bool IsDead { get; private set; }
 
+    /// <summary>Whether nothing strikes it.</summary>
+    public bool IsImmune { get; set; }
+
     /// <summary>Until when it is stopped, in true time.</summary>
     public long StoppedUntil { get; private set; }
 
@@ -45,6 +48,8 @@ internal class SimProcess
 
     public void Stop(long duration)
     {
+        if (IsImmune) return;
+
         Cluster.Note(Name, "stops for ms", duration / 1000);
         StoppedUntil = Math.Max(StoppedUntil, Cluster.Time + duration);
     }
@@ -52,7 +57,7 @@ internal class SimProcess
     /// <summary>Dies; of a machine that loses its power no server hears.</summary>
     public void Crash(bool isPowerLoss)
     {
-        if (IsDead) return;
+        if (IsDead || IsImmune) return;
 
         IsDead = true;
         Cluster.Note(Name, "dies");
@@ -72,7 +77,7 @@ internal class SimProcess
             return;
         }
 
-        switch (Cluster.Strike(point))
+        switch (IsImmune ? SimStrike.None : Cluster.Strike(point))
         {
             case SimStrike.Stop:
                 Stop(Cluster.StopDuration());

@@ -26,8 +26,8 @@ internal sealed class SimSession
 
 /// <summary>
 /// The database's server: counts sessions, has an accept queue that outlives its clients, freezes, restarts (and then
-/// has no sessions, an empty register, and perhaps not the last writes), and never notices a dead client whose statement
-/// runs.
+/// has no sessions, an empty register, and perhaps not the last writes), and never notices a dead client whose
+/// statement runs.
 /// </summary>
 internal sealed class SimServer
 {
@@ -125,8 +125,8 @@ internal sealed class SimServer
     {
         if (!_sessions.TryGetValue(id, out SimSession? session)) return false;
 
-        // Of a hundred one has much to roll back.
-        End(session, _cluster.Random.Next(100) == 0 ? Millis(500, 1400) : Millis(0, 4));
+        // One in ten has much to roll back.
+        End(session, session.IsBusy && _cluster.Random.Next(10) == 0 ? Millis(500, 1400) : Millis(0, 4));
         return true;
     }
 
