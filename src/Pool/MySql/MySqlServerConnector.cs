@@ -54,8 +54,12 @@ internal sealed class MySqlServerConnector : IConnector
             facts = await SessionFacts.ReadAsync(inner).ConfigureAwait(false);
 
             // What a reset brings back, a new session has from the start.
-            using (var restore = new MySqlCommand(facts.Restore, inner) { CommandTimeout = 0 })
+            if (facts.NeedsRestore)
+            {
+                using var restore = new MySqlCommand(facts.Restore, inner) { CommandTimeout = 0 };
                 await restore.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
+            }
+
             bool isLate = Register is not null && !await RegisterAsync(inner, facts).ConfigureAwait(false);
             return new MySqlPhysicalConnection(inner, facts, _killLane) { ToRegister = isLate ? Register : null };
         }

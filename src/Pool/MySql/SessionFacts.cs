@@ -12,11 +12,15 @@ namespace UPool.MySql;
 /// The statement that follows a reset. <c>COM_RESET_CONNECTION</c> leaves the current database, the role and
 /// FOUND_ROWS() as the last renter left them, and on MySQL falls back to the server's default charset.
 /// </param>
-internal sealed record SessionFacts(ServerSession Session, bool IsProxied, string Restore)
+/// <param name="NeedsRestore">
+/// Whether the session was not born as <paramref name="Restore"/> makes it: the server's autocommit is off. Any other
+/// is spared a round trip.
+/// </param>
+internal sealed record SessionFacts(ServerSession Session, bool IsProxied, string Restore, bool NeedsRestore)
 {
     // One round trip. A process list shows an ordinary account its own sessions.
     private const string Common =
-        "SELECT CONNECTION_ID(), DATABASE(), @@collation_connection, "
+        "SELECT CONNECTION_ID(), DATABASE(), @@collation_connection, @@autocommit, "
         + "(SELECT HOST FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID())";
 
     public static async Task<SessionFacts> ReadAsync(MySqlConnection connection)
@@ -35,15 +39,16 @@ internal sealed record SessionFacts(ServerSession Session, bool IsProxied, strin
         long id = reader.GetInt64(0);
         string? database = reader.IsDBNull(1) ? null : reader.GetString(1);
         string collation = reader.GetString(2);
-        string host = reader.IsDBNull(3) ? "" : reader.GetString(3);
-        string? role = hasRoles && !reader.IsDBNull(4) ? reader.GetString(4) : null;
+        bool isAutocommit = reader.GetInt64(3) == 1;
+        string host = reader.IsDBNull(4) ? "" : reader.GetString(4);
+        string? role = hasRoles && !reader.IsDBNull(5) ? reader.GetString(5) : null;
 
         // The driver keeps the id in 32 bits. A host without a port is a local socket's: there the id alone would have
         // to say who it is, and ids start again with the server.
         bool isProxied = unchecked((int)id) != connection.ServerThread || !host.Contains(':', StringComparison.Ordinal);
         return new SessionFacts(
             new ServerSession(id, host), isProxied,
-            Restoring(isMariaDb, hasRoles, database, collation, role));
+            Restoring(isMariaDb, hasRoles, database, collation, role), NeedsRestore: !isAutocommit);
     }
 
     private static string Restoring(bool isMariaDb, bool hasRoles, string? database, string collation, string? role)

@@ -339,6 +339,19 @@ public sealed class MySqlPoolTests : OnSharedServer
         Assert.Equal(2, await ScalarAsync(connection, "SELECT COUNT(*) FROM t"));
     }
 
+    [Fact]
+    public async Task Open_UsualServer_AsksOnceAndSetsNothing()
+    {
+        PooledDataSource pool = Fixture.CreatePool();
+        await using DbConnection connection = await pool.OpenConnectionAsync();
+
+        // The driver's SET NAMES (from MariaDB 11.5 on it is spared), who the session is, and this question.
+        long asked = await ScalarAsync(
+            connection,
+            "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'QUESTIONS'");
+        Assert.InRange(asked, 2, 3);
+    }
+
     [Theory]
     [InlineData(1180, FailureKind.OutcomeUnknown, false)]
     [InlineData(1213, FailureKind.StatementFailed, true)]
