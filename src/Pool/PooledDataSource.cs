@@ -190,10 +190,28 @@ public sealed class PooledDataSource : DbDataSource
     }
 
     /// <summary>
-    /// Opens the first connection. Does not throw when the database is away: <see cref="Health"/> says so, and the pool
+    /// Opens the first connection; the others are opened when they are needed. Does not throw when the database is away: <see cref="Health"/> says so, and the pool
     /// keeps trying.
     /// </summary>
     public Task StartAsync(CancellationToken cancellationToken = default) => _pool.WarmUpAsync(cancellationToken);
+
+    /// <summary>
+    /// Opens with another connection string from now on, to the same server and database: other credentials,
+    /// certificates, whatever else it holds. One open tries it at once, within <see cref="MaxConnections"/>; when the
+    /// server accepts it, all connections opened before close, idle ones at once and used ones as they return. Until
+    /// then the pool goes on with the one before, tries again every 10 s and whenever the one before fails, and
+    /// <see cref="Health"/> says so.
+    /// </summary>
+    /// <param name="connectionString">As the pool was made with.</param>
+    /// <param name="cancellationToken">Ends the wait, not the change.</param>
+    /// <returns>Whether the server accepted it at the first try. False too when another change or the pool's end came
+    /// first. Pending while the server does not answer.</returns>
+    /// <exception cref="ArgumentException">It cannot be used, or leads to another server or database; nothing has
+    /// changed. The message holds no value of it.</exception>
+    /// <exception cref="NotSupportedException">A SQLite pool.</exception>
+    public Task<bool> ChangeConnectionStringAsync(
+        string connectionString, CancellationToken cancellationToken = default) =>
+        _pool.ChangeAsync(_pool.Connector.Prepare(connectionString)).WaitAsync(cancellationToken);
 
     /// <summary>Closes all connections that were opened before now: idle ones at once, used ones as they
     /// return.</summary>

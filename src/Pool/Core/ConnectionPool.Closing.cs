@@ -38,6 +38,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
         {
             _draining = true;
             _drained ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _changed?.TrySetResult(false);
             drained = _drained.Task;
             refusal = Refuse_NeedsLock(RefusalReason.Draining);
             refused = DequeueAll_NeedsLock(RefusalReason.Draining);
@@ -94,6 +95,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
         : _draining ? CloseReason.Drained
         : IsOfEndedLease_NeedsLock(connection) ? CloseReason.Expired
         : connection.Generation != _generation ? CloseReason.Cleared
+        : MakesRoom_NeedsLock() ? CloseReason.Cleared
         : IsSurplus_NeedsLock() ? CloseReason.Surplus
         : now >= connection.RetireAt ? CloseReason.Retired
         : null;
@@ -182,6 +184,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
         lock (_gate)
         {
             long now = _clock.GetTimestamp();
+            RetryCandidate_NeedsLock(now);
             long idleTimeout = Ticks(_options.IdleTimeout);
             while (_idle.Count > 0 && now - _idle[0].IdleSince > idleTimeout)
                 CloseOldestIdle_NeedsLock(CloseReason.Pruned);

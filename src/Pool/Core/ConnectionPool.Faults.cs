@@ -20,7 +20,7 @@ internal sealed partial class ConnectionPool
     {
         get
         {
-            lock (_gate) return _fault?.Problem ?? _connector.Problem;
+            lock (_gate) return _fault?.Problem ?? _connector.Problem ?? _candidateProblem;
         }
     }
 

@@ -39,6 +39,13 @@ internal sealed partial class ConnectionPool
         "Pool '{Pool}': an open was lost on its way and keeps its permit, while the server answers others. {Problem}")]
     private partial void LogOpenUnanswered(string pool, string problem);
 
+    [LoggerMessage(1010, LogLevel.Warning, "Pool '{Pool}': {Problem}")]
+    private partial void LogChangeFailed(string pool, string problem);
+
+    [LoggerMessage(1011, LogLevel.Information,
+        "Pool '{Pool}': the changed credentials work; what was opened before closes as it comes back")]
+    private partial void LogChanged(string pool);
+
     [LoggerMessage(1099, LogLevel.Critical, "bug: the work of pool '{Pool}' failed ({Counts})")]
     private partial void LogBug(string pool, string counts, Exception exception);
 }

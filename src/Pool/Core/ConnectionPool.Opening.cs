@@ -19,9 +19,12 @@ internal sealed partial class ConnectionPool
     private int _lateOpens;
 
     /// <summary>An open under way. Guarded by the pool's lock.</summary>
-    private sealed class Opening(int generation)
+    private sealed class Opening(int generation, ICandidate? candidate)
     {
         public int Generation => generation;
+
+        /// <summary>What it is tried with in place of what the connector opens with.</summary>
+        public ICandidate? Candidate => candidate;
 
         /// <summary>Its place in the order in which opens were sent; past all others until it is sent.</summary>
         public long Number { get; set; } = long.MaxValue;
@@ -56,6 +59,7 @@ internal sealed partial class ConnectionPool
         // One that stays unanswered is the probe; others would only stand behind it in the server's accept queue.
         if (_fault is { IsUnanswered: true }) return;
 
+        TryCandidate_NeedsLock();
         int fresh = _opening - _unanswered;
         if (_fault is not null)
         {
@@ -95,7 +99,7 @@ internal sealed partial class ConnectionPool
     private void StartOpen_NeedsLock()
     {
         _opening++;
-        Queue(static (pool, opening) => pool.OpenAsync(opening), new Opening(_generation));
+        Queue(static (pool, opening) => pool.OpenAsync(opening), new Opening(_generation, TakeCandidate_NeedsLock()));
     }
 
     private async Task OpenAsync(Opening opening)
@@ -107,7 +111,7 @@ internal sealed partial class ConnectionPool
         PhysicalConnection connection;
         try
         {
-            Task<PhysicalConnection> answer = _connector.OpenAsync();
+            Task<PhysicalConnection> answer = opening.Candidate?.OpenAsync() ?? _connector.OpenAsync();
             if (!await answer.EndsWithinAsync(_patience, _clock).ConfigureAwait(false))
             {
                 NoteLate(opening);
@@ -119,7 +123,8 @@ internal sealed partial class ConnectionPool
         }
         catch (Exception exception)
         {
-            OnOpenFailed(opening, exception);
+            if (opening.Candidate is not null) OnCandidateFailed(opening, exception);
+            else OnOpenFailed(opening, exception);
             return;
         }
 
@@ -167,6 +172,7 @@ internal sealed partial class ConnectionPool
             // Its permit is held through the pause: the server may count the failed session a moment longer.
             EndOpen_NeedsLock(opening);
             _closing++;
+            TryCandidateNext_NeedsLock();
 
             // The end of one that was lost on its way says nothing new about a server that has answered later ones.
             if (!opening.IsUnanswered || _newestAnswered < opening.Number)

@@ -224,7 +224,7 @@ internal sealed partial class ConnectionPool
     {
         PendingRent? served;
         long rentId;
-        bool recovered = false;
+        bool recovered = false, changed = false;
         lock (_gate)
         {
             // Under the same lock as what it serves: between the two, somebody's return would see a pending rent with
@@ -240,6 +240,7 @@ internal sealed partial class ConnectionPool
                 _used++;
                 _opened++;
                 _open.Add(connection);
+                if (opening.Candidate is { } candidate) changed = Adopt_NeedsLock(connection, candidate);
             }
 
             if (!connection.MustDiscard) recovered |= NoteAnswered_NeedsLock();
@@ -250,6 +251,7 @@ internal sealed partial class ConnectionPool
         }
 
         served?.Complete(new RentOutcome(connection, rentId));
+        if (changed) LogChanged(_options.Name);
         return recovered;
     }
 

@@ -26,6 +26,12 @@ internal interface IConnector : IAsyncDisposable
     /// </summary>
     Task<PhysicalConnection> OpenAsync();
 
+    /// <summary>Makes ready to open with another connection string, to the same server and database.</summary>
+    /// <exception cref="ArgumentException">It cannot be used, or leads elsewhere; the message holds no value of
+    /// it.</exception>
+    /// <exception cref="NotSupportedException">This database knows no credentials.</exception>
+    ICandidate Prepare(string connectionString);
+
     /// <summary>Creates a command of the driver, not yet tied to a connection.</summary>
     DbCommand CreateCommand();
 

@@ -20,6 +20,8 @@ public sealed partial class ControlConnections : IAsyncDisposable
     private readonly PooledDataSource _storage;
     private readonly MySqlConnectionStringBuilder _settings;
     private readonly TimeProvider _clock;
+    private readonly PoolOptions _options;
+    private readonly ILoggerFactory? _loggers;
 
     /// <summary>Makes the control connections; opens nothing yet.</summary>
     /// <param name="connectionString">The control account's: the pools' own, or one with PROCESS and CONNECTION
@@ -50,6 +52,8 @@ public sealed partial class ControlConnections : IAsyncDisposable
             // Nobody rents for long here; at the end of the process there is nothing to wait for.
             DrainTimeout = TimeSpan.FromSeconds(1),
         };
+        _options = options;
+        _loggers = loggers;
         _settings = MySqlSettings.Derive(connectionString, options);
         Register = incarnation is null ? null : new SessionRegister(_settings.Database, incarnation);
         KillLane = new KillLane(_settings, _clock, loggers, Register);
@@ -57,6 +61,8 @@ public sealed partial class ControlConnections : IAsyncDisposable
         {
             Register = Register,
             IsControl = true,
+            Options = options,
+            KnowAccount = KnowAccount,
         };
         _storage = new PooledDataSource(options, connector, clock, loggers);
         KnowAccount(_settings.UserID);
@@ -74,6 +80,28 @@ public sealed partial class ControlConnections : IAsyncDisposable
     internal KillLane KillLane { get; }
 
     internal SessionRegister? Register { get; }
+
+    /// <summary>
+    /// Opens with another connection string from now on, to the same server and database; as
+    /// <see cref="PooledDataSource.ChangeConnectionStringAsync"/>. Where pools and control connections use one account,
+    /// change these first: it is they who confirm that a pool's former sessions are gone.
+    /// </summary>
+    /// <param name="connectionString">The control account's.</param>
+    /// <param name="cancellationToken">Ends the wait, not the change.</param>
+    /// <returns>Whether the server accepted it at the first try.</returns>
+    /// <exception cref="ArgumentException">It cannot be used, or leads to another server or database; nothing has
+    /// changed. The message holds no value of it.</exception>
+    public async Task<bool> ChangeConnectionStringAsync(
+        string connectionString, CancellationToken cancellationToken = default)
+    {
+        MySqlConnectionStringBuilder settings = MySqlSettings.Derive(connectionString, _options);
+        MySqlSettings.ThrowIfElsewhere(settings, MySqlSettings.Describe(_settings));
+        bool[] accepted = await Task.WhenAll(
+            _storage.ChangeConnectionStringAsync(connectionString, cancellationToken),
+            KillLane.ChangeAsync(MySqlSettings.Build(settings, _loggers)).WaitAsync(cancellationToken))
+            .ConfigureAwait(false);
+        return accepted.All(static one => one);
+    }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

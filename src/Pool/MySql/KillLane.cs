@@ -43,7 +43,7 @@ internal sealed partial class KillLane : IAsyncDisposable
 
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(2);
 
-    private readonly MySqlDataSource _dataSource;
+    private readonly LaneSource _source;
     private readonly string _target;
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
@@ -70,9 +70,7 @@ internal sealed partial class KillLane : IAsyncDisposable
         _target = MySqlSettings.Describe(settings);
         _clock = clock;
         _logger = GuardedLogger.For<KillLane>(loggers);
-        var builder = new MySqlDataSourceBuilder(settings.ConnectionString);
-        if (loggers is not null) builder.UseLoggerFactory(new GuardedLoggerFactory(loggers));
-        _dataSource = builder.Build();
+        _source = new LaneSource(MySqlSettings.Build(settings, loggers), register, clock);
         using (ExecutionContext.SuppressFlow()) _loop = Task.Run(RunAsync);
     }
 
@@ -105,7 +103,20 @@ internal sealed partial class KillLane : IAsyncDisposable
 
         // On a server that hangs, the statement that is the probe pends: the process ends without its answer.
         if (await _loop.EndsWithinAsync(StopTimeout, _clock).ConfigureAwait(false))
-            await _dataSource.DisposeAsync().ConfigureAwait(false);
+            await _source.EndAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Asks over sessions that are opened with something else, as soon as the server has accepted that.</summary>
+    /// <returns>Whether the first try succeeded; false too when another change or the end came first.</returns>
+    public Task<bool> ChangeAsync(MySqlDataSource candidate)
+    {
+        Task<bool> changed = _source.Change(candidate);
+
+        // Wakes the loop: there is no session 0.
+        _ = KillStatementAsync(default).ContinueWith(
+            static asked => asked.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted,
+            TaskScheduler.Default);
+        return changed;
     }
 
     private Task AskAsync(KillQuestion question)
@@ -124,8 +135,12 @@ internal sealed partial class KillLane : IAsyncDisposable
             while (true)
             {
                 // A new question does not wait for the next look at the old ones.
-                if (_open.Count + _own.Count == 0) await more.ConfigureAwait(false);
-                else await Task.WhenAny(more, Task.Delay(poll, _clock, _stop.Token)).ConfigureAwait(false);
+                if (_open.Count + _own.Count > 0)
+                    await Task.WhenAny(more, Task.Delay(poll, _clock, _stop.Token)).ConfigureAwait(false);
+                else if (_source.DueIn is var dueIn && dueIn != Timeout.InfiniteTimeSpan)
+                    await Task.WhenAny(more, Task.Delay(dueIn, _clock, _stop.Token)).ConfigureAwait(false);
+                else
+                    await more.ConfigureAwait(false);
                 _stop.Token.ThrowIfCancellationRequested();
 
                 while (_questions.Reader.TryRead(out KillQuestion? next))
@@ -178,7 +193,14 @@ internal sealed partial class KillLane : IAsyncDisposable
     {
         _open.RemoveAll(static question => question.Task.IsCompleted);
         _own.RemoveAll(static question => question.Task.IsCompleted);
-        _session ??= OpenAsync();
+        bool isReplaced = _source.IsChangeDue && _session is { IsCompleted: true };
+        if (isReplaced)
+        {
+            await GiveUpAsync(_session).ConfigureAwait(false);
+            _session = null;
+        }
+
+        _session ??= OpenAsync(isReplaced);
         var turn = new KillTurn();
         Task answering = turn.AnswerAsync(_session, [.. _own], [.. _open]);
         if (!await IsGivenUpAsync(answering).ConfigureAwait(false))
@@ -193,9 +215,9 @@ internal sealed partial class KillLane : IAsyncDisposable
         (_session, _second) = (_second, null);
     }
 
-    private async Task<ControlSession> OpenAsync()
+    private async Task<ControlSession> OpenAsync(bool isReplaced)
     {
-        ControlSession session = await ControlSession.OpenAsync(_dataSource, _register).ConfigureAwait(false);
+        ControlSession session = await _source.OpenAsync(isReplaced).ConfigureAwait(false);
         _newest = session;
         _openedAt = _clock.GetTimestamp();
         return session;
@@ -240,7 +262,7 @@ internal sealed partial class KillLane : IAsyncDisposable
         // Two at most, those counted that are given up and not yet known to be gone.
         while (!answering.IsCompleted && _own.Count == 0 && _surplus is not { IsCompleted: false })
         {
-            _second ??= OpenAsync();
+            _second ??= OpenAsync(isReplaced: false);
             await Task.WhenAny(answering, _second).ConfigureAwait(false);
             if (answering.IsCompleted) break;
             if (_second.IsCompletedSuccessfully) return true;

@@ -41,7 +41,12 @@ public static class MySqlPool
     {
         MySqlConnectionStringBuilder settings = MySqlSettings.Derive(connectionString, options);
         control.KnowAccount(settings.UserID);
-        var connector = new MySqlServerConnector(settings, control.KillLane, loggers) { Register = control.Register };
+        var connector = new MySqlServerConnector(settings, control.KillLane, loggers)
+        {
+            Register = control.Register,
+            Options = options,
+            KnowAccount = control.KnowAccount,
+        };
         return new PooledDataSource(options, connector, clock, loggers, needsLease: control.Register is not null);
     }
 }

@@ -12,17 +12,17 @@ namespace UPool.MySql;
 /// <summary>Opens sessions with MySQL and MariaDB for a pool.</summary>
 internal sealed class MySqlServerConnector : IConnector
 {
-    private readonly MySqlDataSource _dataSource;
     private readonly KillLane _killLane;
+    private readonly ILoggerFactory? _loggers;
+    private volatile MySqlDataSource _dataSource;
 
     public MySqlServerConnector(
         MySqlConnectionStringBuilder settings, KillLane killLane, ILoggerFactory? loggers)
     {
         _killLane = killLane;
+        _loggers = loggers;
         Target = MySqlSettings.Describe(settings);
-        var builder = new MySqlDataSourceBuilder(settings.ConnectionString);
-        if (loggers is not null) builder.UseLoggerFactory(new GuardedLoggerFactory(loggers));
-        _dataSource = builder.Build();
+        _dataSource = MySqlSettings.Build(settings, loggers);
     }
 
     /// <summary>Where each session says whose it is before its first use; null without a budget.</summary>
@@ -31,6 +31,12 @@ internal sealed class MySqlServerConnector : IConnector
     /// <summary>Whether these are control connections. They may be used although the register's table is missing,
     /// because they have to make it; they register at the first reset that finds it.</summary>
     public bool IsControl { get; init; }
+
+    /// <summary>The pool's settings, which a changed connection string is completed by.</summary>
+    public required PoolOptions Options { get; init; }
+
+    /// <summary>Hears of the account of a changed connection string before the first session of it.</summary>
+    public Action<string>? KnowAccount { get; init; }
 
     public SqlDialect Dialect => SqlDialect.MySql;
 
@@ -44,9 +50,33 @@ internal sealed class MySqlServerConnector : IConnector
         remove => _killLane.ProblemFound -= value;
     }
 
-    public async Task<PhysicalConnection> OpenAsync()
+    public Task<PhysicalConnection> OpenAsync() => OpenAsync(_dataSource);
+
+    public ICandidate Prepare(string connectionString)
     {
-        MySqlConnection inner = _dataSource.CreateConnection();
+        MySqlConnectionStringBuilder settings = MySqlSettings.Derive(connectionString, Options);
+        MySqlSettings.ThrowIfElsewhere(settings, Target);
+        KnowAccount?.Invoke(settings.UserID);
+        return new Candidate(this, MySqlSettings.Build(settings, _loggers));
+    }
+
+    public DbCommand CreateCommand() => new MySqlCommand();
+
+    public DbBatch CreateBatch() => new MySqlBatch();
+
+    public DriverFailure Classify(Exception exception) => MySqlErrors.Classify(exception);
+
+    public bool IsCommitRefused(Exception exception) => MySqlErrors.IsCommitRefused(exception);
+
+    public bool MayMeetAnyStatement(Exception exception) => MySqlErrors.MayMeetAnyStatement(exception);
+
+    public string Explain(Exception exception) => MySqlErrors.Explain(exception, Target);
+
+    public ValueTask DisposeAsync() => _dataSource.DisposeAsync();
+
+    private async Task<PhysicalConnection> OpenAsync(MySqlDataSource dataSource)
+    {
+        MySqlConnection inner = dataSource.CreateConnection();
         SessionFacts? facts = null;
         try
         {
@@ -99,17 +129,12 @@ internal sealed class MySqlServerConnector : IConnector
         return true;
     }
 
-    public DbCommand CreateCommand() => new MySqlCommand();
+    // The former data source is left to the collector: without a pool of its own it holds nothing, and an open over it
+    // may be under way.
+    private sealed class Candidate(MySqlServerConnector connector, MySqlDataSource dataSource) : ICandidate
+    {
+        public Task<PhysicalConnection> OpenAsync() => connector.OpenAsync(dataSource);
 
-    public DbBatch CreateBatch() => new MySqlBatch();
-
-    public DriverFailure Classify(Exception exception) => MySqlErrors.Classify(exception);
-
-    public bool IsCommitRefused(Exception exception) => MySqlErrors.IsCommitRefused(exception);
-
-    public bool MayMeetAnyStatement(Exception exception) => MySqlErrors.MayMeetAnyStatement(exception);
-
-    public string Explain(Exception exception) => MySqlErrors.Explain(exception, Target);
-
-    public ValueTask DisposeAsync() => _dataSource.DisposeAsync();
+        public void Adopt() => connector._dataSource = dataSource;
+    }
 }

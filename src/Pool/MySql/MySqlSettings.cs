@@ -1,7 +1,11 @@
 using System.Globalization;
 using System.Net;
 
+using Microsoft.Extensions.Logging;
+
 using MySqlConnector;
+
+using UPool.Core;
 
 namespace UPool.MySql;
 
@@ -80,14 +84,33 @@ internal static class MySqlSettings
         return builder;
     }
 
+    /// <summary>Makes the driver's data source.</summary>
+    public static MySqlDataSource Build(MySqlConnectionStringBuilder settings, ILoggerFactory? loggers)
+    {
+        var builder = new MySqlDataSourceBuilder(settings.ConnectionString);
+        if (loggers is not null) builder.UseLoggerFactory(new GuardedLoggerFactory(loggers));
+        return builder.Build();
+    }
+
+    /// <summary>Refuses a changed connection string that leads to another server or database: what a running pool and
+    /// the control connections know of their sessions would be another server's.</summary>
+    public static void ThrowIfElsewhere(MySqlConnectionStringBuilder settings, string target)
+    {
+        if (Describe(settings) == target) return;
+
+        throw new ArgumentException(
+            "The changed connection string leads to another server, port or database; a running pool stays with its "
+            + "own. Start the process anew to move.");
+    }
+
+    /// <summary>Host, port and database, for people.</summary>
+    public static string Describe(MySqlConnectionStringBuilder builder) => string.Create(
+        CultureInfo.InvariantCulture, $"MySQL at {builder.Server}:{builder.Port}/{builder.Database}");
+
     // By its text: a name that leads here today may lead elsewhere tomorrow.
     private static bool IsOnThisMachine(MySqlConnectionStringBuilder builder) =>
         builder.ConnectionProtocol is not (MySqlConnectionProtocol.Socket or MySqlConnectionProtocol.Tcp)
         || builder.Server.StartsWith('/')
         || string.Equals(builder.Server, "localhost", StringComparison.OrdinalIgnoreCase)
         || (IPAddress.TryParse(builder.Server, out IPAddress? address) && IPAddress.IsLoopback(address));
-
-    /// <summary>Host, port and database, for people.</summary>
-    public static string Describe(MySqlConnectionStringBuilder builder) => string.Create(
-        CultureInfo.InvariantCulture, $"MySQL at {builder.Server}:{builder.Port}/{builder.Database}");
 }

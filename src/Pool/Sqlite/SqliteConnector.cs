@@ -43,6 +43,9 @@ internal sealed class SqliteConnector(string path) : IConnector
         return connection;
     }
 
+    public ICandidate Prepare(string connectionString) =>
+        throw new NotSupportedException("This pool's database knows no credentials: there is nothing to change.");
+
     public DbCommand CreateCommand() => new SqliteCommand();
 
     public DbBatch? CreateBatch() => null;

@@ -41,6 +41,7 @@ public sealed class ModelTests
         Heal,
         Resize,
         Clear,
+        Change,
         AdvanceALittle,
         AdvanceALot,
         Breathe,
@@ -171,6 +172,7 @@ public sealed class ModelTests
                 case Kind.Heal: pool.Server.Heal(); break;
                 case Kind.Resize: pool.SetPermits(number % 6); break;
                 case Kind.Clear: pool.Source.Clear(); break;
+                case Kind.Change: _ = pool.Source.ChangeConnectionStringAsync($"{number}"); break;
                 case Kind.AdvanceALittle: await pool.AdvanceAsync(TimeSpan.FromMilliseconds(number % 60)); break;
                 case Kind.AdvanceALot: await pool.AdvanceAsync(TimeSpan.FromMilliseconds(number)); break;
                 case Kind.Breathe: await pool.AdvanceAsync(TimeSpan.Zero); break;

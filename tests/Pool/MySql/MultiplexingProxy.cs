@@ -13,6 +13,9 @@ internal sealed class MultiplexingProxy : IAsyncDisposable
     private const int HeaderLength = 4;
     private const uint Shift = 1_000_000;
 
+    // IPPROTO_TCP, TCP_INFO and TCP_ESTABLISHED of Linux.
+    private const int TcpProtocol = 6, TcpInfo = 11, TcpEstablished = 1;
+
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly int _target;
     private readonly CancellationTokenSource _stop = new();
@@ -85,11 +88,14 @@ internal sealed class MultiplexingProxy : IAsyncDisposable
         }
     }
 
+    // By the kernel's word: a last packet that nobody has read yet would hide the end behind it.
     private static bool HasEnded(Socket socket)
     {
         try
         {
-            return socket.Poll(0, SelectMode.SelectRead) && socket.Available == 0;
+            Span<byte> state = stackalloc byte[1];
+            socket.GetRawSocketOption(TcpProtocol, TcpInfo, state);
+            return state[0] != TcpEstablished;
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
         {

@@ -20,6 +20,9 @@ public enum Step
     Commit,
     Rollback,
     ChangeDatabase,
+
+    /// <summary>An open with changed credentials, before they are adopted.</summary>
+    OpenChanged,
 }
 
 /// <summary>One call that has reached the fake server and waits for its answer.</summary>

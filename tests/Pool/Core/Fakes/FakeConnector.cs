@@ -189,29 +189,12 @@ internal sealed class FakeConnector : IConnector
         else call.Succeed();
     }
 
-    public async Task<PhysicalConnection> OpenAsync()
-    {
-        lock (_gate) _maxSessions = Math.Max(_maxSessions, ++_sessions);
-        Opening?.Invoke();
-        try
-        {
-            var call = new FakeCall(Step.Open, null);
-            Arrive(call);
-            await call.Task;
-        }
-        catch
-        {
-            EndSession();
-            throw;
-        }
+    /// <summary>What sessions are opened with.</summary>
+    public string Credentials { get; private set; } = "first";
 
-        lock (_gate)
-        {
-            var connection = new FakePhysicalConnection(this, _connections.Count + 1);
-            _connections.Add(connection);
-            return connection;
-        }
-    }
+    public Task<PhysicalConnection> OpenAsync() => OpenAsync(Step.Open, Credentials);
+
+    public ICandidate Prepare(string connectionString) => new Candidate(this, connectionString);
 
     /// <summary>The server has dropped a session.</summary>
     public void EndSession()
@@ -241,12 +224,43 @@ internal sealed class FakeConnector : IConnector
         return ValueTask.CompletedTask;
     }
 
+    private async Task<PhysicalConnection> OpenAsync(Step step, string credentials)
+    {
+        lock (_gate) _maxSessions = Math.Max(_maxSessions, ++_sessions);
+        Opening?.Invoke();
+        try
+        {
+            var call = new FakeCall(step, null);
+            Arrive(call);
+            await call.Task;
+        }
+        catch
+        {
+            EndSession();
+            throw;
+        }
+
+        lock (_gate)
+        {
+            var connection = new FakePhysicalConnection(this, _connections.Count + 1) { Credentials = credentials };
+            _connections.Add(connection);
+            return connection;
+        }
+    }
+
     private void Rules(Step[] steps, Rule rule)
     {
         lock (_gate)
         {
             foreach (Step step in steps) _rules[(int)step] = rule;
         }
+    }
+
+    private sealed class Candidate(FakeConnector server, string credentials) : ICandidate
+    {
+        public Task<PhysicalConnection> OpenAsync() => server.OpenAsync(Step.OpenChanged, credentials);
+
+        public void Adopt() => server.Credentials = credentials;
     }
 
     private readonly record struct Rule(bool IsHeld, DriverFailure? Failure, int Times);

@@ -15,6 +15,9 @@ internal sealed class FakePhysicalConnection(FakeConnector server, int id) : Phy
 
     public override bool CanKill => server.CanKill;
 
+    /// <summary>What it was opened with.</summary>
+    public required string Credentials { get; init; }
+
     /// <summary>Who holds it, for tests that look for two owners.</summary>
     public object? Owner { get; set; }
 
