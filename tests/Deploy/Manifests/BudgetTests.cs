@@ -23,6 +23,9 @@ public sealed partial class BudgetTests
         int least = (Number(production, "MaxSilos") * Number(production, "Floor"))
             + Control(production) + ControlConnections.MaxConnections + Number(production, "Reserve");
         Assert.True(Number(production, "ServerConnections") > least);
+
+        // The figure in the file is the sum.
+        Assert.Contains($" {least} ", Repository.Text("deploy/k8s/overlays/production/budget.env", "the budget"));
     }
 
     [Fact]

@@ -13,9 +13,6 @@ public sealed class SettingTests
     // Not options: read before there are options, or by ASP.NET.
     private static readonly string[] BesideOptions = ["UPool:Api:HostSilo", "ASPNETCORE_URLS"];
 
-    // Kept by a later version; today a start with one of them is refused. Ends by itself when options read the first.
-    private const string Planned = "UPool:Budget:";
-
     /// <summary>The keys that the programs read, with colons.</summary>
     public static HashSet<string> Known { get; } =
         [.. OptionKeys.Of([.. Assemblies.SelectMany(name => Assembly.Load(name).GetTypes())]), .. BesideOptions];
@@ -68,11 +65,5 @@ public sealed class SettingTests
             where !IsKnown(key)
             select $"{unit.File}: {key}");
 
-    /// <summary>Whether a variable is for a version to come, and the programs would not start with it.</summary>
-    public static bool IsPlanned(string variable) =>
-        variable.Replace("__", ":").StartsWith(Planned, StringComparison.Ordinal)
-        && !Known.Any(static key => key.StartsWith(Planned, StringComparison.Ordinal));
-
-    private static bool IsKnown(string variable) =>
-        Known.Contains(variable.Replace("__", ":")) || IsPlanned(variable);
+    private static bool IsKnown(string variable) => Known.Contains(variable.Replace("__", ":"));
 }

@@ -6,14 +6,18 @@ namespace UPool.Deploy.Tests.Rolling;
 /// <summary>A deployment as the manifests describe it: database, schema, silos, API.</summary>
 internal sealed class Cluster : IAsyncDisposable
 {
-    private Cluster(Database database, Workload? silos, Workload apis)
+    private Cluster(Database database, Workload? silos, Workload apis, int? serverConnections)
     {
+        ServerConnections = serverConnections;
         Database = database;
         Silos = silos!;
         Apis = apis;
     }
 
     public Database Database { get; }
+
+    /// <summary>The budget of all their sessions on the server; null without one.</summary>
+    public int? ServerConnections { get; }
 
     /// <summary>None when they are inside the API's processes.</summary>
     public Workload Silos { get; }
@@ -22,13 +26,15 @@ internal sealed class Cluster : IAsyncDisposable
 
     public string Output => $"{Silos?.Output}\n\n{Apis.Output}";
 
+    /// <summary>As in production: TLS, three accounts, a budget.</summary>
     public static async Task<Cluster> StartAsync(int silos, int apis)
     {
-        Overlay overlay = await Overlay.RenderAsync("dev");
-        Database database = await Database.StartAsync(overlay);
+        Overlay overlay = await Overlay.RenderAsync("production");
+        Database database = await Database.StartProductionAsync(overlay);
         var cluster = new Cluster(
             database,
-            new Workload(overlay, "upool-silo", database.Secret), new Workload(overlay, "upool-api", database.Secret));
+            new Workload(overlay, "upool-silo", database.Secret), new Workload(overlay, "upool-api", database.Secret),
+            Settings.NumberOf(overlay, overlay.Pod("upool-silo"), "UPool__Budget__ServerConnections"));
         return await cluster.StartedAsync(silos, apis);
     }
 
@@ -36,7 +42,7 @@ internal sealed class Cluster : IAsyncDisposable
     {
         Overlay overlay = await Overlay.RenderAsync("cohosted");
         Database database = await Database.StartAsync(overlay);
-        var cluster = new Cluster(database, null, new Workload(overlay, "upool-api", database.Secret));
+        var cluster = new Cluster(database, null, new Workload(overlay, "upool-api", database.Secret), null);
         return await cluster.StartedAsync(0, apis);
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using MySqlConnector;
 using UPool.Deploy.Tests.Running;
@@ -14,6 +15,9 @@ public sealed class RollingTests
 {
     /// <summary>How often each test does what it does; the long form of docs/reliability.md takes more.</summary>
     public const string RoundsVariable = "UPOOL_ROLLING_ROUNDS";
+
+    // One for the accounts, one to look at the table.
+    private const int OwnSessions = 2;
 
     private static readonly int Rounds =
         int.TryParse(Environment.GetEnvironmentVariable(RoundsVariable), out int rounds) ? rounds : 1;
@@ -162,6 +166,14 @@ public sealed class RollingTests
 
         // Never sent twice in silence.
         Assert.Equal(stored.Count, stored.Values.Distinct().Count());
+
+        // The server's own count of the most sessions there ever were, this test's among them.
+        await using var most = new MySqlCommand("SHOW GLOBAL STATUS LIKE 'Max_used_connections'", connection);
+        await using MySqlDataReader count = await most.ExecuteReaderAsync();
+        Assert.True(await count.ReadAsync());
+        int sessions = int.Parse(count.GetString(1), CultureInfo.InvariantCulture);
+        Print($"at most {sessions} sessions on the server");
+        if (cluster.ServerConnections is { } budget) Assert.True(sessions <= budget + OwnSessions);
     }
 
     private static void Print(string figures) => TestContext.Current.TestOutputHelper?.WriteLine(figures);

@@ -76,8 +76,9 @@ public sealed partial class MetricTests
     // Makes one of everything that only shows once it has happened.
     private static async Task<string> ProvokeAndScrapeAsync()
     {
-        Overlay overlay = await Overlay.RenderAsync("dev");
-        await using Database database = await Database.StartAsync(overlay);
+        // The one with a budget.
+        Overlay overlay = await Overlay.RenderAsync("production");
+        await using Database database = await Database.StartProductionAsync(overlay);
         var narrow = new Dictionary<string, string?>
         {
             ["UPool__Pool__MaxConnections"] = "1",
@@ -98,13 +99,13 @@ public sealed partial class MetricTests
         // One holds the only connection and waits for the lock, one waits for a connection, the others are refused.
         Task<int>[] calls = [.. Enumerable.Range(0, 8).Select(async _ =>
         {
-            using HttpResponseMessage reply = await client.GetAsync("/user/1");
+            using HttpResponseMessage reply = await client.GetAsync("/user/list");
             return (int)reply.StatusCode;
         })];
         int[] statuses = await Task.WhenAll(calls);
         Assert.Contains(503, statuses);
         await RunAsync(other, "UNLOCK TABLES");
-        using (HttpResponseMessage well = await client.GetAsync("/user/1")) well.EnsureSuccessStatusCode();
+        using (HttpResponseMessage well = await client.GetAsync("/user/list")) well.EnsureSuccessStatusCode();
 
         string scraped = await ScrapeAsync(silo) + await ScrapeAsync(api);
         Assert.Contains("reason=\"queue-full\"", scraped, StringComparison.Ordinal);
@@ -112,10 +113,10 @@ public sealed partial class MetricTests
         // The sessions of the pool are ended on the server; the next request finds out.
         await using MySqlConnection root = new(database.Server.RootConnectionString);
         await root.OpenAsync();
-        await RunAsync(root, $"KILL USER {Testing.MariaDbServer.User}");
-        for (int attempt = 0; attempt < 100 && !scraped.Contains("upool_connection_closed_total"); attempt++)
+        await RunAsync(root, "KILL USER upool_pool");
+        for (int attempt = 0; attempt < 100 && !scraped.Contains("upool_connection_closed_total{"); attempt++)
         {
-            using HttpResponseMessage reply = await client.GetAsync("/user/1");
+            using HttpResponseMessage reply = await client.GetAsync("/user/list");
             await Task.Delay(100);
             scraped += await ScrapeAsync(silo);
         }

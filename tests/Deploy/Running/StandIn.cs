@@ -36,8 +36,6 @@ internal sealed class StandIn : IAsyncDisposable
         PodTemplate pod = overlay.Pod(workload);
         string address = PodNetwork.NextAddress();
         Dictionary<string, string?> environment = Settings.Of(overlay, pod, address, secret);
-        foreach (string planned in environment.Keys.Where(SettingTests.IsPlanned).ToArray())
-            environment.Remove(planned);
 
         // A pod has a network of its own, where "every address" is the pod's; a process here has not.
         foreach ((string key, string? value) in environment.ToArray())
