@@ -190,8 +190,8 @@ public sealed class PooledDataSource : DbDataSource
     }
 
     /// <summary>
-    /// Opens the first connection; the others are opened when they are needed. Does not throw when the database is away: <see cref="Health"/> says so, and the pool
-    /// keeps trying.
+    /// Opens the first connection; the others are opened when they are needed. Does not throw when the database is
+    /// away: <see cref="Health"/> says so, and the pool keeps trying.
     /// </summary>
     public Task StartAsync(CancellationToken cancellationToken = default) => _pool.WarmUpAsync(cancellationToken);
 

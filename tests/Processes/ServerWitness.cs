@@ -14,8 +14,8 @@ internal sealed class ServerWitness(MariaDbServer server, int budget, int shared
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
 
-    // With what the register says of each: the pools' alone must fit into what the pools share, however much room others
-    // leave. Of all accounts but the observer's: the deployment's, and whoever has not logged in yet.
+    // With what the register says of each: the pools' alone must fit into what the pools share, however much room
+    // others leave. Of all accounts but the observer's: the deployment's, and whoever has not logged in yet.
     private const string Sample = $"""
         SELECT COUNT(*), COUNT(CASE WHEN COMMAND = 'Query' AND USER = '{MariaDbServer.User}' THEN 1 END),
             COUNT(CASE WHEN IsControl = 0 THEN 1 END)

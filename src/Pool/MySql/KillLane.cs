@@ -106,7 +106,8 @@ internal sealed partial class KillLane : IAsyncDisposable
             await _source.EndAsync().ConfigureAwait(false);
     }
 
-    /// <summary>Asks over sessions that are opened with something else, as soon as the server has accepted that.</summary>
+    /// <summary>Asks over sessions that are opened with something else, as soon as the server has accepted
+    /// that.</summary>
     /// <returns>Whether the first try succeeded; false too when another change or the end came first.</returns>
     public Task<bool> ChangeAsync(MySqlDataSource candidate)
     {

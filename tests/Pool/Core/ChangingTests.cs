@@ -3,7 +3,8 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>Changed credentials: tried by one open, within the permits, before anything that works is given up.</summary>
+/// <summary>Changed credentials: tried by one open, within the permits, before anything that works is given
+/// up.</summary>
 public sealed class ChangingTests
 {
     [Fact]
@@ -86,7 +87,8 @@ public sealed class ChangingTests
         await pool.WarmAsync(2);
         pool.Server.Fail(Step.OpenChanged, DriverFailure.Statement);
         Assert.False(await pool.FinishAsync(pool.Source.ChangeConnectionStringAsync("second")));
-        Assert.Contains("The changed credentials do not work yet", pool.Source.Health.Problem, StringComparison.Ordinal);
+        Assert.Contains("The changed credentials do not work yet", pool.Source.Health.Problem,
+            StringComparison.Ordinal);
         Assert.DoesNotContain("second", pool.Source.Health.Problem, StringComparison.Ordinal);
         Assert.Single(pool.Log.Of(1010));
 

@@ -226,7 +226,9 @@ public sealed class StressTests
                         break;
                     case 1: _source.Clear(); break;
                     case 2 when _server.Connections.Count > 0: _server.Connections[^1].Die(); break;
-                    case 3 when random.Next(4) == 0: _ = _source.ChangeConnectionStringAsync($"{random.Next()}", CancellationToken.None); break;
+                    case 3 when random.Next(4) == 0:
+                        _ = _source.ChangeConnectionStringAsync($"{random.Next()}", CancellationToken.None);
+                        break;
                 }
 
                 int ceiling = Volatile.Read(ref _ceiling);

@@ -3,9 +3,9 @@ using UPool.Cluster.Budget;
 namespace UPool.Cluster.Tests.Budget.Simulation;
 
 /// <summary>
-/// One activation of the coordinator, in the process of a silo, with the real <see cref="Ledger"/>, doing what the grain
-/// does: gathers renewals, writes on condition, then answers; looks at the server; ends the sessions of those who are
-/// gone.
+/// One activation of the coordinator, in the process of a silo, with the real <see cref="Ledger"/>, doing what the
+/// grain does: gathers renewals, writes on condition, then answers; looks at the server; ends the sessions of those who
+/// are gone.
 /// </summary>
 internal sealed class SimCoordinator
 {
