@@ -20,7 +20,11 @@ public sealed class LeaseHolderTests
         Assert.Equal(
             new LeaseRequest
             {
-                Incarnation = "silo", Sequence = 1, Figures = figures, Ceiling = 20, Weight = 2,
+                Incarnation = "silo",
+                Sequence = 1,
+                Figures = figures,
+                Ceiling = 20,
+                Weight = 2,
                 Settings = _holder.Settings,
             },
             request);

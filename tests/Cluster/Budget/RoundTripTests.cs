@@ -16,20 +16,36 @@ public sealed class RoundTripTests
 
     private static readonly BudgetSettings Settings = new()
     {
-        ServerConnections = 1, MaxSilos = 2, MaxClients = 3, Reserve = 4, Floor = 5,
-        RenewInterval = TimeSpan.FromSeconds(6), LeaseDuration = TimeSpan.FromSeconds(7),
+        ServerConnections = 1,
+        MaxSilos = 2,
+        MaxClients = 3,
+        Reserve = 4,
+        Floor = 5,
+        RenewInterval = TimeSpan.FromSeconds(6),
+        LeaseDuration = TimeSpan.FromSeconds(7),
         Grace = TimeSpan.FromSeconds(8),
     };
 
     private static readonly LeaseFigures Figures = new()
     {
-        Opening = 1, Idle = 2, Used = 3, Closing = 4, Pending = 5, Peak = 6, WaitP50 = TimeSpan.FromSeconds(7),
-        WaitP95 = TimeSpan.FromSeconds(8), WaitP99 = TimeSpan.FromSeconds(9),
+        Opening = 1,
+        Idle = 2,
+        Used = 3,
+        Closing = 4,
+        Pending = 5,
+        Peak = 6,
+        WaitP50 = TimeSpan.FromSeconds(7),
+        WaitP95 = TimeSpan.FromSeconds(8),
+        WaitP99 = TimeSpan.FromSeconds(9),
     };
 
     private static readonly LedgerState State = new()
     {
-        Format = 1, Revision = 2, Writer = "writer", ServerStart = "start", Settings = Settings,
+        Format = 1,
+        Revision = 2,
+        Writer = "writer",
+        ServerStart = "start",
+        Settings = Settings,
         Records =
         [
             new LeaseRecord
@@ -46,9 +62,18 @@ public sealed class RoundTripTests
     {
         var request = new LeaseRequest
         {
-            Incarnation = "a", Role = LeaseRole.Client, Sequence = 1, AppliedGrant = 2, Permits = 3,
-            Remaining = TimeSpan.FromSeconds(4), Figures = Figures, Ceiling = 5, Weight = 6, Settings = Settings,
-            IsLeaving = true, SawRestart = true,
+            Incarnation = "a",
+            Role = LeaseRole.Client,
+            Sequence = 1,
+            AppliedGrant = 2,
+            Permits = 3,
+            Remaining = TimeSpan.FromSeconds(4),
+            Figures = Figures,
+            Ceiling = 5,
+            Weight = 6,
+            Settings = Settings,
+            IsLeaving = true,
+            SawRestart = true,
         };
 
         Assert.Equal(request, Cross(request));
@@ -59,8 +84,13 @@ public sealed class RoundTripTests
     {
         var reply = new LeaseReply
         {
-            RequestSequence = 1, Status = LeaseStatus.Reclaiming, Grant = 2, Permits = 3,
-            Duration = TimeSpan.FromSeconds(4), Grace = TimeSpan.FromSeconds(5), ServerConnections = 6,
+            RequestSequence = 1,
+            Status = LeaseStatus.Reclaiming,
+            Grant = 2,
+            Permits = 3,
+            Duration = TimeSpan.FromSeconds(4),
+            Grace = TimeSpan.FromSeconds(5),
+            ServerConnections = 6,
             IsMismatched = true,
         };
 
@@ -72,7 +102,12 @@ public sealed class RoundTripTests
     {
         var view = new BudgetView
         {
-            ServerConnections = 1, Shared = 2, Held = 3, Orphans = 4, IsLearning = true, IsMismatched = true,
+            ServerConnections = 1,
+            Shared = 2,
+            Held = 3,
+            Orphans = 4,
+            IsLearning = true,
+            IsMismatched = true,
             Revision = 5,
             Leases =
             [

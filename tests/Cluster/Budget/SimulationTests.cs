@@ -86,8 +86,13 @@ public sealed class SimulationTests(ITestOutputHelper output)
             // Without what keeps a silo from renewing for a lease and its grace: then it is not among the living.
             SimFaults faults = SimFaults.None with
             {
-                Loss = 0.01, Duplicates = 0.05, Crashes = 0.0002, Leaves = 0.05, SessionLosses = 0.3,
-                DemandChanges = 0.5, LongStatements = 0.01,
+                Loss = 0.01,
+                Duplicates = 0.05,
+                Crashes = 0.0002,
+                Leaves = 0.05,
+                SessionLosses = 0.3,
+                DemandChanges = 0.5,
+                LongStatements = 0.01,
             };
             var cluster = SimCluster.Create(seed + run, 5, 40, faults);
             BudgetSettings more = cluster.Settings;

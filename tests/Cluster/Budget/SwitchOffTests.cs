@@ -55,15 +55,26 @@ public sealed class SwitchOffTests(ITestOutputHelper output)
     {
         SimSwitch.Sequence => SimFaults.None with
         {
-            Off = off, Delays = 0.2, LongDelay = 6 * SimScheduler.Second, Duplicates = 0.2, DemandChanges = 2,
+            Off = off,
+            Delays = 0.2,
+            LongDelay = 6 * SimScheduler.Second,
+            Duplicates = 0.2,
+            DemandChanges = 2,
         },
         SimSwitch.WriteBeforeAnswer => SimFaults.None with
         {
-            Off = off, UnknownWrites = 0.1, Splits = 0.2, DemandChanges = 2,
+            Off = off,
+            UnknownWrites = 0.1,
+            Splits = 0.2,
+            DemandChanges = 2,
         },
         SimSwitch.Grace => SimFaults.None with
         {
-            Off = off, Partitions = 0.2, SessionLosses = 3, Stops = 0.5, Only = SimPoint.BeforeConnect,
+            Off = off,
+            Partitions = 0.2,
+            SessionLosses = 3,
+            Stops = 0.5,
+            Only = SimPoint.BeforeConnect,
             LongestStop = 4 * SimScheduler.Second,
         },
         SimSwitch.LeaseCheck => SimFaults.None with { Off = off, Stops = 0.005, SessionLosses = 3 },

@@ -79,7 +79,10 @@ internal sealed class SimServer
         {
             var session = new SimSession
             {
-                Id = ++_lastId, Host = $"h:{++_lastPort}", Client = client, IsControl = isControl,
+                Id = ++_lastId,
+                Host = $"h:{++_lastPort}",
+                Client = client,
+                IsControl = isControl,
             };
             _sessions.Add(session.Id, session);
             Count(session, 1);
