@@ -54,9 +54,11 @@ internal sealed partial class ConnectionPool
             _unanswered++;
             _newestUnanswered = Math.Max(_newestUnanswered, opening.Number);
             isLost = _sentAtAnswer >= opening.Number;
-            if (isLost) Grow_NeedsLock();
-            else if (_newestFailed < opening.Number)
+            if (!isLost && _newestFailed < opening.Number)
                 isNews = SetFault_NeedsLock(new Fault(problem, null, IsNoPermit: false));
+
+            // It is in nobody's way any more: of an open that is wanted, or of the next probe.
+            Grow_NeedsLock();
         }
 
         if (isLost) LogOpenUnanswered(_options.Name, problem);
