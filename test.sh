@@ -46,7 +46,7 @@ while (($# > 0)); do
     esac
     shift
 done
-((${#filters[@]} == 0)) || detail=(--output Detailed)
+((${#filters[@]} == 0)) || detail=(--output Detailed --explicit on)
 
 # Prints the project files to run, in the order of their folders.
 selected_projects() {

@@ -16,6 +16,7 @@ public sealed partial class MessageTests
         "src/Pool/Core/ConnectionPool.Opening.cs",
         "src/Pool/MySql/ControlConnections.Check.cs",
         "src/Pool/MySql/ControlConnections.Sessions.cs",
+        "src/Pool/Core/ConnectionPool.Changing.cs",
         "src/Pool/Core/ConnectionPool.Faults.cs",
         "src/Pool/MySql/MySqlErrors.cs",
         "src/Pool/MySql/TlsErrors.cs",

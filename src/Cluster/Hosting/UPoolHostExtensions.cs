@@ -152,6 +152,7 @@ public static class UPoolHostExtensions
         services.AddSingleton<ProcessStatus>();
         services.AddSingleton<ISiloStatus>(static provider => provider.GetRequiredService<ProcessStatus>());
         services.AddSingleton<ControlDatabase>();
+        services.AddHostedService<CredentialWatch>();
         AddBudget(builder);
         services.AddSingleton(static provider => new ClusterPoolReader(
             provider.GetRequiredService<IGrainFactory>(),

@@ -24,6 +24,7 @@ internal enum ScriptKind
 internal static class Script
 {
     private const string Id = "SELECT LAST_INSERT_ID()";
+    private const string Mode = "SET sql_mode = ";
     private const string Ends = " \t\r\n;";
 
     /// <summary>Judges a text. A semicolon within quotes counts too: to claim too little is better than too
@@ -34,7 +35,15 @@ internal static class Script
         if (type == CommandType.StoredProcedure || statements.StartsWith("CALL", StringComparison.OrdinalIgnoreCase))
             return ScriptKind.Several;
 
+        // The session's mode, set for the statement behind it: the reset takes that back, so a failure of either leaves
+        // nothing done.
         int end = statements.IndexOf(';');
+        while (end >= 0 && statements.StartsWith(Mode, StringComparison.OrdinalIgnoreCase))
+        {
+            statements = statements[(end + 1)..].Trim(Ends);
+            end = statements.IndexOf(';');
+        }
+
         if (end < 0) return ScriptKind.Single;
 
         bool isId = statements[(end + 1)..].Trim(Ends).Equals(Id, StringComparison.OrdinalIgnoreCase);

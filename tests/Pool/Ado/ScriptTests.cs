@@ -16,6 +16,10 @@ public sealed class ScriptTests
     [InlineData("INSERT INTO t VALUES (@v); SELECT LAST_INSERT_ID() FROM t", ScriptKind.Several)]
     [InlineData("UPDATE t SET v = 1; UPDATE t SET v = 2; SELECT LAST_INSERT_ID()", ScriptKind.Several)]
     [InlineData("UPDATE t SET v = 'a;b'", ScriptKind.Several)]
+    [InlineData("SET sql_mode = 'STRICT_ALL_TABLES'; UPDATE t SET v = 1", ScriptKind.Single)]
+    [InlineData("SET sql_mode = @m; INSERT INTO t VALUES (@v); SELECT LAST_INSERT_ID()", ScriptKind.SingleAndId)]
+    [InlineData("SET sql_mode = @m; UPDATE t SET v = 1; UPDATE t SET v = 2", ScriptKind.Several)]
+    [InlineData("SET GLOBAL x = 1; UPDATE t SET v = 1", ScriptKind.Several)]
     [InlineData("call p()", ScriptKind.Several)]
     public void Of_Text_KnowsOneStatementForCertainOnly(string text, object kind)
     {
