@@ -88,7 +88,8 @@ run_project() {
 
     # --foreground: Ctrl-C reaches the tests too.
     timeout --foreground --kill-after=10 "${UPOOL_TEST_TIMEOUT:-600}" \
-        dotnet "$program" --progress off --ansi off "${detail[@]}" "${unpicked[@]}" "${filters[@]}" >"$log" 2>&1 </dev/null || status=$?
+        dotnet "$program" --progress off --ansi off "${detail[@]}" "${unpicked[@]}" "${filters[@]}" \
+        >"$log" 2>&1 </dev/null || status=$?
 
     ok=$(summary_of "$log" succeeded)
     bad=$(summary_of "$log" failed)
