@@ -11,9 +11,9 @@ namespace UPool.Deploy.Tests.Rolling;
 /// request, and what is lost is lost for seconds.
 /// </summary>
 /// <remarks>
-/// Only in a run that picks them, as their trait tells ./test.sh: with a budget one write in some thousands was answered
-/// "outcome unknown" while the coordinator's silo left (docs/reliability.md). They belong into every run once that is
-/// mended.
+/// Only in a run that picks them, as their trait tells ./test.sh: with a budget one write in some thousands was
+/// answered "outcome unknown" while the coordinator's silo left (docs/reliability.md). They belong into every run once
+/// that is mended.
 /// </remarks>
 [Collection(Alone.Name)]
 [Trait("Run", "picked")]
