@@ -6,7 +6,7 @@ using UPool.Core;
 namespace UPool;
 
 /// <summary>Several statements in one round trip on a rented connection. Its commands are the driver's own.</summary>
-public sealed class PooledBatch : DbBatch
+public sealed class PooledBatch : DbBatch, IStatement
 {
     private readonly DbBatch _inner;
     private StatementScope _scope;
@@ -45,79 +45,22 @@ public sealed class PooledBatch : DbBatch
     }
 
     /// <inheritdoc/>
-    public override async Task<int> ExecuteNonQueryAsync(CancellationToken cancellationToken = default)
-    {
-        PooledConnection connection = _scope.Required;
-        OperationBound bound = await _scope.BeginAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            bound = Bind(bound);
-            return await connection
-                .RunAsync(_inner.ExecuteNonQueryAsync(CancellationToken.None), bound, cancellationToken)
-                .ConfigureAwait(false);
-        }
-        catch (DbException exception)
-        {
-            Script.NoteFailure(exception, bound, ScriptKind.Several, connection.Pool.Connector);
-            throw;
-        }
-        finally
-        {
-            bound.Release();
-        }
-    }
+    public override Task<int> ExecuteNonQueryAsync(CancellationToken cancellationToken = default) => Execution.RunAsync(
+        this, static (statement, _) => statement._inner.ExecuteNonQueryAsync(CancellationToken.None),
+        cancellationToken);
 
     /// <inheritdoc/>
-    public override async Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken = default)
-    {
-        PooledConnection connection = _scope.Required;
-        OperationBound bound = await _scope.BeginAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            bound = Bind(bound);
-            return await connection
-                .RunAsync(_inner.ExecuteScalarAsync(CancellationToken.None), bound, cancellationToken)
-                .ConfigureAwait(false);
-        }
-        catch (DbException exception)
-        {
-            Script.NoteFailure(exception, bound, ScriptKind.Several, connection.Pool.Connector);
-            throw;
-        }
-        finally
-        {
-            bound.Release();
-        }
-    }
+    public override Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken = default) =>
+        Execution.RunAsync(
+            this, static (statement, _) => statement._inner.ExecuteScalarAsync(CancellationToken.None),
+            cancellationToken);
 
     /// <inheritdoc/>
-    protected override async Task<DbDataReader> ExecuteDbDataReaderAsync(
-        CommandBehavior behavior, CancellationToken cancellationToken)
-    {
-        PooledConnection connection = _scope.Required;
-        OperationBound bound = await _scope.BeginAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            bound = Bind(bound);
-            DbDataReader reader = await connection
-                .RunAsync(
-                    _inner.ExecuteReaderAsync(behavior & ~CommandBehavior.CloseConnection, CancellationToken.None),
-                    bound, cancellationToken)
-                .ConfigureAwait(false);
-            return new PooledDataReader(
-                connection, bound with { Span = null }, reader, ScriptKind.Several,
-                behavior.HasFlag(CommandBehavior.CloseConnection));
-        }
-        catch (DbException exception)
-        {
-            Script.NoteFailure(exception, bound, ScriptKind.Several, connection.Pool.Connector);
-            throw;
-        }
-        finally
-        {
-            bound.Release();
-        }
-    }
+    protected override Task<DbDataReader> ExecuteDbDataReaderAsync(
+        CommandBehavior behavior, CancellationToken cancellationToken) => Execution.ReadAsync(
+            this, behavior,
+            static (statement, asked) => statement._inner.ExecuteReaderAsync(asked, CancellationToken.None),
+            cancellationToken);
 
     /// <inheritdoc/>
     public override int ExecuteNonQuery()
@@ -161,7 +104,13 @@ public sealed class PooledBatch : DbBatch
     /// <inheritdoc/>
     protected override DbBatchCommand CreateDbBatchCommand() => _inner.CreateBatchCommand();
 
-    private OperationBound Bind(OperationBound bound)
+    StatementScope IStatement.Scope => _scope;
+
+    ScriptKind IStatement.Kind => ScriptKind.Several;
+
+    bool IStatement.IsFixedSelect(CommandBehavior behavior) => false;
+
+    OperationBound IStatement.Bind(OperationBound bound)
     {
         _inner.Connection = bound.Physical.Inner;
         _inner.Transaction = _scope.InnerTransaction(bound);

@@ -7,7 +7,7 @@ using UPool.Core;
 namespace UPool;
 
 /// <summary>A command on a rented connection. Its parameters are the driver's own.</summary>
-public sealed class PooledCommand : DbCommand
+public sealed class PooledCommand : DbCommand, IStatement
 {
     // The others make the driver set variables of the session around the statement.
     private const CommandBehavior HarmlessBehavior =
@@ -79,84 +79,20 @@ public sealed class PooledCommand : DbCommand
     }
 
     /// <inheritdoc/>
-    public override async Task<int> ExecuteNonQueryAsync(CancellationToken cancellationToken)
-    {
-        PooledConnection connection = _scope.Required;
-        OperationBound bound = await _scope
-            .BeginAsync(cancellationToken, IsFixedSelect(CommandBehavior.Default)).ConfigureAwait(false);
-        try
-        {
-            bound = Bind(bound);
-            return await connection
-                .RunAsync(_inner.ExecuteNonQueryAsync(CancellationToken.None), bound, cancellationToken)
-                .ConfigureAwait(false);
-        }
-        catch (DbException exception)
-        {
-            Script.NoteFailure(exception, bound, Kind, connection.Pool.Connector);
-            throw;
-        }
-        finally
-        {
-            bound.Release();
-        }
-    }
+    public override Task<int> ExecuteNonQueryAsync(CancellationToken cancellationToken) => Execution.RunAsync(
+        this, static (statement, _) => statement._inner.ExecuteNonQueryAsync(CancellationToken.None),
+        cancellationToken);
 
     /// <inheritdoc/>
-    public override async Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken)
-    {
-        PooledConnection connection = _scope.Required;
-        OperationBound bound = await _scope
-            .BeginAsync(cancellationToken, IsFixedSelect(CommandBehavior.Default)).ConfigureAwait(false);
-        try
-        {
-            bound = Bind(bound);
-            return await connection
-                .RunAsync(_inner.ExecuteScalarAsync(CancellationToken.None), bound, cancellationToken)
-                .ConfigureAwait(false);
-        }
-        catch (DbException exception)
-        {
-            Script.NoteFailure(exception, bound, Kind, connection.Pool.Connector);
-            throw;
-        }
-        finally
-        {
-            bound.Release();
-        }
-    }
+    public override Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken) => Execution.RunAsync(
+        this, static (statement, _) => statement._inner.ExecuteScalarAsync(CancellationToken.None), cancellationToken);
 
     /// <inheritdoc/>
-    protected override async Task<DbDataReader> ExecuteDbDataReaderAsync(
-        CommandBehavior behavior, CancellationToken cancellationToken)
-    {
-        PooledConnection connection = _scope.Required;
-        OperationBound bound = await _scope
-            .BeginAsync(cancellationToken, IsFixedSelect(behavior)).ConfigureAwait(false);
-        try
-        {
-            bound = Bind(bound);
-
-            // The wrapper closes its own connection: the driver must not close the session.
-            DbDataReader reader = await connection
-                .RunAsync(
-                    _inner.ExecuteReaderAsync(behavior & ~CommandBehavior.CloseConnection, CancellationToken.None),
-                    bound, cancellationToken)
-                .ConfigureAwait(false);
-            return new PooledDataReader(
-                connection, bound with { Span = null }, reader, Kind,
-                behavior.HasFlag(CommandBehavior.CloseConnection));
-        }
-        catch (DbException exception)
-        {
-            Script.NoteFailure(exception, bound, Kind, connection.Pool.Connector);
-            throw;
-        }
-        finally
-        {
-            bound.Release();
-        }
-    }
+    protected override Task<DbDataReader> ExecuteDbDataReaderAsync(
+        CommandBehavior behavior, CancellationToken cancellationToken) => Execution.ReadAsync(
+            this, behavior,
+            static (statement, asked) => statement._inner.ExecuteReaderAsync(asked, CancellationToken.None),
+            cancellationToken);
 
     /// <inheritdoc/>
     public override int ExecuteNonQuery()
@@ -203,10 +139,11 @@ public sealed class PooledCommand : DbCommand
         base.Dispose(disposing);
     }
 
-    private ScriptKind Kind => Script.Of(_inner.CommandText, _inner.CommandType);
+    StatementScope IStatement.Scope => _scope;
 
-    /// <summary>Whether it is what the connection's no-reset rent was made for, and nothing besides.</summary>
-    private bool IsFixedSelect(CommandBehavior behavior) =>
+    ScriptKind IStatement.Kind => Script.Of(_inner.CommandText, _inner.CommandType);
+
+    bool IStatement.IsFixedSelect(CommandBehavior behavior) =>
         _scope.Required.Physical.Select is { } select
         && _inner.CommandText == select.Text
         && _inner.CommandType == CommandType.Text
@@ -215,7 +152,7 @@ public sealed class PooledCommand : DbCommand
         // With fewer, one of its names would be a variable.
         && (select.Parameters == 0 || _inner.Parameters.Count == select.Parameters);
 
-    private OperationBound Bind(OperationBound bound)
+    OperationBound IStatement.Bind(OperationBound bound)
     {
         _inner.Connection = bound.Physical.Inner;
         _inner.Transaction = _scope.InnerTransaction(bound);
