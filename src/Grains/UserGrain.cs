@@ -1,12 +1,13 @@
 using System.Data.Common;
 using System.Text;
 using Dapper;
+using Microsoft.Extensions.Options;
 using UPool.Cluster.Workers;
 
 namespace UPool.Grains;
 
 /// <summary>The users of <c>tb1</c>.</summary>
-public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserGrain
+public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> options) : WorkerGrain(pool), IUserGrain
 {
     // ER_DATA_TOO_LONG and ER_TRUNCATED_WRONG_VALUE_FOR_FIELD: a name that the column's length or character set
     // refuses.
@@ -19,6 +20,7 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
     private const long MaxBytesOfInsert = 512 * 1024;
 
     private readonly UserStatements _statements = UserStatements.For(pool.Dialect);
+    private readonly UserReads _reads = new(pool, options.Value.Shared);
 
     // Who is refused by limits of this age has them read again: the table may have been altered meanwhile. So seldom
     // that refusals stay cheap. The other way round the server refuses by itself.
@@ -33,15 +35,9 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
     {
         if (limit < 1) return Task.FromResult(Reply.Invalid<UserPage>("limit is less than 1"));
 
-        return ReadAsync(UserStatements.List, deadline, cancellationToken, async (connection, token) =>
-        {
-            // One row more than asked for tells whether there are more.
-            List<User> users = await QueryAsync(connection, new CommandDefinition(
-                UserStatements.List.Text, new { after, count = limit + 1L }, cancellationToken: token));
-            bool hasMore = users.Count > limit;
-            if (hasMore) users.RemoveAt(limit);
-            return Reply.Ok(new UserPage([.. users], hasMore ? users[^1].Id : null));
-        });
+        return ReadAsync(
+            _reads.Pages, new UserPageKey(limit, after), deadline, cancellationToken,
+            static page => Reply.Ok(page!));
     }
 
     /// <inheritdoc/>
@@ -49,9 +45,9 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
     {
         if (id < 1) return Task.FromResult(Reply.NotFound<User>());
 
-        return ReadAsync(UserStatements.Get, deadline, cancellationToken, async (connection, token) =>
-            Found(await QueryAsync(
-                connection, new CommandDefinition(UserStatements.Get.Text, new { id }, cancellationToken: token))));
+        return ReadAsync(
+            _reads.Users, id, deadline, cancellationToken,
+            static user => user is null ? Reply.NotFound<User>() : Reply.Ok(user));
     }
 
     /// <inheritdoc/>
@@ -116,7 +112,7 @@ public sealed class UserGrain(PooledDataSource pool) : WorkerGrain(pool), IUserG
                 {
                     List<User> users = await QueryAsync(
                         connection,
-                        new CommandDefinition(UserStatements.Get.Text, new { id }, cancellationToken: token));
+                        new CommandDefinition(UserStatements.GetOne, new { id }, cancellationToken: token));
                     if (users.Count == 0) return Reply.NotFound<User>();
                 }
 

@@ -18,7 +18,7 @@ internal sealed class UserStatements
         FirstIdAndStep = "SELECT LAST_INSERT_ID() AS FirstId, @@auto_increment_increment AS Step",
         Rename = Strictly + "UPDATE `tb1` SET `name` = @name WHERE `id` = @id",
         BeforeCreateAll = Strictly,
-        GetToDelete = "SELECT `id`, `name` FROM `tb1` WHERE `id` = @id FOR UPDATE",
+        GetToDelete = GetOne + " FOR UPDATE",
         Limits = """
             SELECT c.CHARACTER_MAXIMUM_LENGTH AS MaxLength, @@max_allowed_packet AS MaxPacket
             FROM information_schema.COLUMNS c
@@ -33,18 +33,18 @@ internal sealed class UserStatements
         FirstIdAndStep = "SELECT last_insert_rowid() AS FirstId, 1 AS Step",
         Rename = "UPDATE `tb1` SET `name` = @name WHERE `id` = @id",
         // A transaction of SQLite's has the whole database to itself.
-        GetToDelete = "SELECT `id`, `name` FROM `tb1` WHERE `id` = @id",
+        GetToDelete = GetOne,
         // The embedded table is this project's own, and its column has no length that SQLite would hold anybody to.
         Limits = "SELECT 255 AS MaxLength, 1000000 AS MaxPacket",
     };
 
+    public const string GetOne = "SELECT `id`, `name` FROM `tb1` WHERE `id` = @id";
+
     public const string Delete = "DELETE FROM `tb1` WHERE `id` = @id";
 
-    // What is asked most: fixed, so that their connections are back without a reset.
+    // What is asked most is fixed, so that its connections are back without a reset: this one, and Get.
     public static readonly FixedSelect List =
         new("SELECT `id`, `name` FROM `tb1` WHERE `id` > @after ORDER BY `id` LIMIT @count");
-
-    public static readonly FixedSelect Get = new("SELECT `id`, `name` FROM `tb1` WHERE `id` = @id");
 
     private UserStatements()
     {
@@ -67,6 +67,14 @@ internal sealed class UserStatements
 
     /// <summary>What a name and a statement may hold at most.</summary>
     public required string Limits { get; init; }
+
+    /// <summary>Users by their ids.</summary>
+    public static FixedSelect Get(int ids) => new(
+        "SELECT `id`, `name` FROM `tb1` WHERE `id` IN ("
+        + string.Join(", ", Enumerable.Range(0, ids).Select(IdParameter)) + ")");
+
+    /// <summary>The name of one of their parameters.</summary>
+    public static string IdParameter(int index) => string.Create(CultureInfo.InvariantCulture, $"@id{index}");
 
     public static UserStatements For(SqlDialect dialect) => dialect switch
     {

@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
+using UPool.Cluster.Workers;
 
 namespace UPool.Management;
 
@@ -22,7 +23,17 @@ public static class EnvelopeResponse
         WriteAsync(context, status, new Envelope(status < 400 ? 1 : 0, message), ManagementJson.Default.Envelope);
 
     /// <summary>Replies with a body. To HEAD with the same headers and no body.</summary>
-    public static async Task WriteAsync<T>(HttpContext context, int status, T body, JsonTypeInfo<T> type)
+    public static Task WriteAsync<T>(HttpContext context, int status, T body, JsonTypeInfo<T> type) =>
+        WriteAsync(
+            context, status, (body, type), static (json, it) => JsonSerializer.Serialize(json, it.body, it.type));
+
+    /// <summary>The same with a body that the caller writes.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="status">The status.</param>
+    /// <param name="body">What to write.</param>
+    /// <param name="write">Writes it, whole, as one JSON value.</param>
+    public static async Task WriteAsync<T>(
+        HttpContext context, int status, T body, Action<Utf8JsonWriter, T> write)
     {
         HttpResponse response = context.Response;
         response.StatusCode = status;
@@ -32,15 +43,14 @@ public static class EnvelopeResponse
 
         if (HttpMethods.IsHead(context.Request.Method))
         {
-            var counted = new ArrayBufferWriter<byte>();
-            response.ContentLength = Serialize(counted, body, type);
+            response.ContentLength = Serialize(new ArrayBufferWriter<byte>(), body, write);
             return;
         }
 
         // The whole body is made before the first byte leaves: its length is known, and nothing is sent half.
         // Bounded by UPool:Http:MaxRows.
         PipeWriter output = response.BodyWriter;
-        response.ContentLength = Serialize(output, body, type);
+        response.ContentLength = Serialize(output, body, write);
         await output.FlushAsync(context.RequestAborted);
     }
 
@@ -64,10 +74,10 @@ public static class EnvelopeResponse
         return phrase.Length == 0 ? "bad request" : phrase.ToLowerInvariant();
     }
 
-    private static long Serialize<T>(IBufferWriter<byte> output, T body, JsonTypeInfo<T> type)
+    private static long Serialize<T>(IBufferWriter<byte> output, T body, Action<Utf8JsonWriter, T> write)
     {
         using var json = new Utf8JsonWriter(output, WriterOptions);
-        JsonSerializer.Serialize(json, body, type);
+        write(json, body);
         json.Flush();
         return json.BytesCommitted;
     }

@@ -65,6 +65,10 @@ public readonly struct Deadline : IEquatable<Deadline>
     public static Deadline Earlier(Deadline one, Deadline other) =>
         one.IsNone ? other : other.IsNone || one._timestamp <= other._timestamp ? one : other;
 
+    /// <summary>The later of the two.</summary>
+    internal static Deadline Later(Deadline one, Deadline other) =>
+        one.IsNone || other.IsNone ? None : one._timestamp >= other._timestamp ? one : other;
+
     /// <inheritdoc/>
     public bool Equals(Deadline other) => _timestamp == other._timestamp;
 

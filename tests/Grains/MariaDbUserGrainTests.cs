@@ -130,7 +130,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
         User[] created = UserHost.Ok(await users.CreateBatchAsync(names));
 
         Assert.Equal(7, created[1].Id - created[0].Id);
-        Assert.Equal(created, UserHost.Ok(await users.ListAsync()).Users);
+        Assert.Equal(created, UserHost.Ok(await users.ListAsync()).ReadUsers());
     }
 
     [Fact]

@@ -11,11 +11,14 @@ public sealed class RoundTripTests
     {
         using ServiceProvider services = new ServiceCollection().AddSerializer().BuildServiceProvider();
         var serializer = services.GetRequiredService<Serializer>();
-        var page = Reply.Ok(new UserPage([new User(1, "Ada"), new User(long.MaxValue, "文")], 7));
+        using var writer = new UserPageWriter();
+        writer.Add(1, "Ada");
+        writer.Add(7, "文 \"\n😀");
+        Reply<UserPage> page = Reply.Ok(writer.Finish(hasMore: true));
 
         Reply<UserPage> crossed = serializer.Deserialize<Reply<UserPage>>(serializer.SerializeToArray(page))!;
 
-        Assert.Equal(page.Value!.Users, crossed.Value!.Users);
+        Assert.Equal([new User(1, "Ada"), new User(7, "文 \"\n😀")], crossed.Value!.ReadUsers());
         Assert.Equal(7, crossed.Value.Next);
     }
 }

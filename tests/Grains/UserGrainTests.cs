@@ -113,11 +113,11 @@ public abstract class UserGrainTests(UserHostFixture fixture) : IAsyncLifetime
         {
             Assert.True(pages < 3, "More pages than there can be.");
             UserPage page = UserHost.Ok(await Users.ListAsync(3, after));
-            seen.AddRange(page.Users.Select(static user => user.Name));
+            seen.AddRange(page.ReadUsers().Select(static user => user.Name));
             if (page.Next is not { } next) break;
 
-            Assert.Equal(3, page.Users.Length);
-            Assert.Equal(page.Users[^1].Id, next);
+            Assert.Equal(3, page.ReadUsers().Length);
+            Assert.Equal(page.ReadUsers()[^1].Id, next);
             after = next;
         }
 
@@ -163,7 +163,7 @@ public abstract class UserGrainTests(UserHostFixture fixture) : IAsyncLifetime
         Assert.Equal(ada, UserHost.Ok(await Users.DeleteAsync(ada.Id)));
 
         Assert.Equal(ReplyStatus.NotFound, (await Users.DeleteAsync(ada.Id)).Status);
-        Assert.Equal([grace], UserHost.Ok(await Users.ListAsync()).Users);
+        Assert.Equal([grace], UserHost.Ok(await Users.ListAsync()).ReadUsers());
     }
 
     [Fact]
@@ -176,7 +176,7 @@ public abstract class UserGrainTests(UserHostFixture fixture) : IAsyncLifetime
         User[] created = UserHost.Ok(await Users.CreateBatchAsync(names));
 
         Assert.Equal(names, created.Select(static user => user.Name));
-        Assert.Equal(created, UserHost.Ok(await Users.ListAsync(UserNames.MaxBatch)).Users);
+        Assert.Equal(created, UserHost.Ok(await Users.ListAsync(UserNames.MaxBatch)).ReadUsers());
     }
 
     [Fact]
@@ -186,7 +186,7 @@ public abstract class UserGrainTests(UserHostFixture fixture) : IAsyncLifetime
             Users.CreateBatchAsync([.. Enumerable.Range(0, 20).Select(n => $"{batch}/{n}")])));
 
         User[] created = [.. replies.SelectMany(UserHost.Ok).OrderBy(static user => user.Id)];
-        Assert.Equal(created, UserHost.Ok(await Users.ListAsync()).Users);
+        Assert.Equal(created, UserHost.Ok(await Users.ListAsync()).ReadUsers());
     }
 
     [Fact]

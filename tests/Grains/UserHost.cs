@@ -66,7 +66,7 @@ public sealed class UserHost : IAsyncDisposable
         _client.WriteAsync((grain, d, t) => grain.Delete(id, d, t), In(20), default);
 
     /// <summary>The names in the table, in id order.</summary>
-    public async Task<string[]> NamesAsync() => [.. Ok(await ListAsync()).Users.Select(static user => user.Name)];
+    public async Task<string[]> NamesAsync() => [.. Ok(await ListAsync()).ReadUsers().Select(static user => user.Name)];
 
     public static Deadline In(double seconds) => Deadline.After(TimeSpan.FromSeconds(seconds));
 

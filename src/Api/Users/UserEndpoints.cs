@@ -28,8 +28,8 @@ internal sealed class UserEndpoints(IUsers users, IOptions<HttpOptions> options,
         Reply<UserPage> reply = await users.ListAsync(limit, after, StartDeadline(), context.RequestAborted);
         if (reply is { Status: ReplyStatus.Ok, Value: { } page })
         {
-            var body = new UserPageReply(1, "ok", page.Users, page.Next);
-            await WriteAsync(context, StatusCodes.Status200OK, body, UserJson.Default.UserPageReply);
+            context.RequestAborted.ThrowIfCancellationRequested();
+            await EnvelopeResponse.WriteAsync(context, StatusCodes.Status200OK, page, UserPageReply.Write);
         }
         else
         {

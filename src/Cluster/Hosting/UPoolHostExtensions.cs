@@ -162,7 +162,6 @@ public static class UPoolHostExtensions
             provider.GetService<PooledDataSource>()));
 
         services.AddSingleton<IValidateOptions<UPoolClusterOptions>, UPoolClusterOptionsValidator>();
-        services.AddSingleton<IValidateOptions<UPoolClusterOptions>, PlannedSettingsValidator>();
         services.AddKnownKeys<UPoolClusterOptions>(UPoolClusterOptions.Section);
         services.AddOptions<UPoolClusterOptions>().BindConfiguration(UPoolClusterOptions.Section).ValidateOnStart();
         services.AddSingleton<IValidateOptions<DatabaseOptions>, DatabaseOptionsValidator>();

@@ -39,18 +39,7 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     /// <param name="line">Filled in by the compiler.</param>
     /// <exception cref="OperationCanceledException">The caller has gone.</exception>
 #pragma warning disable CA1068 // The work reads better last: it is nearly always a lambda of several lines.
-    protected Task<Reply<T>> ReadAsync<T>(
-        Deadline deadline,
-        CancellationToken cancellationToken,
-        Func<PooledConnection, CancellationToken, Task<Reply<T>>> work,
-        [CallerMemberName] string caller = "",
-        [CallerFilePath] string file = "",
-        [CallerLineNumber] int line = 0) =>
-        ReadAsync(null, deadline, cancellationToken, work, caller, file, line);
-
-    /// <summary>The same; when the read is one fixed SELECT of this project's own, on a no-reset rent.</summary>
-    internal async Task<Reply<T>> ReadAsync<T>(
-        FixedSelect? select,
+    protected async Task<Reply<T>> ReadAsync<T>(
         Deadline deadline,
         CancellationToken cancellationToken,
         Func<PooledConnection, CancellationToken, Task<Reply<T>>> work,
@@ -63,11 +52,44 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         using RunningCalls.Scope call = Calls.Enter(cancellationToken);
         try
         {
-            RentResult rent = await Pool.RentAsync(select, deadline, call.Token, caller, file, line);
+            RentResult rent = await RentAsync(deadline, new Place(caller, file, line), call.Token);
             if (!rent.IsRented) return Refused<T>(rent.Refusal);
 
             await using PooledConnection connection = rent.Connection;
             return await work(connection, call.Token);
+        }
+        catch (OperationCanceledException) when (call.Token.IsCancellationRequested)
+        {
+            throw;
+        }
+        catch (Exception exception)
+        {
+            return ReadFailed<T>(exception);
+        }
+    }
+
+    /// <summary>Asks what others may be asking too: a shared read.</summary>
+    /// <param name="query">The shared read, or the shared look-up; one for the life of the silo's pool.</param>
+    /// <param name="key">The question.</param>
+    /// <param name="deadline">When the answer is due.</param>
+    /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
+    /// <param name="answer">Makes the reply; it gets null when a look-up found no row.</param>
+    /// <exception cref="OperationCanceledException">The caller has gone.</exception>
+    protected async Task<Reply<T>> ReadAsync<TKey, T>(
+        SharedQuery<TKey, T> query,
+        TKey key,
+        Deadline deadline,
+        CancellationToken cancellationToken,
+        Func<T?, Reply<T>> answer)
+        where TKey : notnull, IEquatable<TKey>
+    {
+        if (deadline.HasPassed()) return TooLate<T>();
+
+        using RunningCalls.Scope call = Calls.Enter(cancellationToken);
+        try
+        {
+            SharedAnswer<T> shared = await query.AskAsync(key, deadline, call.Token);
+            return shared.IsAnswered ? answer(shared.Value) : Refused<T>(shared.Refusal);
         }
         catch (OperationCanceledException) when (call.Token.IsCancellationRequested)
         {

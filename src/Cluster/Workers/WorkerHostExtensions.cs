@@ -22,6 +22,8 @@ public static class WorkerHostExtensions
         builder.AddIncomingGrainCallFilter<WriteTicketFilter>();
         builder.Services.AddSingleton<RunningCalls>();
         builder.Services.AddSingleton<StopServiceClient>();
+        builder.Services.AddKnownKeys<ReadOptions>(ReadOptions.Section);
+        builder.Services.AddOptions<ReadOptions>().BindConfiguration(ReadOptions.Section).ValidateOnStart();
         builder.AddQuietService<StopService>();
         builder.Services.AddWorkerClients();
         builder.Services.AddOptions<SiloMessagingOptions>().Configure<IOptions<WorkerClientOptions>>(

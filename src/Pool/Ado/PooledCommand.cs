@@ -94,6 +94,16 @@ public sealed class PooledCommand : DbCommand, IStatement
             static (statement, asked) => statement._inner.ExecuteReaderAsync(asked, CancellationToken.None),
             cancellationToken);
 
+    /// <summary>
+    /// Executes a query and reads all of its rows as one operation: claimed once and waited for once, however many
+    /// rows there are.
+    /// </summary>
+    /// <param name="read">Reads rows and touches nothing else, as it goes on for a moment when its caller has been cut
+    /// off.</param>
+    /// <param name="cancellationToken">The caller's.</param>
+    internal Task<T> ReadAllAsync<T>(Func<DbDataReader, Task<T>> read, CancellationToken cancellationToken) =>
+        Execution.RunAsync(this, (statement, _) => statement.ReadAllAsync(read), cancellationToken);
+
     /// <inheritdoc/>
     public override int ExecuteNonQuery()
     {
@@ -137,6 +147,19 @@ public sealed class PooledCommand : DbCommand, IStatement
     {
         if (disposing) _inner.Dispose();
         base.Dispose(disposing);
+    }
+
+    private async Task<T> ReadAllAsync<T>(Func<DbDataReader, Task<T>> read)
+    {
+        DbDataReader reader = await _inner.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
+        await using (reader.ConfigureAwait(false))
+        {
+            T result = await read(reader).ConfigureAwait(false);
+
+            // An error may stand behind the rows.
+            await reader.NextResultAsync(CancellationToken.None).ConfigureAwait(false);
+            return result;
+        }
     }
 
     StatementScope IStatement.Scope => _scope;

@@ -315,6 +315,12 @@ internal sealed partial class ConnectionPool
         rent.Fail(new OperationCanceledException(token));
     }
 
+    /// <summary>A refusal in the pool's words, of somebody who asked for no rent of his own.</summary>
+    public RentRefusal Refuse(RefusalReason reason)
+    {
+        lock (_gate) return Refuse_NeedsLock(reason);
+    }
+
     /// <summary>The code that calls, for a rent by ADO.NET's door; null when nobody will ask, or it was not looked
     /// at.</summary>
     public string? FindCaller() =>

@@ -11,6 +11,8 @@ internal sealed class PoolTelemetry : IDisposable
 {
     private const string PoolNameKey = "db.client.connection.pool.name";
     private const string StateKey = "db.client.connection.state";
+    private const string ReasonKey = "reason";
+    private const string QueryKey = "upool.shared.query";
 
     // An exporter's own buckets are made for milliseconds. These reach from a rent that finds an idle connection to the
     // longest statement that anybody should wait for.
@@ -25,6 +27,8 @@ internal sealed class PoolTelemetry : IDisposable
     private readonly Counter<long> _timeouts;
     private readonly Counter<long> _rejected;
     private readonly Counter<long> _closed;
+    private readonly Counter<long> _askings;
+    private readonly Counter<long> _callers;
     private readonly Histogram<double> _createTime;
     private readonly Histogram<double> _waitTime;
     private readonly Histogram<double> _useTime;
@@ -38,6 +42,9 @@ internal sealed class PoolTelemetry : IDisposable
         _rejected = _meter.CreateCounter<long>("upool.rent.rejected", "{rent}", "Rents refused without waiting.");
         _closed = _meter.CreateCounter<long>(
             "upool.connection.closed", "{connection}", "Connections closed, by reason.");
+        _askings = _meter.CreateCounter<long>("upool.shared.askings", "{query}", "Askings of shared reads, by read.");
+        _callers = _meter.CreateCounter<long>(
+            "upool.shared.callers", "{caller}", "Callers who shared those askings, by read.");
         _createTime = _meter.CreateHistogram<double>(
             "db.client.connection.create_time", "s", "How long it took to open a connection.", advice: InSeconds);
         _waitTime = _meter.CreateHistogram<double>(
@@ -87,6 +94,12 @@ internal sealed class PoolTelemetry : IDisposable
 
     public void OnClosed(CloseReason reason) => Count(_closed, NameOf(reason));
 
+    public void OnAsked(string query, int callers)
+    {
+        Count(_askings, QueryKey, query);
+        Count(_callers, QueryKey, query, callers);
+    }
+
     public void Dispose()
     {
         try
@@ -114,14 +127,16 @@ internal sealed class PoolTelemetry : IDisposable
         }
     }
 
-    private void Count(Counter<long> counter, string? reason)
+    private void Count(Counter<long> counter, string? reason) => Count(counter, ReasonKey, reason);
+
+    private void Count(Counter<long> counter, string key, string? value, int by = 1)
     {
         if (!counter.Enabled) return;
 
         try
         {
-            if (reason is null) counter.Add(1, _name);
-            else counter.Add(1, _name, new KeyValuePair<string, object?>("reason", reason));
+            if (value is null) counter.Add(by, _name);
+            else counter.Add(by, _name, new KeyValuePair<string, object?>(key, value));
         }
         catch (Exception)
         {

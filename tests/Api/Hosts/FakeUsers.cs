@@ -23,9 +23,9 @@ internal sealed class FakeUsers : IUsers
         RunAsync(() =>
         {
             User[] rows = [.. _users.Values.Where(user => user.Id > after).Take(limit + 1)];
-            return Reply.Ok(rows.Length > limit
-                ? new UserPage(rows[..limit], rows[limit - 1].Id)
-                : new UserPage(rows, null));
+            using var page = new UserPageWriter();
+            foreach (User user in rows.Take(limit)) page.Add(user.Id, user.Name);
+            return Reply.Ok(page.Finish(hasMore: rows.Length > limit));
         }, deadline, cancellationToken);
 
     public Task<Reply<User>> GetAsync(long id, Deadline deadline, CancellationToken cancellationToken) =>

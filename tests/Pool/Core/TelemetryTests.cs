@@ -119,12 +119,17 @@ public sealed class TelemetryTests
         Assert.Equal(0.415, metrics.Last("db.client.connection.use_time"), 6);
         Assert.Equal(0, metrics.Last("db.client.connection.wait_time"));
         Assert.Equal(0, metrics.Last("db.client.connection.create_time"));
+        var shared = new SharedRead<int, int>("answer", pool.Source, static (_, key, _) => Task.FromResult(key));
+        await pool.FinishAsync(Task.WhenAll(shared.AskAsync(42).AsTask(), shared.AskAsync(42).AsTask()));
+        Assert.Equal(2, metrics.Sum("upool.shared.callers", "answer"));
+        Assert.InRange(metrics.Sum("upool.shared.askings", "answer"), 1, 2);
         Assert.Equal(
             [
                 "db.client.connection.count", "db.client.connection.create_time", "db.client.connection.max",
                 "db.client.connection.pending_requests", "db.client.connection.timeouts",
                 "db.client.connection.use_time", "db.client.connection.wait_time", "upool.connection.closed",
                 "upool.connection.closing", "upool.connection.opening", "upool.rent.rejected",
+                "upool.shared.askings", "upool.shared.callers",
             ],
             metrics.Names);
         Assert.True(metrics.AllNameThePool);

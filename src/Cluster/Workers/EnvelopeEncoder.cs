@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 
-namespace UPool.Management;
+namespace UPool.Cluster.Workers;
 
 /// <summary>
 /// Escapes what JSON requires and nothing more, so that names come back as they were given, in every script and with

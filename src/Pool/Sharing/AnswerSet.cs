@@ -1,0 +1,22 @@
+namespace UPool.Sharing;
+
+/// <summary>What one asking asks for, and what came of it.</summary>
+/// <param name="keys">What was asked, each once.</param>
+internal sealed class AnswerSet<TKey, TAnswer>(List<TKey> keys)
+    where TKey : notnull, IEquatable<TKey>
+{
+    private readonly Dictionary<TKey, TAnswer> _answers = new(keys.Count);
+    private Dictionary<TKey, Exception>? _failures;
+
+    public List<TKey> Keys => keys;
+
+    public void Add(TKey key, TAnswer answer) => _answers[key] = answer;
+
+    public void Fail(TKey key, Exception exception) => (_failures ??= [])[key] = exception;
+
+    /// <summary>The answer to a key; false when there is none.</summary>
+    public bool TryGet(TKey key, out TAnswer? answer) => _answers.TryGetValue(key, out answer);
+
+    /// <summary>Why a key was not answered; null when that did not fail.</summary>
+    public Exception? FailureOf(TKey key) => _failures?.GetValueOrDefault(key);
+}

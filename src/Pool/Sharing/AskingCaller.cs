@@ -1,0 +1,70 @@
+using System.Threading.Tasks.Sources;
+
+using UPool.Core;
+
+namespace UPool.Sharing;
+
+/// <summary>One who waits for an asking. Whoever marks him ended under his line's lock, and nobody else, completes
+/// him, outside that lock.</summary>
+internal sealed class AskingCaller<TKey, TAnswer>(Asking<TKey, TAnswer> asking, TKey key, Deadline deadline)
+    : WheelEntry, IValueTaskSource<SharedAnswer<TAnswer>>
+    where TKey : notnull, IEquatable<TKey>
+{
+    // Continuations run elsewhere: the one that completes a caller has all the others to complete.
+    private ManualResetValueTaskSourceCore<SharedAnswer<TAnswer>> _source =
+        new() { RunContinuationsAsynchronously = true };
+
+    private CancellationTokenRegistration _registration;
+
+    public TKey Key => key;
+
+    public Deadline Deadline => deadline;
+
+    public Asking<TKey, TAnswer> Asking => asking;
+
+    /// <summary>Whether he has left or is being answered; guarded by the line's lock.</summary>
+    public bool HasEnded { get; set; }
+
+    public ValueTask<SharedAnswer<TAnswer>> Task => new(this, _source.Version);
+
+    /// <summary>Listens to the caller's token. Called once, outside the line's lock.</summary>
+    public void ListenTo(CancellationToken token)
+    {
+        if (!token.CanBeCanceled) return;
+
+        _registration = token.UnsafeRegister(
+            static (caller, cancelled) => ((AskingCaller<TKey, TAnswer>)caller!).OnCancelled(cancelled), this);
+    }
+
+    public void Complete(SharedAnswer<TAnswer> answer) => _source.SetResult(answer);
+
+    public void Fail(Exception exception) => _source.SetException(exception);
+
+    internal override void OnDue(long now)
+    {
+        if (!asking.Line.TryLeave(this, out bool isSent)) return;
+
+        ConnectionPool pool = asking.Line.Query.Pool;
+        if (isSent)
+            Fail(new DeadlineExceededException($"Pool '{pool.Options.Name}': the read did not end by its deadline."));
+        else
+            Complete(new SharedAnswer<TAnswer>(pool.Refuse(RefusalReason.TimedOut)));
+    }
+
+    SharedAnswer<TAnswer> IValueTaskSource<SharedAnswer<TAnswer>>.GetResult(short token)
+    {
+        _registration.Unregister();
+        return _source.GetResult(token);
+    }
+
+    ValueTaskSourceStatus IValueTaskSource<SharedAnswer<TAnswer>>.GetStatus(short token) => _source.GetStatus(token);
+
+    void IValueTaskSource<SharedAnswer<TAnswer>>.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _source.OnCompleted(continuation, state, token, flags);
+
+    private void OnCancelled(CancellationToken token)
+    {
+        if (asking.Line.TryLeave(this, out _)) Fail(new OperationCanceledException(token));
+    }
+}

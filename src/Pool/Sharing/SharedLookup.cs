@@ -1,0 +1,115 @@
+using System.Data.Common;
+using System.Numerics;
+
+using UPool.Sharing;
+
+namespace UPool;
+
+/// <summary>A shared look-up of rows by their key: those that arrive together become one statement.</summary>
+/// <typeparam name="TKey">The key.</typeparam>
+/// <typeparam name="TRow">The row; null answers a key without one.</typeparam>
+/// <inheritdoc/>
+public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
+    where TKey : notnull, IEquatable<TKey>
+    where TRow : class
+{
+    /// <summary>The most keys in one statement: 256. More save little, and a long list may make the server scan.</summary>
+    public const int MaxKeys = 256;
+
+    private readonly AskingLine<TKey, TRow> _line;
+    private readonly Func<PooledConnection, IReadOnlyList<TKey>, CancellationToken,
+        Task<IReadOnlyDictionary<TKey, TRow>>> _ask;
+
+    // By the binary logarithm of the number of keys; null for ordinary rents.
+    private readonly FixedSelect[]? _selects;
+
+    /// <summary>Makes one; keep it as long as the pool.</summary>
+    /// <param name="name">What to call it in metrics and reports.</param>
+    /// <param name="pool">Where it is asked.</param>
+    /// <param name="ask">
+    /// Looks up: reads and changes nothing, outside transactions. It gets the connection, the keys and a token that is
+    /// cancelled when nobody waits any more, and answers with the rows that exist. The number of keys is a power of
+    /// two, at most <see cref="MaxKeys"/>, so that there are few texts of statements: the last key may be repeated.
+    /// </param>
+    public SharedLookup(
+        string name,
+        PooledDataSource pool,
+        Func<PooledConnection, IReadOnlyList<TKey>, CancellationToken, Task<IReadOnlyDictionary<TKey, TRow>>> ask)
+        : this(name, pool, selects: null, ask)
+    {
+    }
+
+    /// <summary>The same on no-reset rents.</summary>
+    /// <param name="name">What to call it.</param>
+    /// <param name="pool">Where it is asked.</param>
+    /// <param name="selects">The statements for 1, 2, 4 and so on up to <see cref="MaxKeys"/> keys.</param>
+    /// <param name="ask">Looks up.</param>
+    internal SharedLookup(
+        string name,
+        PooledDataSource pool,
+        FixedSelect[]? selects,
+        Func<PooledConnection, IReadOnlyList<TKey>, CancellationToken, Task<IReadOnlyDictionary<TKey, TRow>>> ask)
+        : base(name, pool, selects?[0])
+    {
+        ArgumentNullException.ThrowIfNull(ask);
+        _selects = selects;
+        _ask = ask;
+        _line = new AskingLine<TKey, TRow>(this, onIdle: null);
+    }
+
+    internal override async Task AskAsync(
+        PooledConnection connection, AnswerSet<TKey, TRow> answers, CancellationToken token)
+    {
+        for (int start = 0; start < answers.Keys.Count; start += MaxKeys)
+        {
+            int count = Math.Min(MaxKeys, answers.Keys.Count - start);
+            try
+            {
+                await AskAsync(connection, answers, start, count, token).ConfigureAwait(false);
+            }
+            catch (DbException exception) when (count > 1 && IsOfStatement(exception))
+            {
+                // Split once: one key that the server fails must not fail all of the others.
+                int half = count / 2;
+                await AskHalfAsync(connection, answers, start, half, token).ConfigureAwait(false);
+                await AskHalfAsync(connection, answers, start + half, count - half, token).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private protected override ValueTask<SharedAnswer<TRow>> JoinAsync(
+        TKey key, Deadline deadline, CancellationToken token) =>
+        _line.TryJoin(key, deadline, token, out ValueTask<SharedAnswer<TRow>> answer)
+            ? answer
+            : throw new InvalidOperationException("bug: the only line of a look-up was taken down.");
+
+    private protected override async Task<TRow?> AskOneAsync(
+        PooledConnection connection, TKey key, CancellationToken token) =>
+        (await _ask(connection, [key], token).ConfigureAwait(false)).GetValueOrDefault(key);
+
+    private async Task AskHalfAsync(
+        PooledConnection connection, AnswerSet<TKey, TRow> answers, int start, int count, CancellationToken token)
+    {
+        try
+        {
+            await AskAsync(connection, answers, start, count, token).ConfigureAwait(false);
+        }
+        catch (DbException exception) when (IsOfStatement(exception))
+        {
+            for (int i = start; i < start + count; i++) answers.Fail(answers.Keys[i], exception);
+        }
+    }
+
+    private async Task AskAsync(
+        PooledConnection connection, AnswerSet<TKey, TRow> answers, int start, int count, CancellationToken token)
+    {
+        var keys = new TKey[BitOperations.RoundUpToPowerOf2((uint)count)];
+        for (int i = 0; i < keys.Length; i++) keys[i] = answers.Keys[start + Math.Min(i, count - 1)];
+        if (_selects is not null) connection.Physical.Select = _selects[BitOperations.Log2((uint)keys.Length)];
+
+        foreach ((TKey key, TRow row) in await _ask(connection, keys, token).ConfigureAwait(false))
+            answers.Add(key, row);
+    }
+
+    private bool IsOfStatement(DbException exception) => Source.Classify(exception) == FailureKind.StatementFailed;
+}

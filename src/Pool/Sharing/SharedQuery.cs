@@ -1,0 +1,86 @@
+using UPool.Core;
+using UPool.Sharing;
+
+namespace UPool;
+
+/// <summary>
+/// A read that is asked once for all who want it at the same time. Who comes while it is being asked joins the
+/// <b>next</b> asking, never the running one, so that each answer shows a state no older than its caller's arrival
+/// (INV-10).
+/// </summary>
+/// <remarks>
+/// Each asking rents a connection of its own, in autocommit: never ask inside a transaction. Its deadline is its latest
+/// caller's; a caller whose own deadline passes, or who leaves, leaves alone, and with the last one the statement is
+/// ended on the server. A failure reaches all who shared it.
+/// </remarks>
+/// <typeparam name="TKey">What tells one question from another: every parameter must be in it.</typeparam>
+/// <typeparam name="TAnswer">The answer: one object for all who shared it, which nobody may change.</typeparam>
+public abstract class SharedQuery<TKey, TAnswer>
+    where TKey : notnull, IEquatable<TKey>
+{
+    private readonly FixedSelect? _select;
+
+    private protected SharedQuery(string name, PooledDataSource source, FixedSelect? select)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        ArgumentNullException.ThrowIfNull(source);
+        Name = name;
+        Source = source;
+        _select = select;
+    }
+
+    /// <summary>What it is called in metrics and in the report of a rent held too long.</summary>
+    public string Name { get; }
+
+    /// <summary>Whether callers share askings. Default true; false: each caller asks for himself.</summary>
+    public bool IsShared { get; init; } = true;
+
+    internal ConnectionPool Pool => Source.Pool;
+
+    private protected PooledDataSource Source { get; }
+
+    /// <summary>Asks, together with whoever asks the same.</summary>
+    /// <param name="key">The question.</param>
+    /// <param name="deadline">When this caller's answer is due.</param>
+    /// <param name="cancellationToken">This caller's.</param>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="DeadlineExceededException">The statement was sent, and did not end by this caller's
+    /// deadline.</exception>
+    public ValueTask<SharedAnswer<TAnswer>> AskAsync(
+        TKey key, Deadline deadline = default, CancellationToken cancellationToken = default)
+    {
+        if (!IsShared) return AskAloneAsync(key, deadline, cancellationToken);
+        if (cancellationToken.IsCancellationRequested)
+            return ValueTask.FromCanceled<SharedAnswer<TAnswer>>(cancellationToken);
+
+        return deadline.HasPassed(Pool.Clock)
+            ? Refused(RefusalReason.TimedOut)
+            : JoinAsync(key, deadline, cancellationToken);
+    }
+
+    internal ValueTask<SharedAnswer<TAnswer>> Refused(RefusalReason reason) =>
+        new(new SharedAnswer<TAnswer>(Pool.Refuse(reason)));
+
+    /// <summary>Rents for an asking.</summary>
+    internal ValueTask<RentOutcome> RentAsync(Deadline deadline, CancellationToken token) =>
+        Pool.RentAsync(deadline, token, Name, _select);
+
+    /// <summary>Asks for all keys of a batch.</summary>
+    internal abstract Task AskAsync(
+        PooledConnection connection, AnswerSet<TKey, TAnswer> answers, CancellationToken token);
+
+    private protected abstract ValueTask<SharedAnswer<TAnswer>> JoinAsync(
+        TKey key, Deadline deadline, CancellationToken token);
+
+    private protected abstract Task<TAnswer?> AskOneAsync(
+        PooledConnection connection, TKey key, CancellationToken token);
+
+    private async ValueTask<SharedAnswer<TAnswer>> AskAloneAsync(TKey key, Deadline deadline, CancellationToken token)
+    {
+        RentOutcome rent = await RentAsync(deadline, token).ConfigureAwait(false);
+        if (rent.Refusal is { } refusal) return new SharedAnswer<TAnswer>(refusal);
+
+        using var connection = new PooledConnection(Pool, rent, deadline);
+        return new SharedAnswer<TAnswer>(await AskOneAsync(connection, key, token).ConfigureAwait(false));
+    }
+}
