@@ -42,13 +42,15 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
         _ = _abandoned.CancelAsync();
     }
 
-    /// <summary>Begins, on the thread pool: what has arrived by then joins, and no caller does another's work.</summary>
+    /// <summary>Begins on the thread pool: what has arrived by then joins, and no caller does another's
+    /// work.</summary>
     public void Queue() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
 
     void IThreadPoolWorkItem.Execute()
     {
         if (_context is null) _ = RunAsync();
-        else ExecutionContext.Run(_context, static asking => _ = ((Asking<TKey, TAnswer>)asking!).RunAsync(), this);
+        else
+            ExecutionContext.Run(_context, static asking => _ = ((Asking<TKey, TAnswer>)asking!).RunAsync(), this);
     }
 
     internal override void OnDue(long now) => line.Hurry(this);

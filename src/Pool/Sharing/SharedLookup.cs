@@ -13,7 +13,8 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
     where TKey : notnull, IEquatable<TKey>
     where TRow : class
 {
-    /// <summary>The most keys in one statement: 256. More save little, and a long list may make the server scan.</summary>
+    /// <summary>The most keys in one statement: 256. More save little, and a long list may make the server
+    /// scan.</summary>
     public const int MaxKeys = 256;
 
     private readonly AskingLine<TKey, TRow> _line;

@@ -20,7 +20,7 @@ public sealed class SharedLookupTests
     });
 
     [Fact]
-    public Task Ask_MoreThanOneStatementHolds_AreAskedInTurnOnOneConnection() => RunAsync(async (pool, lookup, server) =>
+    public Task Ask_MoreThanAStatementHolds_AreAskedInTurnOnOneConnection() => RunAsync(async (pool, lookup, server) =>
     {
         const int Callers = SharedLookup<long, string>.MaxKeys + 3;
         Under first = await FillAsync(pool, lookup, server);

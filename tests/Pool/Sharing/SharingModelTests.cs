@@ -143,7 +143,8 @@ public sealed class SharingModelTests
                 if (answer.IsAnswered)
                 {
                     long seen = long.Parse(answer.Value!, CultureInfo.InvariantCulture);
-                    Assert.True(seen >= caller.Version, $"an answer of {seen} to who came at {caller.Version} (INV-10)");
+                    Assert.True(
+                        seen >= caller.Version, $"an answer of {seen} to who came at {caller.Version} (INV-10)");
                 }
             }
             catch (FakeDbException)

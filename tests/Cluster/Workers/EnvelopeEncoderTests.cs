@@ -1,6 +1,6 @@
-using UPool.Management;
+using UPool.Cluster.Workers;
 
-namespace UPool.Api.Tests.Management;
+namespace UPool.Cluster.Tests.Workers;
 
 /// <summary>What JSON requires is escaped, and nothing else.</summary>
 public sealed class EnvelopeEncoderTests
