@@ -28,7 +28,9 @@ internal sealed partial class Ledger
     private bool _isUneven = true;
     private bool _isLearning;
 
-    /// <summary>Decides everybody's shares. Once a batch: a renewal costs its part of one pass over all.</summary>
+    /// <summary>Decides everybody's shares. Once a batch: a renewal costs its part of one pass over all. Measured with
+    /// everybody wanting something else each time, the dearest case: 2 to 10 µs a renewal with 10 to 5,000 silos, and
+    /// at most 2 ms a batch (<c>LedgerSpeedTests</c>).</summary>
     private void Share(TimeSpan now)
     {
         bool wasLearning = _isLearning;

@@ -1,0 +1,79 @@
+using System.Diagnostics;
+using UPool.Cluster.Budget;
+
+namespace UPool.Cluster.Tests.Budget;
+
+/// <summary>What a renewal costs the coordinator; printed, and compared with nothing: machines differ.</summary>
+public sealed class LedgerSpeedTests(ITestOutputHelper output)
+{
+    // The coordinator gathers for 50 ms, of renewals once a second.
+    private const int BatchesPerInterval = 20;
+
+    // So many at least, and the first half is not counted: it admits everybody, and runs code that is yet to be
+    // compiled for speed.
+    private const int LeastRenewals = 40_000;
+    private const int LeastIntervals = 10;
+
+    private const int PermitsEach = 10;
+
+    [Theory]
+    [InlineData(10)]
+    [InlineData(100)]
+    [InlineData(1000)]
+    [InlineData(5000)]
+    public void Apply_EverybodyWantsSomethingElseEachTime_HoldsTheSumAndPrintsItsCost(int silos)
+    {
+        BudgetSettings settings = WithShared(silos);
+        var random = new Random(1);
+        var ledger = new Ledger(
+            new LedgerState(), "writer", new ServerLife("server", TimeSpan.FromDays(1)), settings, TimeSpan.Zero);
+        ledger.Observe([], "server", TimeSpan.Zero);
+        LeaseHolder[] holders = [.. Enumerable.Range(0, silos).Select(
+            at => new LeaseHolder($"silo-{at}", LeaseRole.Silo, 4 * PermitsEach, settings, random))];
+        int size = Math.Max(1, silos / BatchesPerInterval), renewals = 0;
+        int intervals = Math.Max(LeastIntervals, LeastRenewals / silos);
+        long spent = 0;
+        TimeSpan now = TimeSpan.FromSeconds(1);
+        for (int interval = 0; interval < intervals; interval++)
+        {
+            foreach (LeaseHolder[] some in holders.Chunk(size))
+            {
+                LeaseRequest[] requests = [.. some.Select(holder => Ask(holder, random, now))];
+                long started = Stopwatch.GetTimestamp();
+                LedgerBatch batch = ledger.Apply(requests, now);
+                IReadOnlyList<LeaseReply> replies = ledger.Commit(batch, now);
+                if (interval >= intervals / 2)
+                {
+                    spent += Stopwatch.GetTimestamp() - started;
+                    renewals += requests.Length;
+                }
+
+                for (int at = 0; at < some.Length; at++)
+                {
+                    if (some[at].Accept(replies[at], now) is { } terms) some[at].MarkApplied(terms);
+                }
+
+                now += TimeSpan.FromSeconds(1.0 / BatchesPerInterval);
+            }
+        }
+
+        double each = spent * 1e6 / Stopwatch.Frequency / renewals;
+        output.WriteLine($"{silos} silos, {size} in a batch: {each:0.00} µs a renewal, {each * size:0} µs a batch");
+        Assert.InRange(ledger.View(now).Held, PermitsEach * silos / 2, PermitsEach * silos);
+    }
+
+    private static BudgetSettings WithShared(int silos)
+    {
+        var settings = new BudgetSettings { ServerConnections = 0, MaxSilos = silos };
+        BudgetSum sum = BudgetSum.Of(settings);
+        return settings with { ServerConnections = sum.Needed - sum.Floors + PermitsEach * silos };
+    }
+
+    /// <summary>The dearest case: whatever was shared has to be shared anew.</summary>
+    private static LeaseRequest Ask(LeaseHolder holder, Random random, TimeSpan now)
+    {
+        int wanted = random.Next(1, 3 * PermitsEach), permits = holder.PermitsAt(now);
+        int used = Math.Min(wanted, permits);
+        return holder.Ask(new LeaseFigures { Used = used, Idle = permits - used, Pending = wanted - used }, now);
+    }
+}
