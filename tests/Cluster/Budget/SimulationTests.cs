@@ -20,6 +20,7 @@ public sealed class SimulationTests(ITestOutputHelper output)
     {
         uint seed = Seed.Next();
         long steps = 0;
+        List<SimMove> moves = [];
         for (uint run = 0; run < runs * Seed.Factor; run++)
         {
             var cluster = SimCluster.Create(seed + run, silos, shared, SimFaults.All);
@@ -27,9 +28,18 @@ public sealed class SimulationTests(ITestOutputHelper output)
             cluster.RunFor(seconds * SimScheduler.Second);
             cluster.Settle();
             steps += cluster.Scheduler.Steps;
+            moves.AddRange(cluster.Moves);
         }
 
         output.WriteLine($"{steps} steps");
+        if (moves.Count == 0) return;
+
+        output.WriteLine($"{moves.Count} moves of {moves.Average(static move => move.Permits):0} permits. Lost of each "
+            + $"until granted {Loss(static move => move.LossUntilGranted)}, "
+            + $"until used {Loss(static move => move.LossUntilUsed)}");
+
+        string Loss(Func<SimMove, double> of) =>
+            $"{moves.Average(of):0.00} permit-seconds, {moves.Max(of):0.00} at most";
     }
 
     public static TheoryData<SimPoint> Points => [.. Enum.GetValues<SimPoint>()];

@@ -18,6 +18,11 @@ internal sealed partial class SimCluster
     // One open after the other, at this server.
     private const long OpenTime = 20 * SimScheduler.Millisecond;
 
+    private readonly List<SimMove> _moves = [];
+
+    /// <summary>What the load's moves to one silo have cost.</summary>
+    public IReadOnlyList<SimMove> Moves => _moves;
+
     /// <summary>Ends all faults, waits, and wants every permit back and in use where the load is, twice
     /// moved.</summary>
     public void Settle()
@@ -30,19 +35,7 @@ internal sealed partial class SimCluster
         CheckInUse("all are saturated");
         CheckFair();
 
-        for (int move = 0; move < 2 && _silos.Count > 1; move++)
-        {
-            SimSilo loaded = _silos[Random.Next(_silos.Count)];
-            foreach (SimSilo silo in _silos) silo.Pool.SetDemand(silo == loaded ? 2 * Ceiling : 0);
-            RunFor(SettlingIntervals * SimScheduler.Second);
-            int due = Math.Min(Limit - (_silos.Count - 1) * Settings.Floor, loaded.Ceiling);
-            if (loaded.Permits < LeastInUse * due)
-                throw Violation($"{loaded.Name} has {loaded.Permits} of {due} permits, {SettlingIntervals} s after the "
-                    + "load has moved to it");
-
-            RunFor(due * OpenTime);
-            CheckInUse($"the load has moved to {loaded.Name}");
-        }
+        for (int move = 0; move < 2 && _silos.Count > 1; move++) MoveLoad(_silos[Random.Next(_silos.Count)]);
     }
 
     /// <summary>Ends all faults, and waits until all that was begun is over.</summary>
@@ -55,6 +48,31 @@ internal sealed partial class SimCluster
     public void SetDemand(int demand)
     {
         foreach (SimSilo silo in _silos.ToArray()) silo.Pool.SetDemand(demand);
+    }
+
+    /// <summary>Only this one has work from now on: wants the permits there in time, and notes what was lost.</summary>
+    private void MoveLoad(SimSilo loaded)
+    {
+        int due = Math.Min(Limit - (_silos.Count - 1) * Settings.Floor, loaded.Ceiling);
+        var move = new SimMove(due - loaded.Permits);
+        foreach (SimSilo silo in _silos) silo.Pool.SetDemand(silo == loaded ? 2 * Ceiling : 0);
+        RunNoting(move, loaded, due, SettlingIntervals * SimScheduler.Second);
+        if (loaded.Permits < LeastInUse * due)
+            throw Violation($"{loaded.Name} has {loaded.Permits} of {due} permits, {SettlingIntervals} s after the "
+                + "load has moved to it");
+
+        RunNoting(move, loaded, due, due * OpenTime);
+        CheckInUse($"the load has moved to {loaded.Name}");
+        if (move.Permits > 0) _moves.Add(move);
+    }
+
+    private void RunNoting(SimMove move, SimSilo loaded, int due, long duration)
+    {
+        for (long end = Time + duration; Time < end;)
+        {
+            RunFor(SimScheduler.Millisecond);
+            move.Note(due - loaded.Permits, due - loaded.Pool.Used, SimScheduler.Millisecond);
+        }
     }
 
     /// <summary>Nothing is held for the dead, nothing waits, and the sum is whole.</summary>
