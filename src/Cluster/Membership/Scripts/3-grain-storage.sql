@@ -18,9 +18,13 @@ ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- next
 -- One statement each way, so nothing is left open when it is killed. Without a version the state must not exist: of two
--- first writes the unique key lets one in, at any isolation level. NULL says that another writer was first. Versions are
--- the 32-bit numbers of Orleans; a ledger written ten times a second reaches the last one, so they start again at 1.
-CREATE PROCEDURE IF NOT EXISTS upool_write_grain_state_v1(
+-- first writes the unique key lets one in, at any isolation level. NULL says that another writer was first.
+--
+-- Versions are drawn, not counted: a server that lost its last writes (a crash, a fail-over to a replica behind) would
+-- count up to the same numbers again, and whoever was stopped with a version that was lost would overwrite what was
+-- written since. Any of the 32-bit numbers of Orleans from 1 on but the one before. RANDOM_BYTES, because RAND's
+-- seeds come from the second of the server's start. Drawn into a variable, so that replicas are sent the value.
+CREATE PROCEDURE IF NOT EXISTS upool_write_grain_state_v2(
     IN p_key BINARY(32),
     IN p_service VARCHAR(1000) CHARACTER SET utf8mb4,
     IN p_type VARCHAR(1000) CHARACTER SET utf8mb4,
@@ -31,7 +35,8 @@ CREATE PROCEDURE IF NOT EXISTS upool_write_grain_state_v1(
     IN p_payload LONGBLOB)
     SQL SECURITY INVOKER
 BEGIN
-    DECLARE next_version INT DEFAULT IF(p_version IS NULL OR p_version = 2147483647, 1, p_version + 1);
+    DECLARE drawn INT DEFAULT 1 + CAST(CONV(HEX(RANDOM_BYTES(4)), 16, 10) AS UNSIGNED) % 2147483646;
+    DECLARE next_version INT DEFAULT IF(drawn < p_version, drawn, drawn + 1);
     DECLARE EXIT HANDLER FOR 1062 SELECT NULL AS NewGrainStateVersion;
 
     IF p_version IS NULL THEN
@@ -55,7 +60,7 @@ WHERE KeyHash = UNHEX(SHA2(CONCAT(
     IFNULL(CONCAT(LENGTH(@GrainIdExtensionString), ':', @GrainIdExtensionString), '-')), 256));
 
 -- query WriteToStorageKey
-CALL upool_write_grain_state_v1(
+CALL upool_write_grain_state_v2(
     UNHEX(SHA2(CONCAT(
         LENGTH(@ServiceId), ':', @ServiceId, LENGTH(@GrainTypeString), ':', @GrainTypeString,
         @GrainIdHash, ':', @GrainTypeHash, ':', @GrainIdN0, ':', @GrainIdN1, ':',
@@ -63,14 +68,13 @@ CALL upool_write_grain_state_v1(
     @ServiceId, @GrainTypeString, @GrainIdN0, @GrainIdN1, @GrainIdExtensionString, @GrainStateVersion, @PayloadBinary);
 
 -- query ClearStorageKey
-UPDATE upool_grain_state
-SET Version = IF(Version = 2147483647, 1, Version + 1), PayloadBinary = NULL
-WHERE Version = @GrainStateVersion AND KeyHash = UNHEX(SHA2(CONCAT(
-    LENGTH(@ServiceId), ':', @ServiceId, LENGTH(@GrainTypeString), ':', @GrainTypeString,
-    @GrainIdHash, ':', @GrainTypeHash, ':', @GrainIdN0, ':', @GrainIdN1, ':',
-    IFNULL(CONCAT(LENGTH(@GrainIdExtensionString), ':', @GrainIdExtensionString), '-')), 256));
-SELECT IF(ROW_COUNT() = 1, IF(@GrainStateVersion = 2147483647, 1, @GrainStateVersion + 1), NULL)
-    AS NewGrainStateVersion;
+-- A write of nothing. No state has version 0: whoever has none may not make one by clearing it.
+CALL upool_write_grain_state_v2(
+    UNHEX(SHA2(CONCAT(
+        LENGTH(@ServiceId), ':', @ServiceId, LENGTH(@GrainTypeString), ':', @GrainTypeString,
+        @GrainIdHash, ':', @GrainTypeHash, ':', @GrainIdN0, ':', @GrainIdN1, ':',
+        IFNULL(CONCAT(LENGTH(@GrainIdExtensionString), ':', @GrainIdExtensionString), '-')), 256)),
+    @ServiceId, @GrainTypeString, @GrainIdN0, @GrainIdN1, @GrainIdExtensionString, IFNULL(@GrainStateVersion, 0), NULL);
 
 -- query DeleteStorageKey
 DELETE FROM upool_grain_state
