@@ -97,14 +97,18 @@ internal sealed class PoolHarness
     /// <summary>Sets a lease, or takes it away.</summary>
     public void Grant(PoolLease? lease)
     {
-        long now = Clock.GetTimestamp();
-        if (_leases.Count > 0) _leases[^1] = (_leases[^1].From, Math.Min(_leases[^1].To, now));
-        _leases.Add((now, lease?.EndsAt ?? now));
+        long from = Clock.GetTimestamp();
         lock (_gate)
         {
             Source.Lease = lease;
             _ceiling = Math.Max(Pool.Permits, Math.Min(_ceiling, Sessions(Pool.Counts)));
         }
+
+        // The clock stands while the pool's own work goes on: a tick apart, what was rented just before, which may not
+        // have come to light yet, is told from what is rented after.
+        Clock.Jump(TimeSpan.FromTicks(1));
+        if (_leases.Count > 0) _leases[^1] = (_leases[^1].From, Math.Min(_leases[^1].To, Clock.GetTimestamp()));
+        _leases.Add((from, lease?.EndsAt ?? from));
     }
 
     public bool WasLeasedAt(long timestamp) =>
