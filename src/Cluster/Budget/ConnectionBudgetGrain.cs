@@ -212,14 +212,12 @@ internal sealed partial class ConnectionBudgetGrain(
 
         _mustObserve = false;
         _observedAt = askedAt;
-        ServerSession[] sessions = [.. look.Sessions
-            .Where(session => session.Incarnation is null || identity.Owns(session.Incarnation))
-            .Select(static session =>
-                new ServerSession(session.Id, session.Host, session.Incarnation, session.IsControl))];
-        List<ServerSession> ending = [.. Ledger.Observe(sessions, look.ServerStart, askedAt)];
+        DeploymentSession[] sessions = [.. look.Sessions.Where(
+            session => session.Incarnation is null || identity.Owns(session.Incarnation))];
+        List<DeploymentSession> ending = [.. Ledger.Observe(sessions, look.ServerStart, askedAt)];
         foreach (string incarnation in reclaims)
         {
-            ServerSession[] left = [.. sessions.Where(session => session.Incarnation == incarnation)];
+            DeploymentSession[] left = [.. sessions.Where(session => session.Incarnation == incarnation)];
             if (left.Length > 0) ending.AddRange(left);
             else if (look.IsSettled)
             {
@@ -232,9 +230,7 @@ internal sealed partial class ConnectionBudgetGrain(
         if (ending.Count == 0 || !_ending.IsCompleted) return;
 
         LogEnding(ending.Count);
-        _ending = control.Connections.EndAsync(
-            ending.Select(static session =>
-                new DeploymentSession(session.Id, session.Host, session.Incarnation, false)));
+        _ending = control.Connections.EndAsync(ending);
         _ending.Ignore();
     }
 

@@ -1,3 +1,5 @@
+using UPool.MySql;
+
 namespace UPool.Cluster.Budget;
 
 /// <content>The server's word: time alone frees nothing (INV-2).</content>
@@ -53,15 +55,15 @@ internal sealed partial class Ledger
     /// <param name="sessions">All of them: of the process list, with who registered them.</param>
     /// <param name="serverStart">Which life of the server it was.</param>
     /// <param name="askedAt">The coordinator's time before the server was asked.</param>
-    public IReadOnlyList<ServerSession> Observe(
-        IReadOnlyCollection<ServerSession> sessions, string serverStart, TimeSpan askedAt)
+    public IReadOnlyList<DeploymentSession> Observe(
+        IReadOnlyCollection<DeploymentSession> sessions, string serverStart, TimeSpan askedAt)
     {
         TimeSpan patience = _settings.LeaseDuration + _settings.Grace;
         var orphans = new Dictionary<(long Id, string Host), TimeSpan>();
         int counted = 0;
-        List<ServerSession>? overdue = null;
+        List<DeploymentSession>? overdue = null;
         foreach (LeaseEntry entry in _entries.Values) (entry.IsSeen, entry.Seen) = (false, 0);
-        foreach (ServerSession session in sessions)
+        foreach (DeploymentSession session in sessions)
         {
             if (session.Incarnation is { } incarnation && _entries.TryGetValue(incarnation, out LeaseEntry? owner))
             {
@@ -95,7 +97,7 @@ internal sealed partial class Ledger
         }
 
         if (_writing is null) TakeServersWord();
-        return overdue ?? (IReadOnlyList<ServerSession>)[];
+        return overdue ?? (IReadOnlyList<DeploymentSession>)[];
     }
 
     /// <summary>Everything, as operators see it.</summary>

@@ -1,4 +1,5 @@
 using UPool.Cluster.Budget;
+using UPool.MySql;
 
 namespace UPool.Cluster.Tests.Budget;
 
@@ -31,7 +32,7 @@ internal sealed class LedgerDriver
     /// <summary>Settings of which so many connections are left to share.</summary>
     public static BudgetSettings WithShared(int shared)
     {
-        var none = new BudgetSettings { ServerConnections = 0 };
+        BudgetSettings none = new BudgetOptions().ToSettings(0);
         BudgetSum sum = BudgetSum.Of(none);
         return none with { ServerConnections = sum.Needed - sum.Floors + shared };
     }
@@ -95,7 +96,8 @@ internal sealed class LedgerDriver
     public LeaseView Lease(string silo) => View.Leases.Single(lease => lease.Incarnation == silo);
 
     /// <summary>Looks at a server that has these sessions.</summary>
-    public IReadOnlyList<ServerSession> Look(params ServerSession[] sessions) => Ledger.Observe(sessions, Server, Now);
+    public IReadOnlyList<DeploymentSession> Look(params DeploymentSession[] sessions) =>
+        Ledger.Observe(sessions, Server, Now);
 
     /// <summary>Another activation reads what is stored.</summary>
     public Ledger TakeOver(string server = Server, TimeSpan? uptime = null) =>

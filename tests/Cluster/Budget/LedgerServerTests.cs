@@ -1,4 +1,5 @@
 using UPool.Cluster.Budget;
+using UPool.MySql;
 
 namespace UPool.Cluster.Tests.Budget;
 
@@ -102,7 +103,7 @@ public sealed class LedgerServerTests
         _driver.Holder("a").Leave();
         _driver.Renew("a");
 
-        _driver.Look(new ServerSession(1, "h:1", "a", IsControl: true));
+        _driver.Look(new DeploymentSession(1, "h:1", "a", IsControl: true));
         Assert.Equal(LeaseStatus.TooMany, _driver.Write(_driver.Ask("b"))[0].Status);
 
         _driver.Look();
@@ -112,7 +113,7 @@ public sealed class LedgerServerTests
     [Fact]
     public void Observe_SessionThatNobodyRegistered_CountsFromTheSecondLookAndIsEndedAfterLeaseAndGrace()
     {
-        var stray = new ServerSession(7, "h:7", null, IsControl: false);
+        var stray = new DeploymentSession(7, "h:7", null, IsControl: false);
         _driver.Settle(("a", 5), ("b", 5));
 
         Assert.Empty(_driver.Look(stray));
@@ -135,18 +136,18 @@ public sealed class LedgerServerTests
     [Fact]
     public void Observe_SameIdAfterARestart_IsAnotherSession()
     {
-        _driver.Look(new ServerSession(7, "h:7", null, IsControl: false));
+        _driver.Look(new DeploymentSession(7, "h:7", null, IsControl: false));
         _driver.Wait(20);
 
-        Assert.Empty(_driver.Look(new ServerSession(7, "h:8", null, IsControl: false)));
+        Assert.Empty(_driver.Look(new DeploymentSession(7, "h:8", null, IsControl: false)));
     }
 
     [Fact]
     public void Observe_SessionOfAnIncarnationThatIsNotRecorded_CountsAtOnce()
     {
         _driver.Look(
-            new ServerSession(7, "h:7", "lost", IsControl: false),
-            new ServerSession(8, "h:8", "client", IsControl: true));
+            new DeploymentSession(7, "h:7", "lost", IsControl: false),
+            new DeploymentSession(8, "h:8", "client", IsControl: true));
 
         Assert.Equal(1, _driver.View.Orphans);
         Assert.Equal([19], _driver.Settle(("a", 50)));
@@ -156,8 +157,8 @@ public sealed class LedgerServerTests
     public void Observe_MoreThanASilentSiloHolds_CountsUntilItRenews()
     {
         _driver.Settle(("a", 10), ("b", 10));
-        ServerSession[] sessions = [.. Enumerable.Range(1, 13).Select(
-            static id => new ServerSession(id, $"h:{id}", "a", IsControl: false))];
+        DeploymentSession[] sessions = [.. Enumerable.Range(1, 13).Select(
+            static id => new DeploymentSession(id, $"h:{id}", "a", IsControl: false))];
         Assert.Equal(10, _driver.Lease("a").Held);
 
         // Its permits were written by a write that the server lost.

@@ -1,4 +1,5 @@
 using UPool.Cluster.Budget;
+using UPool.MySql;
 
 namespace UPool.Cluster.Tests.Budget.Simulation;
 
@@ -180,7 +181,7 @@ internal sealed class SimCoordinator
             {
                 if (IsOver) return;
 
-                foreach (ServerSession overdue in _ledger!.Observe(sessions, start, askedAt)) Kill(overdue.Id);
+                foreach (DeploymentSession overdue in _ledger!.Observe(sessions, start, askedAt)) Kill(overdue.Id);
             },
             static () => { });
     }
@@ -218,7 +219,7 @@ internal sealed class SimCoordinator
             sessions =>
             {
                 var there = new HashSet<string>();
-                foreach (ServerSession session in sessions)
+                foreach (DeploymentSession session in sessions)
                 {
                     if (session.Incarnation is not { } incarnation || !gone.Contains(incarnation)) continue;
 

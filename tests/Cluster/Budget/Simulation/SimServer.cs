@@ -1,4 +1,5 @@
 using UPool.Cluster.Budget;
+using UPool.MySql;
 
 namespace UPool.Cluster.Tests.Budget.Simulation;
 
@@ -110,14 +111,14 @@ internal sealed class SimServer
     }
 
     /// <summary>All sessions, with who registered them by id and host.</summary>
-    public List<ServerSession> List()
+    public List<DeploymentSession> List()
     {
-        var list = new List<ServerSession>(_sessions.Count);
+        var list = new List<DeploymentSession>(_sessions.Count);
         foreach (SimSession session in _sessions.Values)
         {
             string? incarnation = _register.TryGetValue(session.Id, out (string Host, string Incarnation) row)
                 && row.Host == session.Host ? row.Incarnation : null;
-            list.Add(new ServerSession(session.Id, session.Host, incarnation, session.IsControl));
+            list.Add(new DeploymentSession(session.Id, session.Host, incarnation, session.IsControl));
         }
 
         return list;
