@@ -12,23 +12,23 @@ internal sealed record BudgetSettings
     [Id(0)] public required int ServerConnections { get; init; }
 
     /// <summary>The most silos at one time, those of a roll-out's surge and those not yet reclaimed included.</summary>
-    [Id(1)] public int MaxSilos { get; init; } = 8;
+    [Id(1)] public required int MaxSilos { get; init; }
 
     /// <summary>The most clients of the cluster that are no silos at one time.</summary>
-    [Id(2)] public int MaxClients { get; init; } = 4;
+    [Id(2)] public required int MaxClients { get; init; }
 
     /// <summary>Connections that nobody is given: for processes that are stopped inside an open (INV-2).</summary>
-    [Id(3)] public int Reserve { get; init; } = 2;
+    [Id(3)] public required int Reserve { get; init; }
 
     /// <summary>The least a live silo keeps, whatever the others want.</summary>
-    [Id(4)] public int Floor { get; init; } = 1;
+    [Id(4)] public required int Floor { get; init; }
 
     /// <summary>How often a silo renews.</summary>
-    [Id(5)] public TimeSpan RenewInterval { get; init; } = TimeSpan.FromSeconds(1);
+    [Id(5)] public required TimeSpan RenewInterval { get; init; }
 
     /// <summary>How long a lease holds.</summary>
-    [Id(6)] public TimeSpan LeaseDuration { get; init; } = TimeSpan.FromSeconds(10);
+    [Id(6)] public required TimeSpan LeaseDuration { get; init; }
 
     /// <summary>The time after a lease in which its holder winds up.</summary>
-    [Id(7)] public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(5);
+    [Id(7)] public required TimeSpan Grace { get; init; }
 }

@@ -8,7 +8,7 @@ public sealed class BudgetSumTests
     [Fact]
     public void Of_Defaults_CountsEveryConnectionThereCanBe()
     {
-        BudgetSum sum = BudgetSum.Of(new BudgetSettings { ServerConnections = 100 });
+        BudgetSum sum = BudgetSum.Of(new BudgetOptions().ToSettings(100));
 
         Assert.Equal((16, 8, 2, 2, 8),
             (sum.SiloControl, sum.ClientControl, BudgetSum.Migration, sum.Reserve, sum.Floors));
@@ -22,7 +22,7 @@ public sealed class BudgetSumTests
     [Fact]
     public void Fits_OneTooFew_SaysTheSumAndWhatToDo()
     {
-        BudgetSum sum = BudgetSum.Of(new BudgetSettings { ServerConnections = 35 });
+        BudgetSum sum = BudgetSum.Of(new BudgetOptions().ToSettings(35));
 
         Assert.False(sum.Fits);
         Assert.Equal(
@@ -31,7 +31,7 @@ public sealed class BudgetSumTests
             + "the migration (2), the reserve (2). Raise ServerConnections within the server's max_connections, or "
             + "lower MaxSilos, MaxClients, Reserve or Floor.",
             sum.ToString());
-        Assert.True(BudgetSum.Of(new BudgetSettings { ServerConnections = 36 }).Fits);
-        Assert.Equal(0, BudgetSum.Of(new BudgetSettings { ServerConnections = 10 }).Shared);
+        Assert.True(BudgetSum.Of(new BudgetOptions().ToSettings(36)).Fits);
+        Assert.Equal(0, BudgetSum.Of(new BudgetOptions().ToSettings(10)).Shared);
     }
 }

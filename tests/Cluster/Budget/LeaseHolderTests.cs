@@ -8,7 +8,7 @@ public sealed class LeaseHolderTests
     private static LeaseFigures None => default;
 
     private readonly LeaseHolder _holder = new(
-        "silo", LeaseRole.Silo, 20, new BudgetSettings { ServerConnections = 100 }, new Random(1), weight: 2);
+        "silo", LeaseRole.Silo, 20, new BudgetOptions().ToSettings(100), new Random(1), weight: 2);
 
     [Fact]
     public void Ask_FirstTime_SaysEverythingAndClaimsNothing()

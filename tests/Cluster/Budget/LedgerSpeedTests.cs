@@ -64,7 +64,7 @@ public sealed class LedgerSpeedTests(ITestOutputHelper output)
 
     private static BudgetSettings WithShared(int silos)
     {
-        var settings = new BudgetSettings { ServerConnections = 0, MaxSilos = silos };
+        BudgetSettings settings = new BudgetOptions { MaxSilos = silos }.ToSettings(0);
         BudgetSum sum = BudgetSum.Of(settings);
         return settings with { ServerConnections = sum.Needed - sum.Floors + PermitsEach * silos };
     }

@@ -40,7 +40,7 @@ internal sealed partial class SimCluster
     /// <summary>A cluster whose pools share a number of permits, each of them up to all.</summary>
     public static SimCluster Create(uint seed, int silos, int shared, SimFaults faults)
     {
-        var settings = new BudgetSettings { ServerConnections = 0, MaxSilos = 4 * silos + 4, MaxClients = 0 };
+        BudgetSettings settings = new BudgetOptions { MaxSilos = 4 * silos + 4, MaxClients = 0 }.ToSettings(0);
         BudgetSum sum = BudgetSum.Of(settings);
         settings = settings with { ServerConnections = sum.Needed - sum.Floors + shared };
         return new SimCluster(seed, silos, settings, faults, shared, 200 * SimScheduler.Millisecond);
