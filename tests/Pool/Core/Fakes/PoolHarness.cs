@@ -218,8 +218,11 @@ internal sealed class PoolHarness
     {
         Server.Heal();
         Server.SetProblem(null);
+
+        // In long steps: credentials that were refused are tried again after 10 s.
         await AdvanceUntilAsync(
-            "rest", c => c is { Used: 0, Opening: 0, Closing: 0, Pending: 0 } && Pool.Problem is null);
+            "rest", c => c is { Used: 0, Opening: 0, Closing: 0, Pending: 0 } && Pool.Problem is null,
+            stepMilliseconds: 50);
         AssertNoViolation();
 
         // What died unseen is found out by whoever rents it next, and those of its age go with it: not counted here.
