@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using MySqlConnector;
 
 using UPool.MySql;
+using UPool.Testing;
 
 using static UPool.Tests.MySql.MySqlPoolFixture;
 
@@ -228,6 +229,39 @@ public sealed class ReclaimTests
         Assert.Equal(50, ids.Count);
         long most = long.Parse((await MySqlPoolTests.StatusAsync(server.Root, "Max_used_connections"))!);
         Assert.InRange(most - 1, 1, ControlConnections.MaxConnections);
+    }
+
+    /// <summary>The lane would have to confirm the end of the session that a fresh one replaces: while it is silent,
+    /// membership keeps the one it has.</summary>
+    [Fact]
+    public async Task FreshLook_LaneIsSilent_IsRefusedAndTheStorageKeepsItsSession()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        await using TcpRelay relay = TcpRelay.Start(server.Server.Port);
+        ControlConnections control = server.CreateControl(
+            connectionString: new MySqlConnectionStringBuilder(server.Server.ControlConnectionString())
+            {
+                Port = (uint)relay.Port,
+            }.ConnectionString);
+        await control.KillLane.KillStatementAsync(default);
+        Assert.Equal(1, relay.Accepted);
+        relay.Silence();
+        long before = await IdAsync();
+
+        RentRefusedException refused =
+            await Assert.ThrowsAsync<RentRefusedException>(() => control.FreshLookAsync());
+
+        Assert.Equal(RefusalReason.Unavailable, refused.Reason);
+        Assert.Contains("has not answered a control connection", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(before, await IdAsync());
+
+        async Task<long> IdAsync()
+        {
+            await using DbConnection connection = await control.Storage.OpenConnectionAsync();
+            await using DbCommand command = connection.CreateCommand();
+            command.CommandText = "SELECT CONNECTION_ID()";
+            return Convert.ToInt64(await command.ExecuteScalarAsync());
+        }
     }
 
     [Fact]
