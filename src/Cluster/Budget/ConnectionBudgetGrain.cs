@@ -51,6 +51,7 @@ internal sealed partial class ConnectionBudgetGrain(
     private bool _isTending;
     private bool _mustObserve;
     private TimeSpan _observedAt;
+    private Task _looking = Task.CompletedTask;
     private Task _ending = Task.CompletedTask;
     private string? _problem;
 
@@ -194,6 +195,16 @@ internal sealed partial class ConnectionBudgetGrain(
 
     private async Task ObserveAsync(IReadOnlyList<string> reclaims)
     {
+        // One at a time: an older look taken in after a newer one would bring back what is over.
+        while (!_looking.IsCompleted) await _looking;
+        await (_looking = LookAsync(reclaims));
+    }
+
+    private async Task LookAsync(IReadOnlyList<string> reclaims)
+    {
+        // Taken back before the question: whoever wants a look meanwhile wants another one.
+        bool isWanted = _mustObserve;
+        _mustObserve = false;
         TimeSpan askedAt = Now;
         ServerLook look;
         try
@@ -206,11 +217,11 @@ internal sealed partial class ConnectionBudgetGrain(
         catch (Exception exception)
         {
             // Nothing is known, so nothing is given away; asked again at the next turn.
+            _mustObserve |= isWanted;
             if (reclaims.Count > 0) LogCannotLook(Describe(exception));
             return;
         }
 
-        _mustObserve = false;
         _observedAt = askedAt;
         DeploymentSession[] sessions = [.. look.Sessions.Where(
             session => session.Incarnation is null || identity.Owns(session.Incarnation))];
