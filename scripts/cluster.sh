@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# A private MariaDB, silos and HTTP fronts as processes of their own. Sourced by run.sh (cluster) and bench.sh.
+# A private MariaDB, silos and HTTP fronts as processes of their own. Sourced by run.sh (cluster).
 
-readonly CLUSTER_DIR=${CLUSTER_DIR:-$UPOOL_ROOT/.upool/cluster}
+readonly CLUSTER_DIR=$UPOOL_ROOT/.upool/cluster
 readonly CLUSTER_DATABASE=upool
 
 # Bounds in seconds. The last one is above the 30 s that a .NET host gives itself to stop.
@@ -125,7 +125,7 @@ database_password() {
 # export_settings <silos>: what all .NET processes of the cluster share; by the environment, so that no secret stands in
 # a process list.
 export_settings() {
-    local silos=${1:-1}
+    local silos=$1
     unset ASPNETCORE_URLS
     export DOTNET_ENVIRONMENT=${DOTNET_ENVIRONMENT:-Production}
     export ASPNETCORE_ENVIRONMENT=${ASPNETCORE_ENVIRONMENT:-$DOTNET_ENVIRONMENT}

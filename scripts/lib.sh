@@ -30,46 +30,54 @@ find_program() {
     PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" command -v "$1"
 }
 
-# Installs Debian's MariaDB when there is none. The package's own service is neither started nor enabled: what runs
-# afterwards on this machine is what ran before.
+# Installs Debian's MariaDB when there is none.
 ensure_mariadb() {
     find_program mariadbd >/dev/null && find_program mariadb-install-db >/dev/null && return
 
-    local how="install it with: apt-get install --no-install-recommends mariadb-server"
-    command -v apt-get >/dev/null || die 1 "mariadbd is missing, and this is no Debian: install MariaDB 10.11 or later."
+    install_packages MariaDB mariadb-server
+    find_program mariadbd >/dev/null || die 1 "mariadbd is still missing after the installation"
+}
+
+# install_packages <what they are for> <package…>: Debian's. A package's own service is neither started nor enabled: what
+# runs afterwards on this machine is what ran before.
+install_packages() {
+    local what=$1
+    shift
+    local how="install it with: apt-get install --no-install-recommends $*"
+    command -v apt-get >/dev/null || die 1 "$what is missing, and this is no Debian. There: $how"
     local -a root=()
     if [[ $(id -u) != 0 ]]; then
-        sudo -n true 2>/dev/null || die 1 "mariadbd is missing, and there is no root here (nor sudo without a password): $how"
+        sudo -n true 2>/dev/null ||
+            die 1 "$what is missing, and there is no root here (nor sudo without a password): $how"
         root=(sudo -n)
     fi
 
-    say "Installing Debian's mariadb-server (its service stays off)…"
+    say "Installing Debian's $* (services stay off)…"
     local log
     log=$(mktemp)
-    if ! install_mariadb_package "${root[@]}" >"$log" 2>&1; then
+    if ! install_quietly "$@" >"$log" 2>&1; then
         tail -n 30 "$log" >&2
         rm -f "$log"
         die 1 "the installation failed; $how"
     fi
     rm -f "$log"
-    find_program mariadbd >/dev/null || die 1 "mariadbd is still missing after the installation; $how"
 }
 
-# install_mariadb_package [sudo…]. In a subshell, so that its trap also cleans up after Ctrl-C.
-install_mariadb_package() (
+# install_quietly <package…>, with the caller's root. In a subshell, so that its trap also cleans up after Ctrl-C.
+install_quietly() (
     # invoke-rc.d asks this file whether it may start a service; 101 says no. One that is there is somebody's decision.
     policy=/usr/sbin/policy-rc.d
     if [[ ! -e $policy ]]; then
-        trap '"$@" rm -f "$policy"' EXIT
-        printf '#!/bin/sh\nexit 101\n' | "$@" tee "$policy" >/dev/null
-        "$@" chmod 755 "$policy"
+        trap '"${root[@]}" rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" >/dev/null
+        "${root[@]}" chmod 755 "$policy"
     fi
 
-    "$@" apt-get -q -o DPkg::Lock::Timeout=300 update || true
-    "$@" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
-        install --no-install-recommends mariadb-server || exit
-    # The package enables its service for the next boot.
-    [[ ! -d /run/systemd/system ]] || "$@" systemctl disable mariadb.service || true
+    "${root[@]}" apt-get -q -o DPkg::Lock::Timeout=300 update || true
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+        install --no-install-recommends "$@" || exit
+    # Packages enable their services for the next boot.
+    [[ ! -d /run/systemd/system ]] || "${root[@]}" systemctl disable mariadb.service uwsgi.service || true
 )
 
 # Prints a loopback port on which nobody listens; below the range from which outgoing connections take theirs.

@@ -1,0 +1,39 @@
+using UPool.Bench.Runner.Sides;
+
+namespace UPool.Bench.Runner.Http;
+
+/// <summary>One figure of the part over HTTP.</summary>
+/// <param name="IsDelayed">Whether the way to the database takes a millisecond longer.</param>
+/// <param name="IsById">Whether single users are asked for, rather than the list.</param>
+/// <param name="Clients">How many ask at a time.</param>
+/// <param name="Side">Who answers.</param>
+internal sealed record HttpCell(bool IsDelayed, bool IsById, int Clients, Side Side);
+
+/// <summary>Which figures are measured.</summary>
+internal static class HttpPlan
+{
+    private static readonly int[] AllClients = [8, 64, 256];
+    private static readonly int[] DelayedClients = [8, 64];
+
+    /// <summary>Every side at every point.</summary>
+    public static IReadOnlyList<HttpCell> Full { get; } =
+    [
+        .. from isDelayed in (bool[])[false, true]
+           from isById in (bool[])[false, true]
+           from clients in isDelayed ? DelayedClients : AllClients
+           from side in Side.All
+           select new HttpCell(isDelayed, isById, clients, side),
+    ];
+
+    /// <summary>What the bars need.</summary>
+    public static IReadOnlyList<HttpCell> Bars { get; } = [.. Full.Where(IsNeeded)];
+
+    private static bool IsNeeded(HttpCell cell)
+    {
+        bool isUPool = cell.Side.Kind is SideKind.CoHosted or SideKind.Separate;
+        if (cell.IsDelayed) return isUPool;
+        if (cell.Side.Name is Side.Best or Side.CoHostedShared) return true;
+        if (cell.Clients == 8) return cell.Side.Name == Side.CoHosted;
+        return !cell.IsById && cell.Side.Name is (Side.Original or Side.CoHosted or Side.SeparateShared);
+    }
+}

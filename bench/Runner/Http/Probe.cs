@@ -1,0 +1,53 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json;
+
+using UPool.Bench.Runner.Load;
+using UPool.Bench.Runner.Sides;
+
+namespace UPool.Bench.Runner.Http;
+
+/// <summary>Looks at one whole answer of each side before any is measured: all must say the same, and all but the
+/// original, whose fields stand in another order, in the very same bytes.</summary>
+/// <param name="firstId">The first user of the table.</param>
+/// <param name="lastId">The last one; between them all ids are there.</param>
+internal sealed class Probe(int firstId, int lastId)
+{
+    private const string ListPath = "/user/list";
+    private const string UserPath = "/user/";
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private string? _body;
+
+    /// <summary>The question for a side.</summary>
+    /// <exception cref="InvalidOperationException">The side answers otherwise than it has to.</exception>
+    public async Task<Question> AskAsync(RunningSide side, bool isById)
+    {
+        string path = isById ? UserPath + firstId.ToString(CultureInfo.InvariantCulture) : ListPath;
+        using var client = new HttpClient { BaseAddress = side.Url, Timeout = Patience };
+        using HttpResponseMessage reply = await client.GetAsync(new Uri(path, UriKind.Relative));
+        string body = await reply.Content.ReadAsStringAsync();
+        bool isOriginal = side.Side.Kind == SideKind.Original;
+        if (!isOriginal) _body ??= body;
+        if (reply.StatusCode != HttpStatusCode.OK || !body.StartsWith(Question.Beginning, StringComparison.Ordinal)
+            || !HoldsTheUsers(body, isById) || (!isOriginal && body != _body))
+        {
+            throw new InvalidOperationException(
+                $"{side.Side.Name} answers GET {path} with {(int)reply.StatusCode} and not with what the others say, "
+                + $"{_body}, but: {body}");
+        }
+
+        return isById ? new Question(UserPath, body.Length, (firstId, lastId)) : new Question(path, body.Length);
+    }
+
+    private bool HoldsTheUsers(string body, bool isById)
+    {
+        using JsonDocument document = JsonDocument.Parse(body);
+        JsonElement data = document.RootElement.GetProperty("data");
+        IEnumerable<long> ids = isById ? [Id(data)] : data.EnumerateArray().Select(Id);
+        return ids.SequenceEqual(isById ? [firstId] : Enumerable.Range(firstId, lastId - firstId + 1).Select(id => (long)id));
+    }
+
+    private static long Id(JsonElement user) => user.GetProperty("id").GetInt64();
+}

@@ -1,0 +1,84 @@
+using MySqlConnector;
+
+using UPool.Testing;
+
+namespace UPool.Bench.Runner.Sides;
+
+/// <summary>The one database of a run: a private MariaDB with the project's schema.</summary>
+internal sealed class Database : IAsyncDisposable
+{
+    private static readonly TimeSpan MigrateTimeout = TimeSpan.FromSeconds(90);
+
+    private readonly MariaDbServer _server;
+
+    private Database(MariaDbServer server) => _server = server;
+
+    /// <summary>Its port on 127.0.0.1.</summary>
+    public int Port => _server.Port;
+
+    /// <summary>To the server itself.</summary>
+    public string ConnectionString => _server.ConnectionString();
+
+    /// <summary>What answers here.</summary>
+    public string Version { get; private set; } = "";
+
+    /// <summary>Starts it and applies the schema.</summary>
+    public static async Task<Database> StartAsync()
+    {
+        // Room for all sides at a time, and for the largest pool of the growth.
+        var database = new Database(await MariaDbServer.StartNewAsync("--max-connections=500"));
+        try
+        {
+            await database.MigrateAsync();
+            return database;
+        }
+        catch
+        {
+            await database.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>The way to it through a port in front of it.</summary>
+    public string ConnectionStringThrough(int port) =>
+        new MySqlConnectionStringBuilder(ConnectionString) { Port = (uint)port }.ConnectionString;
+
+    /// <summary>Fills the table of the users with those of these ids, and no other.</summary>
+    public async Task FillAsync(int firstId, int lastId)
+    {
+        await using var connection = new MySqlConnection(ConnectionString);
+        await connection.OpenAsync();
+        await using var command = new MySqlCommand(
+            $"""
+            TRUNCATE TABLE tb1;
+            INSERT INTO tb1 (id, name) SELECT seq, CONCAT('user number ', seq) FROM seq_{firstId}_to_{lastId};
+            ANALYZE TABLE tb1;
+            """,
+            connection);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    private async Task MigrateAsync()
+    {
+        await using ProcessHost migrate = await ProcessHost.StartDotnetAsync(
+            "migrate", BuiltPrograms.Dll("Silo"), ["--migrate"],
+            new Dictionary<string, string?>
+            {
+                ["DOTNET_ENVIRONMENT"] = "Production",
+                ["ASPNETCORE_ENVIRONMENT"] = "Production",
+                ["ConnectionStrings__UPool"] = ConnectionString,
+                ["UPool__Cluster__Mode"] = "MySql",
+                ["UPool__Cluster__ClusterId"] = "bench",
+                ["UPool__Cluster__ServiceId"] = "bench",
+            });
+        if (await migrate.WaitForExitAsync(MigrateTimeout) != 0)
+            throw new InvalidOperationException($"The migration failed:\n{migrate.Output}");
+
+        await using var connection = new MySqlConnection(ConnectionString);
+        await connection.OpenAsync();
+        // The prefix is for clients of old that knew no versions from 10 on.
+        Version = connection.ServerVersion.Replace("5.5.5-", "", StringComparison.Ordinal);
+    }
+}
