@@ -45,8 +45,8 @@ internal sealed class Run(Settings settings, ResultFolder results, Action<string
         {
             // Curves, not ratios near a bound: half of the rounds show them.
             int fewer = (rounds + 1) / 2;
-            await KeepAsync(
-                database, fewer, () => new GrowthPart(database, load, say).RunAsync(fewer, length));
+            await KeepAsync(database, fewer, () => new GrowthPart(database, load, say).RunAsync(
+                GrowthPoints.Full, fewer, length));
         }
     }
 

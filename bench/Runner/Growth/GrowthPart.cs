@@ -27,28 +27,23 @@ internal sealed class GrowthPart(Database database, ILoad load, Action<string> s
     private const int RowClients = 8;
     private const int SiloClients = 64;
 
-    private static readonly int[] Rows = [1, 10, 100, 1_000, 10_000];
-    private static readonly int[] Connections = [1, 4, 16, 64];
-    private static readonly int[] Pending = [10, 100, 1_000, 10_000];
-    private static readonly int[] Silos = [1, 2, 3];
-
     // Nobody is refused here: the cost of waiting is what is looked for.
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
     /// <summary>Measures every curve.</summary>
-    public async Task<PartResult> RunAsync(int rounds, TimeSpan length) => new(Name,
+    public async Task<PartResult> RunAsync(GrowthPoints points, int rounds, TimeSpan length) => new(Name,
     [
-        .. await RowsAsync(rounds),
+        .. await RowsAsync(points.Rows, rounds),
         .. await PoolsAsync(
-            OfConnections, "connections", Connections, rounds, length,
+            OfConnections, "connections", points.Connections, rounds, length,
             static size => (Connections: size, Callers: 2 * size)),
         .. await PoolsAsync(
-            OfPending, "pending", Pending, rounds, length,
+            OfPending, "pending", points.Pending, rounds, length,
             static pending => (Side.Connections, Callers: Side.Connections + pending)),
-        .. await SilosAsync(rounds),
+        .. await SilosAsync(points.Silos, rounds),
     ]);
 
-    private async Task<IEnumerable<Row>> RowsAsync(int rounds)
+    private async Task<IEnumerable<Row>> RowsAsync(IReadOnlyList<int> points, int rounds)
     {
         Side[] measured = [.. Side.All.Where(static side => side.Name is Side.Best or Side.CoHosted)];
         var figures = new Figures(OfRows, "rows", "µs a row");
@@ -56,7 +51,7 @@ internal sealed class GrowthPart(Database database, ILoad load, Action<string> s
         try
         {
             foreach (Side side in measured) sides.Add(await RunningSide.StartAsync(side, database.ConnectionString));
-            foreach (int rows in Rows)
+            foreach (int rows in points)
             {
                 say($"{OfRows}: {rows}");
                 await database.FillAsync(1, rows);
@@ -88,7 +83,7 @@ internal sealed class GrowthPart(Database database, ILoad load, Action<string> s
     }
 
     private async Task<IEnumerable<Row>> PoolsAsync(
-        string name, string axis, int[] points, int rounds, TimeSpan length,
+        string name, string axis, IReadOnlyList<int> points, int rounds, TimeSpan length,
         Func<int, (int Connections, int Callers)> settingsOf)
     {
         var figures = new Figures(name, axis, $"{Processor} a rent");
@@ -116,12 +111,12 @@ internal sealed class GrowthPart(Database database, ILoad load, Action<string> s
         return figures.Rows;
     }
 
-    private async Task<IEnumerable<Row>> SilosAsync(int rounds)
+    private async Task<IEnumerable<Row>> SilosAsync(IReadOnlyList<int> points, int rounds)
     {
         Side side = Side.All.First(static side => side.Name == Side.Separate);
         var figures = new Figures(OfSilos, "silos", $"{Processor} a reply");
         await database.FillAsync(1, ListRows);
-        foreach (int silos in Silos)
+        foreach (int silos in points)
         {
             say($"{OfSilos}: {silos}");
             await using RunningSide running = await RunningSide.StartAsync(side, database.ConnectionString, silos);
@@ -158,4 +153,17 @@ internal sealed class GrowthPart(Database database, ILoad load, Action<string> s
             values.Add(value);
         }
     }
+}
+
+/// <summary>Along what is measured.</summary>
+/// <param name="Rows">Rows of a reply.</param>
+/// <param name="Connections">Connections of a pool.</param>
+/// <param name="Pending">Rents that wait at a time.</param>
+/// <param name="Silos">Silos behind one front.</param>
+internal sealed record GrowthPoints(
+    IReadOnlyList<int> Rows, IReadOnlyList<int> Connections, IReadOnlyList<int> Pending, IReadOnlyList<int> Silos)
+{
+    /// <summary>From the least to the most that is promised.</summary>
+    public static GrowthPoints Full { get; } =
+        new([1, 10, 100, 1_000, 10_000], [1, 4, 16, 64], [10, 100, 1_000, 10_000], [1, 2, 3]);
 }

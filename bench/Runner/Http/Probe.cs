@@ -45,9 +45,10 @@ internal sealed class Probe(int firstId, int lastId)
     {
         using JsonDocument document = JsonDocument.Parse(body);
         JsonElement data = document.RootElement.GetProperty("data");
-        IEnumerable<long> ids = isById ? [Id(data)] : data.EnumerateArray().Select(Id);
-        return ids.SequenceEqual(isById ? [firstId] : Enumerable.Range(firstId, lastId - firstId + 1).Select(id => (long)id));
+        return isById
+            ? Id(data) == firstId
+            : data.EnumerateArray().Select(Id).SequenceEqual(Enumerable.Range(firstId, lastId - firstId + 1));
     }
 
-    private static long Id(JsonElement user) => user.GetProperty("id").GetInt64();
+    private static int Id(JsonElement user) => user.GetProperty("id").GetInt32();
 }

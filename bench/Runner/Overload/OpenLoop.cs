@@ -59,7 +59,11 @@ internal sealed class OpenLoop
             int due = Math.Min(
                 _took.Length, (int)(Stopwatch.GetElapsedTime(_startedAt).TotalSeconds * _perSecond) + 1);
             for (; sent < due; sent++)
-                ThreadPool.UnsafeQueueUserWorkItem(static state => _ = state.Loop.CallAsync(state.Caller), (Loop: this, Caller: sent), preferLocal: false);
+            {
+                ThreadPool.UnsafeQueueUserWorkItem(
+                    static one => _ = one.Loop.CallAsync(one.Caller), (Loop: this, Caller: sent), preferLocal: false);
+            }
+
             Thread.Sleep(Step);
         }
     }

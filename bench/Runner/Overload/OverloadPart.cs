@@ -36,8 +36,8 @@ internal sealed class OverloadPart(Database database, Action<string> say)
     // What the server itself makes of it: the connections without a pool, each asking without a pause.
     private const string Bare = "connections alone";
 
-    // Every connection is open, and the pace is known.
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(2);
+    // Until every connection is open, and the pace is known.
+    private const int WarmUps = 2;
 
     /// <summary>Measures every pool at every multiple once a round.</summary>
     public async Task<PartResult> RunAsync(IReadOnlyList<int> multiples, int rounds, TimeSpan length)
@@ -48,7 +48,7 @@ internal sealed class OverloadPart(Database database, Action<string> say)
         await using var drivers = new DriversPool(connectionString, Side.Connections, RentTimeout);
         await using RetryLoopPool retrying = await RetryLoopPool.OpenAsync(connectionString, Side.Connections);
         IPool[] pools = [own, drivers, retrying];
-        foreach (IPool pool in pools) await RunAsync(pool, 1, WarmUp);
+        foreach (IPool pool in pools) await RunAsync(pool, 1, WarmUps * length);
 
         var figures = new Dictionary<(int Multiple, string Pool), List<OpenLoopFigures>>();
         var bare = new List<double>();

@@ -13,6 +13,7 @@ internal static class Plot
 {
     private const double Width = 720;
     private const double Height = 400;
+    private const double Room = 24;
 
     // Beyond it, small values of a linear axis cannot be told from nothing.
     private const double MaxLinearSpan = 20;
@@ -43,13 +44,15 @@ internal static class Plot
                  Low: Sample.Quantile(values, 0.25), High: Sample.Quantile(values, 0.75))).ToList();
         if (points.Count == 0) return null;
 
-        // A font whose widths OxyPlot knows by itself: with another one texts are cut.
+        // OxyPlot knows the widths of this font by itself. Where it is missing another is wider: hence the room below.
         var model = new PlotModel { Background = OxyColors.White, DefaultFont = "Arial" };
         model.Legends.Add(new Legend
         {
             LegendPlacement = LegendPlacement.Outside,
             LegendPosition = LegendPosition.BottomCenter,
             LegendOrientation = LegendOrientation.Horizontal,
+            LegendItemSpacing = Room,
+            LegendPadding = Room,
         });
         double[] places = [.. points.Select(static point => point.At).Distinct().Order()];
         model.Axes.Add(PlaceAxis(axes[0], places));
@@ -88,6 +91,7 @@ internal static class Plot
     {
         Position = AxisPosition.Bottom,
         Title = title,
+        AxisTitleDistance = Room / 4,
         Minimum = -0.2,
         Maximum = places.Length - 0.8,
         MajorStep = 1,
@@ -98,15 +102,14 @@ internal static class Plot
             : "",
     };
 
-    private static Axis ValueAxis(string unit, double[] values) =>
-        values.Min() > 0 && values.Max() / values.Min() > MaxLinearSpan
-            ? new LogarithmicAxis { Position = AxisPosition.Left, Title = unit, MajorGridlineStyle = LineStyle.Dot }
-            : new LinearAxis
-            {
-                Position = AxisPosition.Left,
-                Title = unit,
-                Minimum = 0,
-                MaximumPadding = 0.1,
-                MajorGridlineStyle = LineStyle.Dot,
-            };
+    private static Axis ValueAxis(string unit, double[] values)
+    {
+        bool isWide = values.Min() > 0 && values.Max() / values.Min() > MaxLinearSpan;
+        Axis axis = isWide ? new LogarithmicAxis() : new LinearAxis { Minimum = 0, MaximumPadding = 0.1 };
+        axis.Position = AxisPosition.Left;
+        axis.Title = unit;
+        axis.AxisTitleDistance = Room / 2;
+        axis.MajorGridlineStyle = LineStyle.Dot;
+        return axis;
+    }
 }
