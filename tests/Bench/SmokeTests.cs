@@ -27,7 +27,7 @@ public sealed class SmokeTests : IAsyncLifetime
         HttpCell[] plan =
         [
             .. HttpPlan.Full.Where(static cell => cell.Clients == FewClients
-                && (cell.Side.Name == Side.Best || (cell.Side.Name == Side.CoHosted && !cell.IsDelayed))),
+                && (cell.Side.Name == Side.Best || (cell.Side.Name == Side.CoHostedShared && !cell.IsDelayed))),
         ];
 
         PartResult result = await new HttpPart(_database, new FixedLoad(), Say).RunAsync(plan, rounds: 1);

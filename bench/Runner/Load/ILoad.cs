@@ -7,7 +7,8 @@ internal interface ILoad
     Task<LoadFigures> RunAsync(Uri side, Question question, int clients, int round);
 }
 
-/// <summary>What is asked, and how an answer that counts as served looks: status 200, code 1 and all of the body.</summary>
+/// <summary>What is asked, and how an answer that counts as served looks: status 200, code 1, and all of the
+/// body.</summary>
 /// <param name="Path">The path and query; with ids, the path in front of them.</param>
 /// <param name="BodyBytes">How long the body of such an answer is.</param>
 /// <param name="Ids">Which ids are asked for, each as often; null when the path is asked for as it is. All have as many

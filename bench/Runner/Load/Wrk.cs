@@ -25,7 +25,8 @@ internal sealed class Wrk(int seconds) : ILoad
             "wrk", "wrk",
             [
                 "--threads", "1", "--connections", Text(clients), "--duration", $"{seconds}s", "--latency",
-                "--script", Path.Combine(AppContext.BaseDirectory, "Load", "wrk.lua"), new Uri(side, question.Path).ToString(),
+                "--script", Path.Combine(AppContext.BaseDirectory, "Load", "wrk.lua"),
+                new Uri(side, question.Path).ToString(),
             ],
             environment);
         if (await wrk.WaitForExitAsync(TimeSpan.FromSeconds(seconds) + EndTimeout) != 0)

@@ -8,7 +8,8 @@ using UPool.Bench.Runner.Statistics;
 
 namespace UPool.Bench.Runner.Report;
 
-/// <summary>Draws curves as SVG: the median of each side at each point, in a band that holds half of the rounds.</summary>
+/// <summary>Draws curves as SVG: the median of each side at each point, in a band that holds half of the
+/// rounds.</summary>
 internal static class Plot
 {
     private const double Width = 720;
