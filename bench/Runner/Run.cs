@@ -26,7 +26,7 @@ internal sealed class Run(Settings settings, ResultFolder results, Action<string
         bool isForBars = parts == Parts.Bars;
         int rounds = settings.Rounds;
         if (isForBars || parts.HasFlag(Parts.Pool))
-            await KeepAsync(database, rounds, () => new PoolPart(database, results).RunAsync(rounds));
+            await KeepAsync(database, rounds, () => new PoolPart(database, results, say).RunAsync(rounds));
 
         if (isForBars || parts.HasFlag(Parts.Http))
         {

@@ -6,8 +6,9 @@ using UPool.Testing;
 
 namespace UPool.Bench.Runner.Pool;
 
-/// <summary>The pool alone. Measured by a program of its own, bench/Pool, under BenchmarkDotNet.</summary>
-internal sealed class PoolPart(Database database, ResultFolder results)
+/// <summary>The pool alone. Measured by programs of their own: bench/Pool, under BenchmarkDotNet, and
+/// bench/HikariCP.</summary>
+internal sealed class PoolPart(Database database, ResultFolder results, Action<string> say)
 {
     /// <summary>The part's name.</summary>
     public const string Name = "pool";
@@ -28,22 +29,29 @@ internal sealed class PoolPart(Database database, ResultFolder results)
     /// <summary>Its axis.</summary>
     public const string Workers = "workers";
 
-    // About a quarter of a minute a round; a bound for a run that hangs.
+    // A quarter of a minute a round or less; a bound for a run that hangs.
     private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(30);
 
-    /// <summary>Runs the program, and reads what it wrote.</summary>
+    /// <summary>Runs both programs, and puts together what they wrote.</summary>
     public async Task<PartResult> RunAsync(int rounds)
     {
-        await using ProcessHost host = await ProcessHost.StartDotnetAsync(
-            Name, BuiltPrograms.Dll("bench/Pool", "UPool.Bench.Pool"),
-            [
-                "--rounds", rounds.ToString(CultureInfo.InvariantCulture), "--mariadb", database.ConnectionString,
-                "--out", results.FileOf(Name),
-            ]);
-        if (await host.WaitForExitAsync(Timeout) != 0)
-            throw new InvalidOperationException($"bench/Pool ended with {host.ExitCode}. Its output:\n{host.Output}");
+        string count = rounds.ToString(CultureInfo.InvariantCulture);
+        PartResult own = await RunAsync($"{Name}-dotnet", file => ProcessHost.StartDotnetAsync(
+            "bench/Pool", BuiltPrograms.Dll("bench/Pool", "UPool.Bench.Pool"),
+            ["--rounds", count, "--mariadb", database.ConnectionString, "--out", file]));
+        PartResult java = await RunAsync($"{Name}-java", file => ProcessHost.StartAsync(
+            "bench/HikariCP", "bash", [$"{BuiltPrograms.Root}/bench/HikariCP/run.sh", count, file]));
+        return own with { Rows = [.. own.Rows, .. java.Rows] };
+    }
 
-        return await results.ReadAsync(Name)
-            ?? throw new InvalidOperationException($"bench/Pool wrote no {results.FileOf(Name)}.");
+    private async Task<PartResult> RunAsync(string result, Func<string, Task<ProcessHost>> startAsync)
+    {
+        say($"{Name}: {result}");
+        await using ProcessHost host = await startAsync(results.FileOf(result));
+        if (await host.WaitForExitAsync(Timeout) != 0)
+            throw new InvalidOperationException($"{host.Name} ended with {host.ExitCode}. Its output:\n{host.Output}");
+
+        return await results.ReadAsync(result)
+            ?? throw new InvalidOperationException($"{host.Name} wrote no {results.FileOf(result)}.");
     }
 }
