@@ -46,9 +46,6 @@ while (($# > 0)); do
     esac
     shift
 done
-# Tests with this trait run only when somebody picks tests.
-unpicked=(--filter-not-trait Run=picked)
-((${#filters[@]} == 0)) || unpicked=()
 ((${#filters[@]} == 0)) || detail=(--output Detailed)
 
 # Prints the project files to run, in the order of their folders.
@@ -88,7 +85,7 @@ run_project() {
 
     # --foreground: Ctrl-C reaches the tests too.
     timeout --foreground --kill-after=10 "${UPOOL_TEST_TIMEOUT:-600}" \
-        dotnet "$program" --progress off --ansi off "${detail[@]}" "${unpicked[@]}" "${filters[@]}" \
+        dotnet "$program" --progress off --ansi off "${detail[@]}" "${filters[@]}" \
         >"$log" 2>&1 </dev/null || status=$?
 
     ok=$(summary_of "$log" succeeded)

@@ -6,6 +6,8 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
+using Orleans.Messaging;
+using Orleans.Runtime.Membership;
 using UPool.Cluster.Budget;
 using UPool.Cluster.Status;
 using UPool.Cluster.Workers;
@@ -26,12 +28,6 @@ public static class UPoolHostExtensions
     private static readonly TimeSpan AliveInterval = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan TableRefreshInterval = TimeSpan.FromSeconds(10);
-
-    // How long a leaving silo waits for its clients to have read that it leaves, before it turns calls away.
-    private static readonly TimeSpan ShutdownNotice = TimeSpan.FromSeconds(1);
-
-    // Clients find new silos within this, and forget killed ones.
-    private static readonly TimeSpan GatewayRefreshInterval = TimeSpan.FromSeconds(2);
 
     // A frozen silo accepts connections and does not answer; reads must get past it within their deadline.
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(2);
@@ -69,6 +65,7 @@ public static class UPoolHostExtensions
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(
             static provider => provider.GetRequiredService<PoolLifecycle>());
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, StartGate>();
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, LeaveNotice>();
         services.AddHostedService<TableWatch>();
 
         UPoolClusterOptions cluster = Peek(builder.Configuration);
@@ -127,7 +124,9 @@ public static class UPoolHostExtensions
             client.Services.AddSingleton<IClientConnectionRetryFilter>(
                 static provider => provider.GetRequiredService<ClientLifecycle>());
             client.Services.Configure<GatewayOptions>(
-                static options => options.GatewayListRefreshPeriod = GatewayRefreshInterval);
+                static options => options.GatewayListRefreshPeriod = GatewayList.RefreshInterval);
+            client.Services.AddSingleton<AdoNetGatewayListProvider>();
+            client.Services.AddSingleton<IGatewayListProvider, GatewayList>();
             client.Services.Configure<ConnectionOptions>(
                 static options => options.OpenConnectionTimeout = ConnectTimeout);
             configure?.Invoke(client);
@@ -221,8 +220,6 @@ public static class UPoolHostExtensions
             options.ProbeTimeout = ProbeTimeout;
             options.TableRefreshTimeout = TableRefreshInterval;
         });
-        services.Configure<SiloMessagingOptions>(
-            static options => options.ClientGatewayShutdownNotificationTimeout = ShutdownNotice);
         services.Configure<ConnectionOptions>(static options => options.OpenConnectionTimeout = ConnectTimeout);
     }
 

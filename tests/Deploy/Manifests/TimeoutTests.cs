@@ -7,8 +7,8 @@ namespace UPool.Deploy.Tests.Manifests;
 /// <summary>Each timeout ends before the one that would cut it off.</summary>
 public sealed class TimeoutTests
 {
-    // UPoolHostExtensions.ShutdownNotice: what a leaving silo waits for its clients.
-    private static readonly TimeSpan Notice = TimeSpan.FromSeconds(1);
+    // LeaveNotice.Duration: what a leaving silo waits for its clients.
+    private static readonly TimeSpan Notice = TimeSpan.FromSeconds(3);
 
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(5);
 

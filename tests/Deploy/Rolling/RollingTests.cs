@@ -10,13 +10,7 @@ namespace UPool.Deploy.Tests.Rolling;
 /// The manifests under a steady load, with real processes in the place of pods: what is done on purpose costs no
 /// request, and what is lost is lost for seconds.
 /// </summary>
-/// <remarks>
-/// Only in a run that picks them, as their trait tells ./test.sh: with a budget one write in some thousands was
-/// answered "outcome unknown" while the coordinator's silo left (docs/reliability.md). They belong into every run once
-/// that is mended.
-/// </remarks>
 [Collection(Alone.Name)]
-[Trait("Run", "picked")]
 public sealed class RollingTests
 {
     /// <summary>How often each test does what it does; the long form of docs/reliability.md takes more.</summary>
