@@ -1,9 +1,9 @@
 namespace UPool.Cluster.Hosting;
 
 /// <summary>
-/// Lets a silo that leaves serve on until its clients have read in the table that it does. Orleans tells those that it
-/// is connected to before, but not whoever connects meanwhile, it does not wait for a client that is slow to hear, and a
-/// client that has no other silo comes back.
+/// Lets a silo that leaves serve on until its clients have read in the table that it does. Orleans tells those that are
+/// connected to it before, but not whoever connects meanwhile; it does not wait for a client that is slow to hear, and
+/// a client that has no other silo comes back.
 /// </summary>
 internal sealed class LeaveNotice(IClusterMembershipService membership, ILocalSiloDetails silo, TimeProvider clock)
     : ILifecycleParticipant<ISiloLifecycle>

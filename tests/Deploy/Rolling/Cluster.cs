@@ -64,8 +64,8 @@ internal sealed class Cluster : IAsyncDisposable
     {
         try
         {
-            if (Silos is not null) await Silos.ScaleAsync(silos);
-            await Apis.ScaleAsync(apis);
+            // Together, as 'kubectl apply' starts them: who needs others waits for them.
+            await Task.WhenAll(Silos?.ScaleAsync(silos) ?? Task.CompletedTask, Apis.ScaleAsync(apis));
             return this;
         }
         catch

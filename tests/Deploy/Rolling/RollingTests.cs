@@ -66,7 +66,7 @@ public sealed class RollingTests
     [Fact]
     public async Task Roll_ProxyIgnoresReadiness_RequestsFail()
     {
-        await using Cluster cluster = await Cluster.StartAsync(silos: 1, apis: 1);
+        await using Cluster cluster = await Cluster.StartCohostedAsync(1);
         await using var proxy = new Proxy(() => cluster.Apis.RunningEndPoints("http"));
         await using var load = new Load(proxy.EndPoint);
         await load.MoreAsync(300);
@@ -75,7 +75,7 @@ public sealed class RollingTests
         await load.MoreAsync(300);
         await load.StopAsync();
 
-        Print($"1 API process replaced behind a proxy that ignores readiness: {load.Report}");
+        Print($"1 process with a silo inside replaced behind a proxy that ignores readiness: {load.Report}");
         Assert.NotEmpty(load.Failures);
     }
 
