@@ -43,8 +43,8 @@ public sealed class PoolOptions
     public TimeSpan MaxOpenRetryInterval { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// A connection that sat idle for longer is pinged before it is rented; one that does not answer within half of
-    /// <see cref="RentTimeout"/> is replaced. Default 500 ms; 0 (always) to 1 h.
+    /// A connection on which the server was not heard of for longer is pinged before it is rented; one that does not
+    /// answer within half of <see cref="RentTimeout"/> is replaced. Default 500 ms; 0 (always) to 1 h.
     /// </summary>
     public TimeSpan ValidationInterval { get; set; } = TimeSpan.FromMilliseconds(500);
 

@@ -1,7 +1,5 @@
-using System.Collections.Concurrent;
 using System.Data.Common;
 using System.Diagnostics.CodeAnalysis;
-using System.Globalization;
 using System.Runtime.CompilerServices;
 
 using Microsoft.Extensions.Logging;
@@ -23,8 +21,6 @@ public sealed class PooledDataSource : DbDataSource
     /// <summary>The source of the spans of statements, for <c>AddSource</c>: <c>UPool</c>. They hold a statement's text
     /// with ? for each literal, and no parameter's value.</summary>
     public const string ActivitySourceName = StatementTrace.SourceName;
-
-    private static readonly ConcurrentDictionary<(string, int), string> PlaceCache = new();
 
     private readonly ConnectionPool _pool;
 
@@ -105,6 +101,7 @@ public sealed class PooledDataSource : DbDataSource
     /// <param name="file">Filled in by the compiler.</param>
     /// <param name="line">Filled in by the compiler.</param>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<RentResult> RentAsync(
         Deadline deadline = default,
         CancellationToken cancellationToken = default,
@@ -113,7 +110,7 @@ public sealed class PooledDataSource : DbDataSource
         [CallerLineNumber] int line = 0)
     {
         RentOutcome outcome = await _pool
-            .RentAsync(deadline, cancellationToken, Place(caller, file, line)).ConfigureAwait(false);
+            .RentAsync(deadline, cancellationToken, new RentPlace(caller, file, line)).ConfigureAwait(false);
         return outcome.Refusal is { } refusal
             ? new RentResult(refusal)
             : new RentResult(new PooledConnection(_pool, outcome, deadline));
@@ -129,14 +126,15 @@ public sealed class PooledDataSource : DbDataSource
     /// <param name="line">Filled in by the compiler.</param>
     /// <exception cref="RentRefusedException">The rent was refused.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<DbConnection> OpenConnectionAsync(
         CancellationToken cancellationToken = default,
         [CallerMemberName] string caller = "",
         [CallerFilePath] string file = "",
         [CallerLineNumber] int line = 0)
     {
-        var connection = new PooledConnection(_pool, Place(caller, file, line));
-        await connection.OpenAsync(cancellationToken).ConfigureAwait(false);
+        var connection = new PooledConnection(_pool, new RentPlace(caller, file, line));
+        await connection.RentAsync(cancellationToken).ConfigureAwait(false);
         return connection;
     }
 
@@ -156,7 +154,7 @@ public sealed class PooledDataSource : DbDataSource
         [CallerFilePath] string file = "",
         [CallerLineNumber] int line = 0)
     {
-        connection = _pool.TryRent(out PhysicalConnection? physical, out long rentId, Place(caller, file, line))
+        connection = _pool.TryRent(out PhysicalConnection? physical, out long rentId, new RentPlace(caller, file, line))
             ? new PooledConnection(_pool, new RentOutcome(physical, rentId), deadline)
             : null;
         return connection is not null;
@@ -174,6 +172,7 @@ public sealed class PooledDataSource : DbDataSource
     /// The same for one fixed SELECT of this project's own: a <i>no-reset rent</i>, whose connection is back without a
     /// round trip when it did just that and all rows were read. Anything else makes it an ordinary one.
     /// </summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     internal async ValueTask<RentResult> RentAsync(
         FixedSelect? select,
         Deadline deadline,
@@ -183,7 +182,7 @@ public sealed class PooledDataSource : DbDataSource
         [CallerLineNumber] int line = 0)
     {
         RentOutcome outcome = await _pool
-            .RentAsync(deadline, cancellationToken, Place(caller, file, line), select).ConfigureAwait(false);
+            .RentAsync(deadline, cancellationToken, new RentPlace(caller, file, line), select).ConfigureAwait(false);
         return outcome.Refusal is { } refusal
             ? new RentResult(refusal)
             : new RentResult(new PooledConnection(_pool, outcome, deadline));
@@ -250,11 +249,12 @@ public sealed class PooledDataSource : DbDataSource
     protected override DbConnection CreateDbConnection() => new PooledConnection(_pool);
 
     /// <inheritdoc/>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     protected override async ValueTask<DbConnection> OpenDbConnectionAsync(
         CancellationToken cancellationToken = default)
     {
         var connection = new PooledConnection(_pool);
-        await connection.OpenAsync(cancellationToken).ConfigureAwait(false);
+        await connection.RentAsync(cancellationToken).ConfigureAwait(false);
         return connection;
     }
 
@@ -271,10 +271,4 @@ public sealed class PooledDataSource : DbDataSource
         if (disposing) _ = _pool.DisposeAsync().AsTask();
         base.Dispose(disposing);
     }
-
-    // One string per call site: formatting it at every rent would cost more than the rent.
-    private static string Place(string caller, string file, int line) =>
-        PlaceCache.GetOrAdd((file, line), static (key, caller) =>
-            string.Create(CultureInfo.InvariantCulture, $"{caller} ({Path.GetFileName(key.Item1)}:{key.Item2})"),
-            caller);
 }

@@ -2,6 +2,7 @@ using System.Data;
 using System.Data.Common;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 
 using UPool.Core;
@@ -20,10 +21,10 @@ public sealed class PooledConnection : DbConnection
     private long _rentId;
     private Deadline _deadline;
     private OperationEnd _severedBy;
-    private string? _openedBy;
+    private RentPlace _openedBy;
     private bool _disposed;
 
-    internal PooledConnection(ConnectionPool pool, string? openedBy = null)
+    internal PooledConnection(ConnectionPool pool, RentPlace openedBy = default)
     {
         _pool = pool;
         _openedBy = openedBy;
@@ -93,7 +94,11 @@ public sealed class PooledConnection : DbConnection
     /// <inheritdoc/>
     /// <exception cref="RentRefusedException">The rent was refused.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public override async Task OpenAsync(CancellationToken cancellationToken)
+    public override Task OpenAsync(CancellationToken cancellationToken) => RentAsync(cancellationToken).AsTask();
+
+    /// <summary>As <see cref="OpenAsync"/>, whose task would be an object more.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    internal async ValueTask RentAsync(CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (_physical is not null)
@@ -105,8 +110,8 @@ public sealed class PooledConnection : DbConnection
                 + "Use BeginTransactionAsync on one connection.");
         }
 
-        string? openedBy = _openedBy ?? _pool.FindCaller();
-        _openedBy = null;
+        RentPlace openedBy = _openedBy.Member is null ? _pool.FindCaller() : _openedBy;
+        _openedBy = default;
         RentOutcome outcome = await _pool.RentAsync(_deadline, cancellationToken, openedBy).ConfigureAwait(false);
         if (outcome.Refusal is { } refusal)
             throw new RentRefusedException(refusal.Reason, refusal.Message, refusal.Cause);

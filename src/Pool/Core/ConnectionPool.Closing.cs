@@ -180,7 +180,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
 
     private void Maintain()
     {
-        List<(string? RentedBy, TimeSpan Held)>? heldTooLong = null;
+        List<(RentPlace RentedBy, TimeSpan Held)>? heldTooLong = null;
         lock (_gate)
         {
             long now = _clock.GetTimestamp();
@@ -215,7 +215,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
 
         if (heldTooLong is null) return;
 
-        foreach ((string? rentedBy, TimeSpan held) in heldTooLong)
-            LogHeldTooLong(_options.Name, held.TotalSeconds, rentedBy ?? _places.Describe());
+        foreach ((RentPlace rentedBy, TimeSpan held) in heldTooLong)
+            LogHeldTooLong(_options.Name, held.TotalSeconds, rentedBy.ToString() ?? _places.Describe());
     }
 }

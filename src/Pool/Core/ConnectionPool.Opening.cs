@@ -128,16 +128,16 @@ internal sealed partial class ConnectionPool
             return;
         }
 
-        TimeSpan took = _clock.GetElapsedTime(startedAt);
+        long openedAt = _clock.GetTimestamp();
         connection.Generation = opening.Generation;
 
         // Up to a tenth less, so that connections opened together do not all end together.
         double lifetime = _options.MaxLifetime.TotalSeconds * (1 - 0.1 * Random.Shared.NextDouble());
-        connection.RetireAt = _clock.GetTimestamp() + Ticks(TimeSpan.FromSeconds(lifetime));
+        connection.RetireAt = openedAt + Ticks(TimeSpan.FromSeconds(lifetime));
 
         // First: no listener or logger may keep the connection from those who wait.
         bool recovered = Arrive(connection, Arrival.Open, opening);
-        Telemetry.OnOpened(took);
+        Telemetry.OnOpened(startedAt, openedAt);
         if (recovered) LogRecovered(_options.Name, _connector.Target);
     }
 

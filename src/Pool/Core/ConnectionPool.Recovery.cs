@@ -8,28 +8,30 @@ internal sealed partial class ConnectionPool
 
     /// <summary>
     /// The renter is done with the connection, or is cut off from it. Nothing is sent here: what was left open is
-    /// ended, and the session reset, on the pool's own time. A no-reset rent that did nothing but its fixed SELECT,
-    /// and read it to its end, gives it back here and now. Nothing happens when the rent has ended before.
+    /// ended, and the session reset, on the pool's own time. A rent that had nothing executed, or a no-reset rent that
+    /// did nothing but its fixed SELECT, and read it to its end, gives it back here and now. Nothing happens when the
+    /// rent has ended before.
     /// </summary>
     public void Release(PhysicalConnection connection, long rentId)
     {
-        if (!connection.TryEndRent(rentId)) return;
-
         bool isBack = false, recovered = false;
         PendingRent? served = null;
         long nextRentId = 0;
         lock (_gate)
         {
-            long now = ReadClock_NeedsLock();
-            long held = now - connection.RentedAt;
-            _use.Add(held);
-            Telemetry.OnReleased(_clock.GetElapsedTime(0, held));
+            if (!connection.TryEndRent(rentId)) return;
 
-            // Fenced first: what is read after that no operation changes any more. With a rent at the head that wants
-            // the session as new, a reset is due now, and nobody is overtaken (INV-4).
-            if (connection.Select is not null && connection.Operation.TryFence()
-                && !connection.MustReset && connection.IsAtRest
-                && PeekLive_NeedsLock(now) is null or { Select: not null })
+            // Read here, because the process may be stopped before the lock: who is at the head may have ended since.
+            long now = ReadClock_NeedsLock();
+            _use.Add(now - connection.RentedAt);
+            Telemetry.OnReleased(connection.RentedAt, now);
+            if (connection.Waited is { } waited)
+            {
+                connection.Waited = null;
+                _spares.Put(waited);
+            }
+
+            if (IsReusable_NeedsLock(connection, now))
             {
                 isBack = true;
                 recovered = connection.HasExecuted && NoteAnswered_NeedsLock();
@@ -40,6 +42,25 @@ internal sealed partial class ConnectionPool
         if (!isBack) Queue(static (pool, released) => pool.RecoverAsync(released), connection);
         else served?.Complete(new RentOutcome(connection, nextRentId));
         if (recovered) LogRecovered(_options.Name, _connector.Target);
+    }
+
+    /// <summary>Whether whoever is next may have the session as its renter left it.</summary>
+    private bool IsReusable_NeedsLock(PhysicalConnection connection, long now)
+    {
+        // Fenced first: what is read after that no operation changes any more.
+        if (!connection.Operation.TryFence() || connection.MustReset || !connection.IsAtRest) return false;
+
+        if (connection.HasExecuted)
+        {
+            connection.IsAsNew = false;
+            connection.AnsweredAt = now;
+        }
+
+        // A reset is as good a sign of life as a ping, and nobody waits for it.
+        else if (!IsFresh(connection, now)) return false;
+
+        // With a rent at the head that wants the session as new, a reset is due now, and nobody is overtaken (INV-4).
+        return connection.IsAsNew || PeekLive_NeedsLock(now) is null or { Select: not null };
     }
 
     /// <summary>An operation of a renter was cut off at its deadline or by its caller's cancellation.</summary>

@@ -40,6 +40,7 @@ internal sealed partial class ConnectionPool
     private readonly DurationWindow _wait = new();
     private readonly DurationWindow _use = new();
     private PendingQueue _pending;
+    private SpareRents _spares;
     private ServicePace _pace;
     private int _permits;
     private int _opening;
@@ -72,6 +73,7 @@ internal sealed partial class ConnectionPool
         _patience = half < options.OpenTimeout ? half : options.OpenTimeout;
         _pingTimeout = Ticks(half < options.RecoveryTimeout ? half : options.RecoveryTimeout);
         Wheel = new DeadlineWheel(clock, Blame);
+        _queueDeadline = new QueueDeadline(this);
         using (ExecutionContext.SuppressFlow())
         {
             _maintenance = clock.CreateTimer(
@@ -132,7 +134,7 @@ internal sealed partial class ConnectionPool
     /// for the next one who tries, unless the limits forbid it: those who never wait must not starve.
     /// </summary>
     public bool TryRent(
-        [NotNullWhen(true)] out PhysicalConnection? connection, out long rentId, string? rentedBy = null,
+        [NotNullWhen(true)] out PhysicalConnection? connection, out long rentId, RentPlace rentedBy = default,
         FixedSelect? select = null)
     {
         long now = _clock.GetTimestamp();
@@ -163,7 +165,7 @@ internal sealed partial class ConnectionPool
     /// <param name="rentedBy">The code that rents, for the report of a rent held too long.</param>
     /// <param name="select">What a no-reset rent is made for; null for any other rent.</param>
     public ValueTask<RentOutcome> RentAsync(
-        Deadline deadline, CancellationToken token, string? rentedBy = null, FixedSelect? select = null)
+        Deadline deadline, CancellationToken token, RentPlace rentedBy = default, FixedSelect? select = null)
     {
         if (token.IsCancellationRequested) return ValueTask.FromCanceled<RentOutcome>(token);
 
@@ -198,9 +200,10 @@ internal sealed partial class ConnectionPool
             if (_pending.Count >= _options.MaxPending) return Rejected_NeedsLock(RefusalReason.QueueFull);
             if (IsPredictedLate_NeedsLock(due - now)) return Rejected_NeedsLock(RefusalReason.PredictedLate);
 
-            pending = new PendingRent(this, now, due) { RentedBy = rentedBy, Select = select };
+            pending = _spares.Take() ?? new PendingRent(this);
+            pending.Begin(now, due, rentedBy, select);
             _pending.Enqueue(pending);
-            Wheel.Add(pending, due);
+            if (due < _giveUpAt) GiveUpAt_NeedsLock(due, now);
             Grow_NeedsLock();
             NoteDemand_NeedsLock();
             WantPermitsIfShort_NeedsLock();
@@ -247,7 +250,9 @@ internal sealed partial class ConnectionPool
 
             // A session that was only pinged was as new before.
             connection.IsAsNew = true;
-            Pass_NeedsLock(connection, ReadClock_NeedsLock(), out served, out rentId);
+            long now = ReadClock_NeedsLock();
+            connection.AnsweredAt = now;
+            Pass_NeedsLock(connection, now, out served, out rentId);
         }
 
         served?.Complete(new RentOutcome(connection, rentId));
@@ -280,26 +285,11 @@ internal sealed partial class ConnectionPool
         else
         {
             rentId = BeginRent_NeedsLock(connection, served.StartedAt, now, served.RentedBy, served.Select);
+            connection.Waited = served;
         }
 
         // This may have been an open or a ping that is done: there is room for the next one.
         if (_pending.Count > 0) Grow_NeedsLock();
-    }
-
-    /// <summary>The deadline of a pending rent has passed.</summary>
-    public void GiveUp(PendingRent rent)
-    {
-        RentRefusal refusal;
-        lock (_gate)
-        {
-            if (!_pending.Remove(rent)) return;
-
-            _timedOut++;
-            refusal = Refuse_NeedsLock(WhyTimedOut_NeedsLock());
-        }
-
-        Telemetry.OnTimedOut();
-        rent.Complete(new RentOutcome(refusal));
     }
 
     /// <summary>The caller of a pending rent has gone. An open on its behalf goes on and serves somebody
@@ -311,7 +301,6 @@ internal sealed partial class ConnectionPool
             if (!_pending.Remove(rent)) return;
         }
 
-        Wheel.Remove(rent);
         rent.Fail(new OperationCanceledException(token));
     }
 
@@ -323,8 +312,8 @@ internal sealed partial class ConnectionPool
 
     /// <summary>The code that calls, for a rent by ADO.NET's door; null when nobody will ask, or it was not looked
     /// at.</summary>
-    public string? FindCaller() =>
-        _options.HeldTooLongTimeout == Timeout.InfiniteTimeSpan ? null : _places.Find();
+    public RentPlace FindCaller() =>
+        _options.HeldTooLongTimeout == Timeout.InfiniteTimeSpan ? default : new RentPlace(_places.Find());
 
     /// <summary>
     /// Whether a rent that joined the queue now would, by the measured pace, still be in it at its deadline. Refused
@@ -375,7 +364,7 @@ internal sealed partial class ConnectionPool
         for (int i = _idle.Count - 1; i >= 0; i--)
         {
             PhysicalConnection candidate = _idle[i];
-            if (now - candidate.IdleSince > _validationInterval) break;
+            if (!IsFresh(candidate, now)) break;
             if (candidate.IsAsNew != isNoReset) return i;
             if (isNoReset && newest < 0) newest = i;
         }
@@ -383,14 +372,17 @@ internal sealed partial class ConnectionPool
         return newest;
     }
 
+    /// <summary>Whether the server was heard of on it so lately that it need not be pinged.</summary>
+    private bool IsFresh(PhysicalConnection connection, long now) =>
+        now - connection.AnsweredAt <= _validationInterval;
+
     private long BeginRent_NeedsLock(
-        PhysicalConnection connection, long startedAt, long now, string? rentedBy, FixedSelect? select)
+        PhysicalConnection connection, long startedAt, long now, RentPlace rentedBy, FixedSelect? select)
     {
         long rentId = ++_lastRentId;
         connection.Select = select;
-        connection.MustReset = select is null;
+        connection.MustReset = false;
         connection.HasExecuted = false;
-        connection.IsAsNew = false;
         connection.RentedAt = now;
         connection.RentedBy = rentedBy;
         connection.ReportedHeld = false;
@@ -401,7 +393,7 @@ internal sealed partial class ConnectionPool
         _rented++;
         NoteDemand_NeedsLock();
         _wait.Add(now - startedAt);
-        Telemetry.OnRented(_clock.GetElapsedTime(startedAt, now));
+        Telemetry.OnRented(startedAt, now);
         return rentId;
     }
 
@@ -409,10 +401,7 @@ internal sealed partial class ConnectionPool
     private PendingRent? DequeueLive_NeedsLock(long now)
     {
         PendingRent? rent = PeekLive_NeedsLock(now);
-        if (rent is null) return null;
-
-        _pending.Remove(rent);
-        Wheel.Remove(rent);
+        if (rent is not null) _pending.Remove(rent);
         return rent;
     }
 
@@ -424,11 +413,9 @@ internal sealed partial class ConnectionPool
 
             // The wheel would have said so within a tick: never hand a connection to a request that has ended.
             _pending.Remove(rent);
-            Wheel.Remove(rent);
             _timedOut++;
-            RentRefusal refusal = Refuse_NeedsLock(WhyTimedOut_NeedsLock());
             Telemetry.OnTimedOut();
-            rent.Complete(new RentOutcome(refusal));
+            rent.Complete(new RentOutcome(Refuse_NeedsLock(WhyTimedOut_NeedsLock())));
         }
 
         return null;
@@ -442,10 +429,10 @@ internal sealed partial class ConnectionPool
         {
             _rejected++;
             Telemetry.OnRejected(reason);
-            Wheel.Remove(rent);
             rents.Add(rent);
         }
 
+        StopGivingUp_NeedsLock();
         return rents;
     }
 

@@ -36,6 +36,7 @@ internal sealed class DeadlineWheel : IDisposable
     private readonly WheelEntry?[] _slots = new WheelEntry?[SlotCount];
     private long _lastTick;
     private int _count;
+    private bool _isTurning;
     private bool _disposed;
 
     /// <param name="clock">The clock.</param>
@@ -69,16 +70,16 @@ internal sealed class DeadlineWheel : IDisposable
             if (entry.Slot >= 0) throw new InvalidOperationException("bug: the entry is on a wheel already.");
             if (_disposed) return;
 
-            // Read once: an entry put behind the tick that is looked at next would wait for a whole turn.
-            long tick = CurrentTick();
-            if (_count == 0)
+            if (!_isTurning)
             {
-                _lastTick = tick;
+                _isTurning = true;
+                _lastTick = _clock.GetTimestamp() / _ticksPerSlot;
                 _timer.Change(Tick, Tick);
             }
 
+            // Behind the tick that is looked at next it would wait for a whole turn.
             entry.DueAt = due;
-            Link_NeedsLock(entry, (int)(Math.Max(due / _ticksPerSlot, tick) % SlotCount));
+            Link_NeedsLock(entry, (int)(Math.Max(due / _ticksPerSlot, _lastTick) % SlotCount));
             _count++;
         }
     }
@@ -90,8 +91,10 @@ internal sealed class DeadlineWheel : IDisposable
         {
             if (entry.Slot < 0) return;
 
+            // The timer goes on until it finds nothing: entries come and go much faster than it ticks, and setting it
+            // costs more than they do.
             Unlink_NeedsLock(entry);
-            if (--_count == 0 && !_disposed) _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            _count--;
         }
     }
 
@@ -101,8 +104,6 @@ internal sealed class DeadlineWheel : IDisposable
         lock (_gate) _disposed = true;
         _timer.Dispose();
     }
-
-    private long CurrentTick() => _clock.GetTimestamp() / _ticksPerSlot;
 
     private void Turn()
     {
@@ -135,7 +136,11 @@ internal sealed class DeadlineWheel : IDisposable
             }
 
             _lastTick = nowTick;
-            if (_count == 0 && !_disposed) _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            if (_count == 0 && !_disposed)
+            {
+                _isTurning = false;
+                _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            }
         }
 
         if (due is null) return;

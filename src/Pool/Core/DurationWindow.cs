@@ -3,6 +3,7 @@ namespace UPool.Core;
 /// <summary>The newest durations, for percentiles in a snapshot. Guarded by the pool's lock.</summary>
 internal sealed class DurationWindow
 {
+    // A power of two, so that going round costs no division.
     private const int Capacity = 1024;
 
     private readonly long[] _ticks = new long[Capacity];
@@ -13,7 +14,7 @@ internal sealed class DurationWindow
     public void Add(long ticks)
     {
         _ticks[_next] = ticks;
-        _next = (_next + 1) % Capacity;
+        _next = (_next + 1) & (Capacity - 1);
         if (_count < Capacity) _count++;
     }
 

@@ -24,14 +24,18 @@ internal readonly struct RentOutcome
 /// A rent that waits. Its place in the queue is guarded by the pool's lock; whoever takes it out of the queue, and
 /// nobody else, completes it, outside that lock.
 /// </summary>
-internal sealed class PendingRent(ConnectionPool pool, long startedAt, long due)
-    : WheelEntry, IValueTaskSource<RentOutcome>
+/// <remarks>
+/// Used again for another rent once it is spent. Until then three may hold on to it: who completes it, who awaits it,
+/// and a callback of the caller's token (INV-3).
+/// </remarks>
+internal sealed class PendingRent(ConnectionPool pool) : IValueTaskSource<RentOutcome>
 {
     // Continuations run elsewhere: the one that completes a rent is somebody's return, an open or the timer.
     private ManualResetValueTaskSourceCore<RentOutcome> _source = new() { RunContinuationsAsynchronously = true };
     private CancellationTokenRegistration _registration;
+    private bool _isCompleted, _isTaken;
 
-    /// <summary>The next in the queue; guarded by the pool's lock.</summary>
+    /// <summary>The next in the queue, or among the spare ones; guarded by the pool's lock.</summary>
     public PendingRent? NextPending { get; set; }
 
     /// <summary>The one before in the queue; guarded by the pool's lock.</summary>
@@ -41,18 +45,39 @@ internal sealed class PendingRent(ConnectionPool pool, long startedAt, long due)
     public bool IsQueued { get; set; }
 
     /// <summary>When it began to wait; a timestamp of the pool's clock.</summary>
-    public long StartedAt => startedAt;
+    public long StartedAt { get; private set; }
 
     /// <summary>When it is given up; a timestamp of the pool's clock.</summary>
-    public long Due => due;
+    public long Due { get; private set; }
 
     /// <summary>The code that rents, for the report of a rent held too long.</summary>
-    public string? RentedBy { get; init; }
+    public RentPlace RentedBy { get; private set; }
 
     /// <summary>What a no-reset rent is made for; null for any other rent, which wants the session as new.</summary>
-    public FixedSelect? Select { get; init; }
+    public FixedSelect? Select { get; private set; }
 
+    /// <summary>What the caller awaits, once.</summary>
     public ValueTask<RentOutcome> Task => new(this, _source.Version);
+
+    /// <summary>Whether nobody will touch it any more, so that it may become another rent.</summary>
+    public bool IsSpent => Volatile.Read(ref _isCompleted) && Volatile.Read(ref _isTaken);
+
+    /// <summary>Makes it the rent of a caller.</summary>
+    public void Begin(long startedAt, long due, RentPlace rentedBy, FixedSelect? select)
+    {
+        StartedAt = startedAt;
+        Due = due;
+        RentedBy = rentedBy;
+        Select = select;
+    }
+
+    /// <summary>Makes it ready for the next caller. From here on what an earlier one may have kept of it
+    /// fails.</summary>
+    public void Reset()
+    {
+        _source.Reset();
+        _isCompleted = _isTaken = false;
+    }
 
     /// <summary>Listens to the caller's token. Called once, outside the pool's lock, after the rent was
     /// queued.</summary>
@@ -64,16 +89,27 @@ internal sealed class PendingRent(ConnectionPool pool, long startedAt, long due)
             static (rent, cancelled) => ((PendingRent)rent!).OnCancelled(cancelled), this);
     }
 
-    public void Complete(RentOutcome outcome) => _source.SetResult(outcome);
+    public void Complete(RentOutcome outcome)
+    {
+        _source.SetResult(outcome);
+
+        // Only now: before the call returns it looks for a continuation, and the caller may be done long before that.
+        Volatile.Write(ref _isCompleted, true);
+    }
 
     public void Fail(Exception exception) => _source.SetException(exception);
 
-    internal override void OnDue(long now) => pool.GiveUp(this);
-
     RentOutcome IValueTaskSource<RentOutcome>.GetResult(short token)
     {
-        _registration.Unregister();
-        return _source.GetResult(token);
+        // First, because it throws when this is another's rent by now.
+        RentOutcome outcome = _source.GetResult(token);
+
+        // Unregister, not Dispose: Dispose waits for a callback that is running. Such a callback would take the next
+        // rent for this one, which therefore is not used again.
+        bool isUnheard = !_registration.Token.CanBeCanceled || _registration.Unregister();
+        _registration = default;
+        Volatile.Write(ref _isTaken, isUnheard);
+        return outcome;
     }
 
     ValueTaskSourceStatus IValueTaskSource<RentOutcome>.GetStatus(short token) => _source.GetStatus(token);

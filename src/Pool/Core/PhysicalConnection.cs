@@ -4,8 +4,8 @@ namespace UPool.Core;
 
 /// <summary>
 /// One session with the server, and the pool's books about it. Its renter holds it through <see cref="RentId"/>:
-/// whoever changes that number from the renter's to 0 owns what happens next, so a connection is returned, severed
-/// or closed exactly once (INV-3).
+/// whoever changes that number from the renter's to 0, under the pool's lock, owns what happens next, so a connection
+/// is returned, severed or closed exactly once (INV-3).
 /// </summary>
 internal abstract class PhysicalConnection
 {
@@ -74,15 +74,20 @@ internal abstract class PhysicalConnection
     /// <summary>When it is to be retired; a timestamp of the pool's clock.</summary>
     public long RetireAt { get; set; }
 
+    /// <summary>When the server was last heard of on it; a timestamp of the pool's clock.</summary>
+    public long AnsweredAt { get; set; }
+
     /// <summary>When it became idle; a timestamp of the pool's clock.</summary>
     public long IdleSince { get; set; }
 
     /// <summary>When it was rented; a timestamp of the pool's clock. 0 once it is back.</summary>
     public long RentedAt { get; set; }
 
-    /// <summary>Where it was rented, when the pool was asked to remember; for the report of a rent held too
-    /// long.</summary>
-    public string? RentedBy { get; set; }
+    /// <summary>Where it was rented, for the report of a rent held too long.</summary>
+    public RentPlace RentedBy { get; set; }
+
+    /// <summary>The pending rent that it was handed to; null when its renter did not wait.</summary>
+    public PendingRent? Waited { get; set; }
 
     /// <summary>Whether the rent was reported as held too long.</summary>
     public bool ReportedHeld { get; set; }
@@ -151,12 +156,18 @@ internal abstract class PhysicalConnection
         Lingering = RollBackAfterAsync(Lingering, transaction);
     }
 
-    /// <summary>Gives the connection to a rent.</summary>
+    /// <summary>Gives the connection to a rent. Under the pool's lock.</summary>
     public void BeginRent(long rentId) => Volatile.Write(ref _rentId, rentId);
 
-    /// <summary>Takes the connection from a rent; false when somebody else has already.</summary>
-    public bool TryEndRent(long rentId) =>
-        rentId != 0 && Interlocked.CompareExchange(ref _rentId, 0, rentId) == rentId;
+    /// <summary>Takes the connection from a rent; false when somebody else has already. Under the pool's
+    /// lock.</summary>
+    public bool TryEndRent(long rentId)
+    {
+        if (rentId == 0 || _rentId != rentId) return false;
+
+        Volatile.Write(ref _rentId, 0);
+        return true;
+    }
 
     private static async Task SkipAsync(DbDataReader reader, Task<bool>? next)
     {

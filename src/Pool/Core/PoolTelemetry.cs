@@ -22,6 +22,7 @@ internal sealed class PoolTelemetry : IDisposable
             [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     };
 
+    private readonly TimeProvider _clock;
     private readonly Meter _meter;
     private readonly KeyValuePair<string, object?> _name;
     private readonly Counter<long> _timeouts;
@@ -35,6 +36,7 @@ internal sealed class PoolTelemetry : IDisposable
 
     public PoolTelemetry(ConnectionPool pool, PoolOptions options)
     {
+        _clock = pool.Clock;
         _name = new KeyValuePair<string, object?>(PoolNameKey, options.Name);
         _meter = new Meter(new MeterOptions(MeterName) { Tags = [_name] });
         _timeouts = _meter.CreateCounter<long>(
@@ -81,11 +83,11 @@ internal sealed class PoolTelemetry : IDisposable
         _ => throw new UnreachableException($"bug: close reason {reason} has no name."),
     };
 
-    public void OnRented(TimeSpan waited) => Record(_waitTime, waited);
+    public void OnRented(long from, long to) => Record(_waitTime, from, to);
 
-    public void OnReleased(TimeSpan held) => Record(_useTime, held);
+    public void OnReleased(long from, long to) => Record(_useTime, from, to);
 
-    public void OnOpened(TimeSpan took) => Record(_createTime, took);
+    public void OnOpened(long from, long to) => Record(_createTime, from, to);
 
     public void OnTimedOut() => Count(_timeouts, null);
 
@@ -112,13 +114,17 @@ internal sealed class PoolTelemetry : IDisposable
         }
     }
 
-    private void Record(Histogram<double> histogram, TimeSpan time)
+    // Timestamps, because a time is worked out only for who listens.
+    private void Record(Histogram<double> histogram, long from, long to)
     {
-        if (!histogram.Enabled) return;
+        if (histogram.Enabled) RecordGuarded(histogram, _clock.GetElapsedTime(from, to).TotalSeconds);
+    }
 
+    private void RecordGuarded(Histogram<double> histogram, double seconds)
+    {
         try
         {
-            histogram.Record(time.TotalSeconds, _name);
+            histogram.Record(seconds, _name);
         }
         catch (Exception)
         {

@@ -63,7 +63,7 @@ public abstract class SharedQuery<TKey, TAnswer>
 
     /// <summary>Rents for an asking.</summary>
     internal ValueTask<RentOutcome> RentAsync(Deadline deadline, CancellationToken token) =>
-        Pool.RentAsync(deadline, token, Name, _select);
+        Pool.RentAsync(deadline, token, new RentPlace(Name), _select);
 
     /// <summary>Asks for all keys of a batch.</summary>
     internal abstract Task AskAsync(

@@ -132,6 +132,8 @@ public sealed class DeadlineWheelTests
         wheel.Add(entry, entry.Due);
         Assert.True(clock.IsAnyTimerRunning);
         wheel.Remove(entry);
+        clock.Pass(Tick);
+        clock.FireTimers();
         Assert.False(clock.IsAnyTimerRunning);
 
         wheel.Add(entry, entry.Due);

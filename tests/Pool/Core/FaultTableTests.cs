@@ -63,6 +63,8 @@ public sealed class FaultTableTests
         // One connection that the operation is made on, or that another renter holds.
         bool needsNone = call is Call.Rent or Call.TryRent or Call.Open && fault is Fault.OpenFails or Fault.OpenHangs;
         PooledConnection? held = needsNone ? null : await pool.OpenedAsync();
+        bool isAnothers = call is Call.Rent or Call.TryRent or Call.Open or Call.Clear;
+        if (isAnothers && held is not null) await held.CreateCommand().ExecuteNonQueryAsync();
         DbTransaction? transaction = call is Call.Commit or Call.Rollback ? await held!.BeginTransactionAsync() : null;
         DbDataReader? reader = call is Call.Read or Call.NextResult or Call.Close or Call.Dispose
             ? await held!.CreateCommand().ExecuteReaderAsync()
@@ -70,7 +72,7 @@ public sealed class FaultTableTests
         await ApplyAsync(pool, fault, held);
 
         // The other renter goes: what became of its connection is the pool's to find out.
-        if (call is Call.Rent or Call.TryRent or Call.Open or Call.Clear) held?.Close();
+        if (isAnothers) held?.Close();
 
         if (held is not null) held.Deadline = pool.In(DeadlineMilliseconds);
         Task operation = StartAsync(pool, call, held, transaction, reader);

@@ -16,7 +16,7 @@ public sealed class PendingQueueTests
             switch (random.Next(5))
             {
                 case 0 or 1:
-                    var rent = new PendingRent(null!, i, i);
+                    var rent = new PendingRent(null!);
                     queue.Enqueue(rent);
                     model.Add(rent);
                     break;

@@ -65,7 +65,7 @@ public sealed class RentPlacesTests
     [Fact]
     public Task OpenAsync_ReportSwitchedOff_NeverLooks() => PoolHarness.RunAsync(pool =>
     {
-        Assert.Null(pool.Pool.FindCaller());
+        Assert.Null(pool.Pool.FindCaller().Member);
         return Task.CompletedTask;
     }, o => o.HeldTooLongTimeout = Timeout.InfiniteTimeSpan);
 

@@ -119,8 +119,8 @@ internal sealed class PoolHarness
 
     /// <summary>Starts a rent.</summary>
     public Task<RentOutcome> Rent(
-        Deadline deadline = default, string? by = null, FixedSelect? select = null,
-        CancellationToken token = default) => Pool.RentAsync(deadline, token, by, select).AsTask();
+        Deadline deadline = default, FixedSelect? select = null, CancellationToken token = default) =>
+        Pool.RentAsync(deadline, token, select: select).AsTask();
 
     /// <summary>Rents and expects a connection.</summary>
     public async Task<RentOutcome> RentedAsync()
@@ -137,7 +137,15 @@ internal sealed class PoolHarness
         return result.GetConnectionOrThrow();
     }
 
-    public void Return(RentOutcome rented) => Pool.Release(rented.Connection!, rented.RentId);
+    /// <summary>Returns as one who has had something executed.</summary>
+    public void Return(RentOutcome rented)
+    {
+        rented.Connection!.HasExecuted = true;
+        rented.Connection.MustReset = true;
+        ReturnUnused(rented);
+    }
+
+    public void ReturnUnused(RentOutcome rented) => Pool.Release(rented.Connection!, rented.RentId);
 
     /// <summary>Opens this many connections and returns them, so that they are idle.</summary>
     public async Task WarmAsync(int connections)
