@@ -18,6 +18,10 @@ public static class EnvelopeResponse
         SkipValidation = true,
     };
 
+    // One for each thread, used between two awaits only.
+    [ThreadStatic]
+    private static Utf8JsonWriter? _writer;
+
     /// <summary>Replies with a message alone; its code is 1 below status 400 and 0 from there on.</summary>
     public static Task WriteAsync(HttpContext context, int status, string message) =>
         WriteAsync(context, status, new Envelope(status < 400 ? 1 : 0, message), ManagementJson.Default.Envelope);
@@ -76,7 +80,9 @@ public static class EnvelopeResponse
 
     private static long Serialize<T>(IBufferWriter<byte> output, T body, Action<Utf8JsonWriter, T> write)
     {
-        using var json = new Utf8JsonWriter(output, WriterOptions);
+        // Reset before and not after: whatever went wrong with the last reply, nothing of it is left.
+        Utf8JsonWriter json = _writer ??= new Utf8JsonWriter(output, WriterOptions);
+        json.Reset(output);
         write(json, body);
         json.Flush();
         return json.BytesCommitted;

@@ -31,6 +31,22 @@ public sealed class DeadlineExceededException : DbException
 }
 
 /// <summary>
+/// The pool took the connection away from its renter: the lease of its permit had ended, or a drain came to its end.
+/// </summary>
+/// <remarks>In autocommit a statement under way may have taken effect. A transaction is rolled back.</remarks>
+public sealed class ConnectionSeveredException : DbException
+{
+    /// <summary>Creates the exception.</summary>
+    public ConnectionSeveredException(string message, Exception? inner = null)
+        : base(message, inner)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override bool IsTransient => true;
+}
+
+/// <summary>
 /// A commit was sent and its answer was not seen, or leaves its effect open: it may have taken effect or not (INV-9).
 /// Never retried in silence.
 /// </summary>

@@ -233,6 +233,7 @@ public sealed class PooledDataSource : DbDataSource
         RentRefusedException => FailureKind.Refused,
         DeadlineExceededException => FailureKind.DeadlineExceeded,
         OutcomeUnknownException => FailureKind.OutcomeUnknown,
+        ConnectionSeveredException => FailureKind.ConnectionLost,
         _ => _pool.Connector.Classify(exception) switch
         {
             DriverFailure.Connection => FailureKind.ConnectionLost,

@@ -34,6 +34,15 @@ public struct OutcomeUnknownSurrogate
     [Id(0)] public string Message { get; set; }
 }
 
+/// <summary>A <see cref="ConnectionSeveredException"/> on the wire.</summary>
+[GenerateSerializer, Immutable]
+[Alias("UPool.ConnectionSeveredException")]
+public struct ConnectionSeveredSurrogate
+{
+    /// <summary>What was taken away, and why.</summary>
+    [Id(0)] public string Message { get; set; }
+}
+
 /// <summary>Carries <see cref="RentRefusedException"/>.</summary>
 [RegisterConverter]
 public sealed class RentRefusedConverter : IConverter<RentRefusedException, RentRefusedSurrogate>
@@ -69,5 +78,18 @@ public sealed class OutcomeUnknownConverter : IConverter<OutcomeUnknownException
 
     /// <inheritdoc/>
     public OutcomeUnknownSurrogate ConvertToSurrogate(in OutcomeUnknownException value) =>
+        new() { Message = value.Message };
+}
+
+/// <summary>Carries <see cref="ConnectionSeveredException"/>.</summary>
+[RegisterConverter]
+public sealed class ConnectionSeveredConverter : IConverter<ConnectionSeveredException, ConnectionSeveredSurrogate>
+{
+    /// <inheritdoc/>
+    public ConnectionSeveredException ConvertFromSurrogate(in ConnectionSeveredSurrogate surrogate) =>
+        new(surrogate.Message);
+
+    /// <inheritdoc/>
+    public ConnectionSeveredSurrogate ConvertToSurrogate(in ConnectionSeveredException value) =>
         new() { Message = value.Message };
 }

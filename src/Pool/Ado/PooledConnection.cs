@@ -451,25 +451,27 @@ public sealed class PooledConnection : DbConnection
         OperationEnd.Deadline => new DeadlineExceededException(
             $"Pool '{_pool.Options.Name}': a statement did not end by its deadline. It is being ended on the server; "
             + "in autocommit its effect is unknown, in a transaction it is rolled back."),
-        OperationEnd.Closed => new InvalidOperationException(
-            "The connection was closed, or severed by a drain, while a statement was under way."),
+        OperationEnd.Closed => _physical is null
+            ? new InvalidOperationException("The connection was closed while a statement was under way.")
+            : SeveredByPool(),
         _ => new InvalidOperationException($"bug: an operation ended with {end}."),
     };
 
     private Exception NotOpen()
     {
         if (_disposed) return new ObjectDisposedException(nameof(PooledConnection));
-        if (_severedBy != OperationEnd.Completed)
+        if (_severedBy is not (OperationEnd.Completed or OperationEnd.Closed))
         {
             return new InvalidOperationException(
                 $"The connection was severed ({_severedBy}) during an earlier statement. Rent another one.");
         }
 
-        return new InvalidOperationException(
-            _physical is null
-                ? "The connection is not open."
-                : "The connection was severed by the pool. Rent another one.");
+        return _physical is null ? new InvalidOperationException("The connection is not open.") : SeveredByPool();
     }
+
+    private ConnectionSeveredException SeveredByPool() => new(
+        $"Pool '{_pool.Options.Name}': the connection was taken away, because the lease of its permit had ended or the "
+        + "pool was drained. Rent another one.");
 }
 
 /// <summary>The session an operation runs on, when it has to end, and the claim by which it may.</summary>

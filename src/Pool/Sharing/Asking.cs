@@ -42,16 +42,20 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
         _ = _abandoned.CancelAsync();
     }
 
-    /// <summary>Begins on the thread pool: what has arrived by then joins, and no caller does another's
-    /// work.</summary>
-    public void Queue() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-
-    void IThreadPoolWorkItem.Execute()
+    /// <summary>Begins here, up to its first wait: for who joins, and would have asked here by himself.</summary>
+    public void Begin()
     {
-        if (_context is null) _ = RunAsync();
+        if (_context is null)
+            _ = RunAsync();
         else
             ExecutionContext.Run(_context, static asking => _ = ((Asking<TKey, TAnswer>)asking!).RunAsync(), this);
     }
+
+    /// <summary>Begins on the thread pool: for who has others to answer, and a driver that never waits would have
+    /// askings begin within each other without end.</summary>
+    public void Queue() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+
+    void IThreadPoolWorkItem.Execute() => Begin();
 
     internal override void OnDue(long now) => line.Hurry(this);
 

@@ -50,6 +50,11 @@ public sealed class RoundTripTests
             Cross<Exception>(new DeadlineExceededException("message"))).Message);
 
     [Fact]
+    public void ConnectionSeveredException_Crossing_KeepsItsMessage() =>
+        Assert.Equal("message", Assert.IsType<ConnectionSeveredException>(
+            Cross<Exception>(new ConnectionSeveredException("message"))).Message);
+
+    [Fact]
     public void OutcomeUnknownException_Crossing_KeepsItsMessage() =>
         Assert.Equal("message", Assert.IsType<OutcomeUnknownException>(
             Cross<Exception>(new OutcomeUnknownException("message"))).Message);

@@ -60,11 +60,11 @@ public sealed class DrainTests
         await pool.AdvanceUntilAsync("the drain", _ => drain.IsCompleted, 100);
 
         Assert.True(await drain);
-        var cutOff = await Assert.ThrowsAsync<InvalidOperationException>(() => pool.FinishAsync(statement));
-        Assert.Contains("severed by a drain", cutOff.Message, StringComparison.Ordinal);
+        var cutOff = await Assert.ThrowsAsync<ConnectionSeveredException>(() => pool.FinishAsync(statement));
+        Assert.Contains("Pool 'users': the connection was taken away", cutOff.Message, StringComparison.Ordinal);
+        Assert.Equal(FailureKind.ConnectionLost, pool.Source.Classify(cutOff));
         using var late = idler.CreateCommand();
-        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => late.ExecuteNonQueryAsync());
-        Assert.Contains("severed", error.Message, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<ConnectionSeveredException>(() => late.ExecuteNonQueryAsync());
         Assert.Single(pool.Log.Of(1006));
         await idler.DisposeAsync();
         await busy.DisposeAsync();

@@ -166,7 +166,7 @@ public sealed class FrozenProcessTests
         Assert.Equal(0, pool.Source.ReadLeaseUse().Permits);
         await AssertGoneAsync(pool);
         Assert.Single(pool.Log.Of(1008));
-        await Assert.ThrowsAnyAsync<InvalidOperationException>(
+        await Assert.ThrowsAsync<ConnectionSeveredException>(
             () => held.CreateCommand().ExecuteNonQueryAsync(CancellationToken.None));
     });
 

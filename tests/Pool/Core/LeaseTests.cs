@@ -144,7 +144,7 @@ public sealed class LeaseTests
         await Assert.ThrowsAnyAsync<Exception>(() => pool.FinishAsync(statement, "the severed statement"));
         pool.Server.Finish(execute, null);
         await pool.UntilAsync("both closed", c => c is { Used: 0, Idle: 0, Closing: 0 });
-        await Assert.ThrowsAnyAsync<InvalidOperationException>(
+        await Assert.ThrowsAsync<ConnectionSeveredException>(
             () => resting.CreateCommand().ExecuteNonQueryAsync(CancellationToken.None));
         Assert.Contains("2 rents are cut off", Assert.Single(pool.Log.Of(1008)), StringComparison.Ordinal);
         Assert.Equal(0, pool.Server.Sessions);
