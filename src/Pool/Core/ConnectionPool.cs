@@ -19,6 +19,11 @@ internal sealed partial class ConnectionPool
     // timeouts at most, enough to refuse a queue, little enough to be forgotten within a few dozen returns.
     private const int MaxPaceWaits = 2;
 
+    // The share of its time by which a rent must be predicted to be served. Under overload the queue is always as long
+    // as it may be: with all of the time, whoever joins would be served at its very end, or, as the pace varies,
+    // refused there, after having waited for nothing.
+    private const double PredictedShare = 0.75;
+
     private readonly PoolOptions _options;
     private readonly IConnector _connector;
     private readonly TimeProvider _clock;
@@ -323,7 +328,7 @@ internal sealed partial class ConnectionPool
     /// </summary>
     private bool IsPredictedLate_NeedsLock(long patience) =>
         _pending.Count > 0 && _open.Count >= _permits
-        && _pace.PredictWait(_pending.Count, _open.Count) > patience;
+        && _pace.PredictWait(_pending.Count, _open.Count) > patience * PredictedShare;
 
     private int Sessions_NeedsLock() => _open.Count + _opening + _closing;
 

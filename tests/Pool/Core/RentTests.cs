@@ -224,6 +224,30 @@ public sealed class RentTests
     }, o => { o.MaxConnections = 1; o.ValidationInterval = TimeSpan.FromHours(1); });
 
     [Fact]
+    public Task RentAsync_WouldBeServedAtTheVeryEnd_IsRejectedAtOnce() => PoolHarness.RunAsync(async pool =>
+    {
+        RentOutcome held = await pool.RentedAsync();
+        for (int i = 0; i < 100; i++)
+        {
+            pool.Advance(95);
+            pool.Return(held);
+            held = await pool.RentedAsync();
+        }
+
+        // One of 95 ms each, and three quarters of 400 ms: the third is served after 285 ms, the fourth after 380.
+        Task<RentOutcome>[] rents = [pool.Rent(), pool.Rent(), pool.Rent(), pool.Rent()];
+        Assert.Equal([false, false, false, true], rents.Select(static rent => rent.IsCompleted));
+        Assert.Equal(RefusalReason.PredictedLate, (await rents[3]).Refusal!.Reason);
+        foreach (Task<RentOutcome> rent in rents[..3])
+        {
+            pool.Return(held);
+            held = await pool.FinishAsync(rent);
+        }
+
+        pool.Return(held);
+    }, o => { o.MaxConnections = 1; o.ValidationInterval = TimeSpan.FromHours(1); });
+
+    [Fact]
     public Task TryRent_SomebodyWaits_NeverOvertakes() => PoolHarness.RunAsync(async pool =>
     {
         RentOutcome held = await pool.RentedAsync();
