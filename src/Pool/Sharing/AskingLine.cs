@@ -61,7 +61,7 @@ internal sealed class AskingLine<TKey, TAnswer>(
             if (!asking.HasBegun && asking.Callers.Count == 1) query.Pool.Wheel.Add(asking, OverdueAt());
         }
 
-        begun?.Begin();
+        begun?.Queue();
         caller.ListenTo(token);
         answer = caller.Task;
         return true;
