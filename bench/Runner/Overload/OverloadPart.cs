@@ -25,6 +25,10 @@ internal sealed class OverloadPart(Database database, Action<string> say)
     /// <summary>What the connections have time for in a second.</summary>
     public const double Capacity = Side.Connections / 0.01;
 
+    /// <summary>What the server itself makes of it: the connections without a pool, each asking without a
+    /// pause.</summary>
+    public const string Bare = "connections alone";
+
     /// <summary>As long as the original's retries took; uPool's default.</summary>
     public static readonly TimeSpan RentTimeout = TimeSpan.FromMilliseconds(400);
 
@@ -32,9 +36,6 @@ internal sealed class OverloadPart(Database database, Action<string> say)
     public static readonly TimeSpan ServiceTime = TimeSpan.FromMilliseconds(10);
 
     private const string Work = "SELECT SLEEP(0.01)";
-
-    // What the server itself makes of it: the connections without a pool, each asking without a pause.
-    private const string Bare = "connections alone";
 
     // Until every connection is open, and the pace is known.
     private const int WarmUps = 2;

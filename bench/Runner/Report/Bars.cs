@@ -89,15 +89,21 @@ internal sealed class Bars(IReadOnlyDictionary<string, PartResult> parts)
 
     private IEnumerable<Bar> OfOverload()
     {
-        Row? row = parts.GetValueOrDefault(OverloadPart.Name)?
-            .Find(OverloadPart.Served, UPoolPool.SideName, (OverloadPart.Times, 20));
+        PartResult? part = parts.GetValueOrDefault(OverloadPart.Name);
+        Row? row = part?.Find(OverloadPart.Served, UPoolPool.SideName, (OverloadPart.Times, 20));
+
+        // The capacity of this run: the server's sleep takes a little more than it says, the same for everybody.
+        Row? alone = part?.Find(OverloadPart.Served, OverloadPart.Bare, (OverloadPart.Times, 1));
         double latest = (OverloadPart.RentTimeout + (2 * OverloadPart.ServiceTime)).TotalMilliseconds;
 
-        yield return Of("work done at 20 times the capacity", "≥ 95 % of the capacity", row, static row =>
-        {
-            double share = Sample.Median(row.Values) / OverloadPart.Capacity * 100;
-            return ($"{Figures.Text(share)} %", share >= 95);
-        });
+        yield return Of(
+            "work done at 20 times the capacity", "≥ 95 % of what the connections do alone",
+            alone is null ? null : row,
+            row =>
+            {
+                double share = Sample.Median(row.Values) / Sample.Median(alone!.Values) * 100;
+                return ($"{Figures.Text(share)} %", share >= 95);
+            });
         yield return Of(
             "p99 of the served at 20 times", $"≤ {latest} ms", row,
             row => Within(row, latest, OverloadPart.ServedP99));
