@@ -96,10 +96,11 @@ public sealed partial class MetricTests
         await using MySqlConnection other = await database.OpenAsync();
         await RunAsync(other, "LOCK TABLES tb1 WRITE");
 
-        // One holds the only connection and waits for the lock, one waits for a connection, the others are refused.
-        Task<int>[] calls = [.. Enumerable.Range(0, 8).Select(async _ =>
+        // One holds the only connection and waits for the lock, one waits for a connection, the others are refused:
+        // each has a question of its own.
+        Task<int>[] calls = [.. Enumerable.Range(1, 8).Select(async limit =>
         {
-            using HttpResponseMessage reply = await client.GetAsync("/user/list");
+            using HttpResponseMessage reply = await client.GetAsync($"/user/list?limit={limit}");
             return (int)reply.StatusCode;
         })];
         int[] statuses = await Task.WhenAll(calls);
