@@ -32,6 +32,9 @@ public sealed class RestartedDatabaseTests
         await using ProcessCluster cluster = await ProcessCluster.StartCoHostedAsync(new()
         {
             ["UPool__Pool__MaxConnections"] = MaxConnections.ToString(CultureInfo.InvariantCulture),
+
+            // Shared, one question would never use more than two of them.
+            ["UPool__Reads__Shared"] = "false",
         });
         using var stop = new CancellationTokenSource();
         Task load = Task.WhenAll(Enumerable.Range(0, Clients).Select(_ => ReadAsync(cluster.Http, stop.Token)));
