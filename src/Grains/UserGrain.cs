@@ -144,18 +144,11 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
         });
     }
 
-    // Read by position rather than mapped: an existing table's id may be INT or UNSIGNED, and the reader converts
-    // those.
     private static async Task<List<User>> QueryAsync(PooledConnection connection, CommandDefinition command)
     {
         await using DbDataReader reader = await connection.ExecuteReaderAsync(command);
         var users = new List<User>();
-        while (await reader.ReadAsync(command.CancellationToken))
-        {
-            string name = await reader.IsDBNullAsync(1, command.CancellationToken) ? "" : reader.GetString(1);
-            users.Add(new User(reader.GetInt64(0), name));
-        }
-
+        while (await reader.ReadAsync(command.CancellationToken)) users.Add(UserReads.UserOf(reader));
         return users;
     }
 

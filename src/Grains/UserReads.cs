@@ -5,12 +5,14 @@ namespace UPool.Grains;
 /// <summary>The reads of <c>tb1</c> that many ask at the same time.</summary>
 internal sealed class UserReads
 {
+    private const int MaxIds = SharedLookup<long, User>.MaxKeys;
+
     // The statements for 1, 2, 4 and so on ids, by the binary logarithm of their number.
     private static readonly FixedSelect[] Get =
-        [.. Enumerable.Range(0, 9).Select(static power => UserStatements.Get(1 << power))];
+        [.. Enumerable.Range(0, int.Log2(MaxIds) + 1).Select(static power => UserStatements.Get(1 << power))];
 
     private static readonly string[] IdParameters =
-        [.. Enumerable.Range(0, SharedLookup<long, User>.MaxKeys).Select(UserStatements.IdParameter)];
+        [.. Enumerable.Range(0, MaxIds).Select(UserStatements.IdParameter)];
 
     /// <summary>Makes the reads of a silo.</summary>
     /// <param name="pool">The silo's pool.</param>
@@ -65,8 +67,8 @@ internal sealed class UserReads
                 var users = new Dictionary<long, User>(ids.Count);
                 while (await reader.ReadAsync(CancellationToken.None))
                 {
-                    long id = reader.GetInt64(0);
-                    users[id] = new User(id, NameOf(reader));
+                    User user = UserOf(reader);
+                    users[user.Id] = user;
                 }
 
                 return (IReadOnlyDictionary<long, User>)users;
@@ -74,7 +76,11 @@ internal sealed class UserReads
             token);
     }
 
-    // By position rather than mapped: an existing table's id may be INT or UNSIGNED, and the reader converts those.
+    /// <summary>The user of a row of id and name.</summary>
+    /// <remarks>By position rather than mapped: an existing table's id may be INT or UNSIGNED, and the reader converts
+    /// those.</remarks>
+    public static User UserOf(DbDataReader reader) => new(reader.GetInt64(0), NameOf(reader));
+
     private static string NameOf(DbDataReader reader) => reader.IsDBNull(1) ? "" : reader.GetString(1);
 
     private static PooledCommand CreateCommand(PooledConnection connection, FixedSelect select)

@@ -58,7 +58,8 @@ internal sealed class AskingLine<TKey, TAnswer>(
             if (!deadline.IsNone) query.Pool.Wheel.Add(caller, deadline.Timestamp);
             if (_expected > 0) _expected--;
             begun = BeginNext_NeedsLock();
-            if (!asking.HasBegun && asking.Callers.Count == 1) query.Pool.Wheel.Add(asking, OverdueAt());
+            if (!asking.HasBegun && asking.Callers.Count == 1)
+                query.Pool.Wheel.Add(asking, Deadline.After(Patience, query.Pool.Clock).Timestamp);
         }
 
         begun?.Queue();
@@ -178,11 +179,5 @@ internal sealed class AskingLine<TKey, TAnswer>(
         _underWay++;
         query.Pool.Wheel.Remove(next);
         return next;
-    }
-
-    private long OverdueAt()
-    {
-        TimeProvider clock = query.Pool.Clock;
-        return clock.GetTimestamp() + (long)(Patience.TotalSeconds * clock.TimestampFrequency);
     }
 }

@@ -64,7 +64,6 @@ public sealed class SharedRead<TKey, TAnswer> : SharedQuery<TKey, TAnswer>
         }
     }
 
-    private protected override async Task<TAnswer?> AskOneAsync(
-        PooledConnection connection, TKey key, CancellationToken token) =>
-        await _ask(connection, key, token).ConfigureAwait(false);
+    private protected override Task<TAnswer?> AskOneAsync(
+        PooledConnection connection, TKey key, CancellationToken token) => _ask(connection, key, token)!;
 }

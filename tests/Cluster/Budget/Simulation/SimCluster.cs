@@ -205,7 +205,7 @@ internal sealed partial class SimCluster
         _notes[_noted++ % _notes.Length] = (Time, who, what, one, other);
 
     public SimViolationException Violation(string what) => new(
-        $"{what}; at {Time / 1e6:0.000} s, after {Scheduler.Steps} steps, {Tests.Budget.Seed.Variable}={Seed}.\n"
+        $"{what}; at {Time / 1e6:0.000} s, after {Scheduler.Steps} steps, {UPool.Tests.Seed.Variable}={Seed}.\n"
         + Describe());
 
     public string Describe()
