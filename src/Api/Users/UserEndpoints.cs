@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json.Serialization.Metadata;
 using Microsoft.Extensions.Options;
 using UPool.Api.Http;
 using UPool.Cluster.Workers;
@@ -29,7 +28,8 @@ internal sealed class UserEndpoints(IUsers users, IOptions<HttpOptions> options,
         if (reply is { Status: ReplyStatus.Ok, Value: { } page })
         {
             context.RequestAborted.ThrowIfCancellationRequested();
-            await EnvelopeResponse.WriteAsync(context, StatusCodes.Status200OK, page, UserPageReply.Write);
+            await EnvelopeResponse.WriteAsync(
+                context, StatusCodes.Status200OK, page, UserPageReply.LengthOf(page), UserPageReply.Write);
         }
         else
         {
@@ -74,8 +74,9 @@ internal sealed class UserEndpoints(IUsers users, IOptions<HttpOptions> options,
         Reply<User[]> reply = await users.CreateBatchAsync(names, deadline, context.RequestAborted);
         if (reply is { Status: ReplyStatus.Ok, Value: { } created })
         {
-            var envelope = new UsersReply(1, "ok", created);
-            await WriteAsync(context, StatusCodes.Status201Created, envelope, UserJson.Default.UsersReply);
+            context.RequestAborted.ThrowIfCancellationRequested();
+            await EnvelopeResponse.WriteAsync(
+                context, StatusCodes.Status201Created, new UsersReply(1, "ok", created), UserJson.Default.UsersReply);
         }
         else
         {
@@ -103,13 +104,6 @@ internal sealed class UserEndpoints(IUsers users, IOptions<HttpOptions> options,
     private static Task RefuseAsync(HttpContext context, string wrong, int status = StatusCodes.Status400BadRequest) =>
         EnvelopeResponse.WriteAsync(context, status, wrong);
 
-    private static Task WriteAsync<T>(HttpContext context, int status, T body, JsonTypeInfo<T> type)
-    {
-        // A call that outlived its client answers nobody; the envelope middleware notes the 499.
-        context.RequestAborted.ThrowIfCancellationRequested();
-        return EnvelopeResponse.WriteAsync(context, status, body, type);
-    }
-
     private Deadline StartDeadline() => Deadline.After(_options.RequestTimeout, clock);
 
     // The name, or null when the request has been answered already.
@@ -123,10 +117,14 @@ internal sealed class UserEndpoints(IUsers users, IOptions<HttpOptions> options,
         return null;
     }
 
-    private Task ReplyAsync(HttpContext context, Reply<User> reply, int okStatus = StatusCodes.Status200OK) =>
-        reply is { Status: ReplyStatus.Ok, Value: { } user }
-            ? WriteAsync(context, okStatus, new UserReply(1, "ok", user), UserJson.Default.UserReply)
-            : FailAsync(context, reply);
+    private Task ReplyAsync(HttpContext context, Reply<User> reply, int okStatus = StatusCodes.Status200OK)
+    {
+        if (reply is not { Status: ReplyStatus.Ok, Value: { } user }) return FailAsync(context, reply);
+
+        // A call that outlived its client answers nobody; the envelope middleware notes the 499.
+        context.RequestAborted.ThrowIfCancellationRequested();
+        return EnvelopeResponse.WriteAsync(context, okStatus, user, UserReply.Write);
+    }
 
     private Task FailAsync<T>(HttpContext context, Reply<T> reply)
     {

@@ -13,6 +13,7 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
     // That of the caller who opened it: his trace is the parent of the statement's span.
     private readonly ExecutionContext? _context = ExecutionContext.Capture();
     private readonly CancellationTokenSource _abandoned = new();
+    private AskingGiveUps<TKey, TAnswer>? _giveUps;
 
     // All below is guarded by the line's lock.
 
@@ -30,6 +31,9 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
 
     /// <summary>Whether it has waited long enough for what is under way.</summary>
     public bool IsOverdue { get; set; }
+
+    /// <summary>When its callers give up.</summary>
+    public AskingGiveUps<TKey, TAnswer> GiveUps => _giveUps ??= new AskingGiveUps<TKey, TAnswer>(this);
 
     public AskingLine<TKey, TAnswer> Line => line;
 
@@ -87,7 +91,6 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
         if (answers is not null) query.Pool.Telemetry.OnAsked(query.Name, callers.Count);
         foreach (AskingCaller<TKey, TAnswer> caller in callers)
         {
-            query.Pool.Wheel.Remove(caller);
             if (refusal is not null)
                 caller.Complete(new SharedAnswer<TAnswer>(refusal));
             else if (answers is not null && answers.TryGet(caller.Key, out TAnswer? answer))

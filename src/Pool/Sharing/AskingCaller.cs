@@ -1,13 +1,11 @@
 using System.Threading.Tasks.Sources;
 
-using UPool.Core;
-
 namespace UPool.Sharing;
 
 /// <summary>One who waits for an asking. Whoever marks him ended under his line's lock, and nobody else, completes
 /// him, outside that lock.</summary>
 internal sealed class AskingCaller<TKey, TAnswer>(Asking<TKey, TAnswer> asking, TKey key, Deadline deadline)
-    : WheelEntry, IValueTaskSource<SharedAnswer<TAnswer>>
+    : IValueTaskSource<SharedAnswer<TAnswer>>
     where TKey : notnull, IEquatable<TKey>
 {
     // Continuations run elsewhere: the one that completes a caller has all the others to complete.
@@ -39,17 +37,6 @@ internal sealed class AskingCaller<TKey, TAnswer>(Asking<TKey, TAnswer> asking, 
     public void Complete(SharedAnswer<TAnswer> answer) => _source.SetResult(answer);
 
     public void Fail(Exception exception) => _source.SetException(exception);
-
-    internal override void OnDue(long now)
-    {
-        if (!asking.Line.TryLeave(this, out bool isSent)) return;
-
-        ConnectionPool pool = asking.Line.Query.Pool;
-        if (isSent)
-            Fail(new DeadlineExceededException($"Pool '{pool.Options.Name}': the read did not end by its deadline."));
-        else
-            Complete(new SharedAnswer<TAnswer>(pool.Refuse(RefusalReason.TimedOut)));
-    }
 
     SharedAnswer<TAnswer> IValueTaskSource<SharedAnswer<TAnswer>>.GetResult(short token)
     {

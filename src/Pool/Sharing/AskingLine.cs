@@ -55,7 +55,7 @@ internal sealed class AskingLine<TKey, TAnswer>(
             caller = new AskingCaller<TKey, TAnswer>(asking, key, deadline);
             asking.Callers.Add(caller);
             asking.Waiting++;
-            if (!deadline.IsNone) query.Pool.Wheel.Add(caller, deadline.Timestamp);
+            if (!deadline.IsNone) asking.GiveUps.By_NeedsLock(deadline.Timestamp);
             if (_expected > 0) _expected--;
             begun = BeginNext_NeedsLock();
             if (!asking.HasBegun && asking.Callers.Count == 1)
@@ -113,6 +113,7 @@ internal sealed class AskingLine<TKey, TAnswer>(
             }
 
             asking.Waiting = 0;
+            asking.GiveUps.Stop_NeedsLock();
             _underWay--;
             _expected = answered.Count;
             begun = BeginNext_NeedsLock();
@@ -150,14 +151,58 @@ internal sealed class AskingLine<TKey, TAnswer>(
             isSent = asking.IsSent;
             if (caller.HasEnded) return false;
 
-            // The last one ends it, so nobody may join it any more: he would be cut off with it.
             caller.HasEnded = true;
-            isLast = --asking.Waiting == 0;
-            if (isLast && ReferenceEquals(_open, asking)) _open = null;
+            asking.Waiting--;
+            isLast = IsLeft_NeedsLock(asking);
         }
 
-        query.Pool.Wheel.Remove(caller);
         if (isLast) asking.Abandon();
+        return true;
+    }
+
+    /// <summary>Lets those leave whose deadline has passed.</summary>
+    /// <param name="asking">The asking.</param>
+    /// <param name="now">A timestamp of the pool's clock.</param>
+    /// <param name="isSent">Whether the statement was sent.</param>
+    /// <returns>Those who have to be told, by whoever calls.</returns>
+    public List<AskingCaller<TKey, TAnswer>> LeaveLate(Asking<TKey, TAnswer> asking, long now, out bool isSent)
+    {
+        List<AskingCaller<TKey, TAnswer>> late = [];
+        bool isLast = false;
+        lock (_gate)
+        {
+            isSent = asking.IsSent;
+            asking.GiveUps.Stop_NeedsLock();
+            foreach (AskingCaller<TKey, TAnswer> caller in asking.Callers)
+            {
+                if (caller.HasEnded || caller.Deadline.IsNone) continue;
+
+                if (caller.Deadline.Timestamp > now)
+                {
+                    asking.GiveUps.By_NeedsLock(caller.Deadline.Timestamp);
+                    continue;
+                }
+
+                caller.HasEnded = true;
+                asking.Waiting--;
+                late.Add(caller);
+            }
+
+            isLast = late.Count > 0 && IsLeft_NeedsLock(asking);
+        }
+
+        if (isLast) asking.Abandon();
+        return late;
+    }
+
+    /// <summary>Whether all have left an asking, which then ends; nobody may join it any more: he would be cut off with
+    /// it.</summary>
+    private bool IsLeft_NeedsLock(Asking<TKey, TAnswer> asking)
+    {
+        if (asking.Waiting > 0) return false;
+
+        if (ReferenceEquals(_open, asking)) _open = null;
+        asking.GiveUps.Stop_NeedsLock();
         return true;
     }
 
