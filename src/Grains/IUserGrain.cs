@@ -18,6 +18,10 @@ public interface IUserGrain : IGrainWithIntegerKey
     [Spread, Alias("Get")]
     Task<Reply<User>> Get(long id, Deadline deadline, CancellationToken cancellationToken);
 
+    /// <summary>The users with these ids, 1 to 256 of them, in the same order; null where there is none.</summary>
+    [Spread, Alias("GetMany")]
+    Task<Reply<User?[]>> GetMany(long[] ids, Deadline deadline, CancellationToken cancellationToken);
+
     /// <summary>Creates a user.</summary>
     [Spread, Alias("Create")]
     Task<Reply<User>> Create(string name, Deadline deadline, CancellationToken cancellationToken);

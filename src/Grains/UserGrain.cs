@@ -51,6 +51,10 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
     }
 
     /// <inheritdoc/>
+    public Task<Reply<User?[]>> GetMany(long[] ids, Deadline deadline, CancellationToken cancellationToken) =>
+        ReadManyAsync(_reads.Users, ids, deadline, cancellationToken);
+
+    /// <inheritdoc/>
     public async Task<Reply<User>> Create(string name, Deadline deadline, CancellationToken cancellationToken)
     {
         if (await ProblemAsync<User>([name], deadline, cancellationToken) is { } problem) return problem;

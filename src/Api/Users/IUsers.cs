@@ -6,9 +6,9 @@ namespace UPool.Api.Users;
 /// <summary>The users as the endpoints see them: what to ask, by when, for whom; nothing of grains or silos.</summary>
 internal interface IUsers
 {
-    Task<Reply<UserPage>> ListAsync(int limit, long after, Deadline deadline, CancellationToken cancellationToken);
+    ValueTask<Reply<UserPage>> ListAsync(int limit, long after, Deadline deadline, CancellationToken cancellationToken);
 
-    Task<Reply<User>> GetAsync(long id, Deadline deadline, CancellationToken cancellationToken);
+    ValueTask<Reply<User>> GetAsync(long id, Deadline deadline, CancellationToken cancellationToken);
 
     Task<Reply<User>> CreateAsync(string name, Deadline deadline, CancellationToken cancellationToken);
 

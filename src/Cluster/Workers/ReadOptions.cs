@@ -9,8 +9,9 @@ public sealed class ReadOptions
     /// <summary>
     /// Whether callers who ask the same question at the same time share one query, and look-ups by key that arrive
     /// together become one. Default true: no answer is older than its caller's arrival (INV-10), and a question that
-    /// thousands ask costs the database two queries at a time. Of use with false: comparing, and statements whose every
-    /// execution has to be seen on the server.
+    /// thousands ask costs the database two queries at a time. In a process with a pool it is about the queries, in one
+    /// that calls workers (<see cref="SharedCall{TKey,T}"/>) about the calls. Of use with false: comparing, and
+    /// statements whose every execution has to be seen on the server.
     /// </summary>
     public bool Shared { get; set; } = true;
 }

@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using UPool.Cluster.Hosting;
+using UPool.Sharing;
 
 namespace UPool.Cluster.Workers;
 
@@ -30,6 +31,7 @@ public sealed class WorkerClient<TGrain>
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
     private readonly CallStopper _stopper;
+    private readonly SharedCalls _shared;
     private readonly ISiloStatus? _status;
     private readonly bool _isLocal;
 
@@ -49,6 +51,7 @@ public sealed class WorkerClient<TGrain>
         _clock = clock;
         _logger = logger;
         _stopper = services.GetRequiredService<CallStopper>();
+        _shared = services.GetRequiredService<SharedCalls>();
         _status = services.GetService<ISiloStatus>();
         _isLocal = services.GetService<ILocalSiloDetails>() is not null;
     }
@@ -80,6 +83,48 @@ public sealed class WorkerClient<TGrain>
         var read = new HedgedRead<T>(
             token => call(Grain, deadline, token), deadline, end, _options, _stopper, _clock, _logger);
         return read.RunAsync(cancellationToken);
+    }
+
+    /// <summary>Makes a read that is called once for all in this process who want it at the same time.</summary>
+    /// <param name="name">What to call it in metrics.</param>
+    /// <param name="call">The call, as for <see cref="ReadAsync"/>.</param>
+    public SharedCall<TKey, T> Share<TKey, T>(
+        string name, Func<TGrain, TKey, Deadline, CancellationToken, Task<Reply<T>>> call)
+        where TKey : notnull, IEquatable<TKey>
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        ArgumentNullException.ThrowIfNull(call);
+        Task<Reply<T>> CallAsync(TKey key, Deadline deadline, CancellationToken token) =>
+            ReadAsync((grain, due, cancel) => call(grain, key, due, cancel), deadline, token);
+
+        var lines = new AskingLines<TKey, Reply<T>>(new QuestionAsked<TKey, T>(_shared, name, CallAsync));
+        return new SharedCall<TKey, T>(_shared, CallAsync, lines.JoinAsync);
+    }
+
+    /// <summary>Makes a look-up by key: what arrives together becomes one call.</summary>
+    /// <param name="name">What to call it in metrics.</param>
+    /// <param name="callOne">Looks up one key, where reads are not shared.</param>
+    /// <param name="callMany">Looks up 1 to 256 keys and answers with their rows in the same order, null where there is
+    /// none.</param>
+    public SharedCall<TKey, T> ShareLookup<TKey, T>(
+        string name,
+        Func<TGrain, TKey, Deadline, CancellationToken, Task<Reply<T>>> callOne,
+        Func<TGrain, TKey[], Deadline, CancellationToken, Task<Reply<T?[]>>> callMany)
+        where TKey : notnull, IEquatable<TKey>
+        where T : class
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        ArgumentNullException.ThrowIfNull(callOne);
+        ArgumentNullException.ThrowIfNull(callMany);
+        var line = new AskingLine<TKey, Reply<T>>(
+            new LookupAsked<TKey, T>(_shared, name, (keys, deadline, token) => ReadAsync(
+                (grain, due, cancel) => callMany(grain, keys, due, cancel), deadline, token)),
+            onIdle: null);
+        return new SharedCall<TKey, T>(
+            _shared,
+            (key, deadline, token) => ReadAsync(
+                (grain, due, cancel) => callOne(grain, key, due, cancel), deadline, token),
+            line.JoinAsync);
     }
 
     /// <summary>

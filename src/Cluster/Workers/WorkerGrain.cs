@@ -101,6 +101,38 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         }
     }
 
+    /// <summary>Looks up keys that a caller has gathered (<see cref="WorkerClient{TGrain}.ShareLookup"/>).</summary>
+    /// <param name="lookup">The look-up; one for the life of the silo's pool.</param>
+    /// <param name="keys">1 to <see cref="SharedLookup{TKey,TRow}.MaxKeys"/> keys; any other number is invalid.</param>
+    /// <param name="deadline">When the answer is due.</param>
+    /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
+    /// <returns>The rows in the order of the keys, null where there is none.</returns>
+    /// <exception cref="OperationCanceledException">The caller has gone.</exception>
+    protected async Task<Reply<TRow?[]>> ReadManyAsync<TKey, TRow>(
+        SharedLookup<TKey, TRow> lookup, TKey[] keys, Deadline deadline, CancellationToken cancellationToken)
+        where TKey : notnull, IEquatable<TKey>
+        where TRow : class
+    {
+        if (keys is not { Length: > 0 and <= SharedLookup<TKey, TRow>.MaxKeys })
+            return Reply.Invalid<TRow?[]>($"a look-up has 1 to {SharedLookup<TKey, TRow>.MaxKeys} keys");
+        if (deadline.HasPassed()) return TooLate<TRow?[]>();
+
+        using RunningCalls.Scope call = Calls.Enter(cancellationToken);
+        try
+        {
+            SharedAnswer<TRow?[]> rows = await lookup.AskManyAsync(keys, deadline, call.Token);
+            return rows.IsAnswered ? Reply.Ok(rows.Value!) : Refused<TRow?[]>(rows.Refusal);
+        }
+        catch (OperationCanceledException) when (call.Token.IsCancellationRequested)
+        {
+            throw;
+        }
+        catch (Exception exception)
+        {
+            return ReadFailed<TRow?[]>(exception);
+        }
+    }
+
     /// <summary>
     /// Runs a write of one statement in autocommit. When its connection is lost or its deadline passes while it is
     /// under way, its outcome is unknown; use <see cref="WriteInTransactionAsync"/> to know more, and for several

@@ -22,8 +22,6 @@ public static class WorkerHostExtensions
         builder.AddIncomingGrainCallFilter<WriteTicketFilter>();
         builder.Services.AddSingleton<RunningCalls>();
         builder.Services.AddSingleton<StopServiceClient>();
-        builder.Services.AddKnownKeys<ReadOptions>(ReadOptions.Section);
-        builder.Services.AddOptions<ReadOptions>().BindConfiguration(ReadOptions.Section).ValidateOnStart();
         builder.AddQuietService<StopService>();
         builder.Services.AddWorkerClients();
         builder.Services.AddOptions<SiloMessagingOptions>().Configure<IOptions<WorkerClientOptions>>(
@@ -54,6 +52,9 @@ public static class WorkerHostExtensions
     {
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<CallStopper>();
+        services.TryAddSingleton<SharedCalls>();
+        services.AddKnownKeys<ReadOptions>(ReadOptions.Section);
+        services.AddOptions<ReadOptions>().BindConfiguration(ReadOptions.Section).ValidateOnStart();
         services.TryAddSingleton(typeof(WorkerClient<>));
         services.TryAddEnumerable(
             ServiceDescriptor.Singleton<IValidateOptions<WorkerClientOptions>, WorkerClientOptionsValidator>());

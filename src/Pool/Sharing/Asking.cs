@@ -15,6 +15,11 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
     private readonly CancellationTokenSource _abandoned = new();
     private AskingGiveUps<TKey, TAnswer>? _giveUps;
 
+    // Set by who asks, and read when he has done so.
+    private AnswerSet<TKey, TAnswer>? _answers;
+    private TAnswer? _refusal;
+    private bool _isRefused;
+
     // All below is guarded by the line's lock.
 
     /// <summary>All who joined; some may have left.</summary>
@@ -40,7 +45,7 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
     /// <summary>Nobody waits any more: what is under way is ended.</summary>
     public void Abandon()
     {
-        line.Query.Pool.Wheel.Remove(this);
+        line.Asked.Wheel.Remove(this);
 
         // Elsewhere: who listens may have much to do, and this may be the thread of everybody's deadlines.
         _ = _abandoned.CancelAsync();
@@ -62,25 +67,25 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
 
     internal override void OnDue(long now) => line.Hurry(this);
 
+    /// <summary>It is about to be sent: from now on nobody joins.</summary>
+    /// <param name="deadline">The latest of those who wait.</param>
+    /// <returns>What they ask for, to be answered; nothing when all have left.</returns>
+    public AnswerSet<TKey, TAnswer> Close(out Deadline deadline) => _answers = line.Close(this, out deadline);
+
+    /// <summary>Nothing is sent; all hear this.</summary>
+    public void Refuse(TAnswer refusal)
+    {
+        _refusal = refusal;
+        _isRefused = true;
+    }
+
     private async Task RunAsync()
     {
-        SharedQuery<TKey, TAnswer> query = line.Query;
-        AnswerSet<TKey, TAnswer>? answers = null;
-        RentRefusal? refusal = null;
+        IAsked<TKey, TAnswer> asked = line.Asked;
         Exception? failure = null;
         try
         {
-            // The deadlines of those who may still join are not known; the rent timeout bounds it.
-            RentOutcome rent = await query.RentAsync(Deadline.None, _abandoned.Token).ConfigureAwait(false);
-            refusal = rent.Refusal;
-            if (refusal is null)
-            {
-                using var connection = new PooledConnection(query.Pool, rent, Deadline.None);
-                answers = line.Close(this, out Deadline deadline);
-                connection.Deadline = deadline;
-                if (answers.Keys.Count > 0)
-                    await query.AskAsync(connection, answers, _abandoned.Token).ConfigureAwait(false);
-            }
+            await asked.AskAsync(this, _abandoned.Token).ConfigureAwait(false);
         }
         catch (Exception exception)
         {
@@ -88,17 +93,17 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
         }
 
         List<AskingCaller<TKey, TAnswer>> callers = line.End(this);
-        if (answers is not null) query.Pool.Telemetry.OnAsked(query.Name, callers.Count);
+        if (_answers is not null) asked.OnAsked(callers.Count);
         foreach (AskingCaller<TKey, TAnswer> caller in callers)
         {
-            if (refusal is not null)
-                caller.Complete(new SharedAnswer<TAnswer>(refusal));
-            else if (answers is not null && answers.TryGet(caller.Key, out TAnswer? answer))
-                caller.Complete(new SharedAnswer<TAnswer>(answer));
-            else if ((answers?.FailureOf(caller.Key) ?? failure) is { } exception)
+            if (_isRefused)
+                caller.Complete(_refusal!);
+            else if (_answers is not null && _answers.TryGet(caller.Key, out TAnswer? answer))
+                caller.Complete(answer!);
+            else if ((_answers?.FailureOf(caller.Key) ?? failure) is { } exception)
                 caller.Fail(exception);
             else
-                caller.Complete(new SharedAnswer<TAnswer>(default(TAnswer)));
+                caller.Complete(asked.Nothing);
         }
     }
 }

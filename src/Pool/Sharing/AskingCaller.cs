@@ -5,11 +5,11 @@ namespace UPool.Sharing;
 /// <summary>One who waits for an asking. Whoever marks him ended under his line's lock, and nobody else, completes
 /// him, outside that lock.</summary>
 internal sealed class AskingCaller<TKey, TAnswer>(Asking<TKey, TAnswer> asking, TKey key, Deadline deadline)
-    : IValueTaskSource<SharedAnswer<TAnswer>>
+    : IValueTaskSource<TAnswer>
     where TKey : notnull, IEquatable<TKey>
 {
     // Continuations run elsewhere: the one that completes a caller has all the others to complete.
-    private ManualResetValueTaskSourceCore<SharedAnswer<TAnswer>> _source =
+    private ManualResetValueTaskSourceCore<TAnswer> _source =
         new() { RunContinuationsAsynchronously = true };
 
     private CancellationTokenRegistration _registration;
@@ -23,7 +23,7 @@ internal sealed class AskingCaller<TKey, TAnswer>(Asking<TKey, TAnswer> asking, 
     /// <summary>Whether he has left or is being answered; guarded by the line's lock.</summary>
     public bool HasEnded { get; set; }
 
-    public ValueTask<SharedAnswer<TAnswer>> Task => new(this, _source.Version);
+    public ValueTask<TAnswer> Task => new(this, _source.Version);
 
     /// <summary>Listens to the caller's token. Called once, outside the line's lock.</summary>
     public void ListenTo(CancellationToken token)
@@ -34,19 +34,19 @@ internal sealed class AskingCaller<TKey, TAnswer>(Asking<TKey, TAnswer> asking, 
             static (caller, cancelled) => ((AskingCaller<TKey, TAnswer>)caller!).OnCancelled(cancelled), this);
     }
 
-    public void Complete(SharedAnswer<TAnswer> answer) => _source.SetResult(answer);
+    public void Complete(TAnswer answer) => _source.SetResult(answer);
 
     public void Fail(Exception exception) => _source.SetException(exception);
 
-    SharedAnswer<TAnswer> IValueTaskSource<SharedAnswer<TAnswer>>.GetResult(short token)
+    TAnswer IValueTaskSource<TAnswer>.GetResult(short token)
     {
         _registration.Unregister();
         return _source.GetResult(token);
     }
 
-    ValueTaskSourceStatus IValueTaskSource<SharedAnswer<TAnswer>>.GetStatus(short token) => _source.GetStatus(token);
+    ValueTaskSourceStatus IValueTaskSource<TAnswer>.GetStatus(short token) => _source.GetStatus(token);
 
-    void IValueTaskSource<SharedAnswer<TAnswer>>.OnCompleted(
+    void IValueTaskSource<TAnswer>.OnCompleted(
         Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _source.OnCompleted(continuation, state, token, flags);
 

@@ -13,7 +13,7 @@ internal sealed class AskingGiveUps<TKey, TAnswer>(Asking<TKey, TAnswer> asking)
     // Guarded by the line's lock; long.MaxValue while it is not on the wheel.
     private long _at = long.MaxValue;
 
-    private ConnectionPool Pool => asking.Line.Query.Pool;
+    private IAsked<TKey, TAnswer> Asked => asking.Line.Asked;
 
     /// <summary>Looks at the callers at this time, or before. Under the line's lock.</summary>
     public void By_NeedsLock(long due)
@@ -22,7 +22,7 @@ internal sealed class AskingGiveUps<TKey, TAnswer>(Asking<TKey, TAnswer> asking)
 
         Stop_NeedsLock();
         _at = due;
-        Pool.Wheel.Add(this, due);
+        Asked.Wheel.Add(this, due);
     }
 
     /// <summary>Looks no more. Under the line's lock.</summary>
@@ -31,7 +31,7 @@ internal sealed class AskingGiveUps<TKey, TAnswer>(Asking<TKey, TAnswer> asking)
         if (_at == long.MaxValue) return;
 
         _at = long.MaxValue;
-        Pool.Wheel.Remove(this);
+        Asked.Wheel.Remove(this);
     }
 
     internal override void OnDue(long now)
@@ -39,18 +39,12 @@ internal sealed class AskingGiveUps<TKey, TAnswer>(Asking<TKey, TAnswer> asking)
         List<AskingCaller<TKey, TAnswer>> late = asking.Line.LeaveLate(asking, now, out bool isSent);
         if (late.Count == 0) return;
 
-        if (!isSent)
-        {
-            // One for all: the same counts, at the same moment.
-            var refused = new SharedAnswer<TAnswer>(Pool.Refuse(RefusalReason.TimedOut));
-            foreach (AskingCaller<TKey, TAnswer> caller in late) caller.Complete(refused);
-            return;
-        }
-
+        // One for all: the same counts, at the same moment.
+        TAnswer? refused = isSent ? default : Asked.Refused(RefusalReason.TimedOut);
         foreach (AskingCaller<TKey, TAnswer> caller in late)
         {
-            caller.Fail(new DeadlineExceededException(
-                $"Pool '{Pool.Options.Name}': the read did not end by its deadline."));
+            if (isSent) Asked.TellLate(caller);
+            else caller.Complete(refused!);
         }
     }
 }

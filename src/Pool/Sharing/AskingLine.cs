@@ -4,11 +4,11 @@ namespace UPool.Sharing;
 /// Those who wait for one question, or look up in one place. At most two askings are under way at a time; whoever comes
 /// joins the one whose statement has not been sent yet.
 /// </summary>
-/// <param name="query">What is asked.</param>
+/// <param name="asked">What is asked.</param>
 /// <param name="onIdle">Called once, when nobody waits any more; nobody can join from then on. Null: the line
 /// stays.</param>
 internal sealed class AskingLine<TKey, TAnswer>(
-    SharedQuery<TKey, TAnswer> query, Action<AskingLine<TKey, TAnswer>>? onIdle)
+    IAsked<TKey, TAnswer> asked, Action<AskingLine<TKey, TAnswer>>? onIdle)
     where TKey : notnull, IEquatable<TKey>
 {
     // Two, so that one that is slow does not keep everybody waiting; no more, so that a question which has become slow
@@ -29,11 +29,17 @@ internal sealed class AskingLine<TKey, TAnswer>(
     private int _expected;                  // how many of those just answered have not come back
     private bool _isRetired;
 
-    public SharedQuery<TKey, TAnswer> Query => query;
+    public IAsked<TKey, TAnswer> Asked => asked;
+
+    /// <summary>Joins a line that stays.</summary>
+    public ValueTask<TAnswer> JoinAsync(TKey key, Deadline deadline, CancellationToken token) =>
+        TryJoin(key, deadline, token, out ValueTask<TAnswer> answer)
+            ? answer
+            : throw new InvalidOperationException("bug: a line that stays was taken down.");
 
     /// <summary>Joins; false when the line has been taken down.</summary>
     public bool TryJoin(
-        TKey key, Deadline deadline, CancellationToken token, out ValueTask<SharedAnswer<TAnswer>> answer)
+        TKey key, Deadline deadline, CancellationToken token, out ValueTask<TAnswer> answer)
     {
         AskingCaller<TKey, TAnswer> caller;
         Asking<TKey, TAnswer>? begun;
@@ -47,7 +53,7 @@ internal sealed class AskingLine<TKey, TAnswer>(
 
             if (_open is { Callers.Count: >= MaxCallers })
             {
-                answer = query.Refused(RefusalReason.QueueFull);
+                answer = new ValueTask<TAnswer>(asked.Refused(RefusalReason.QueueFull));
                 return true;
             }
 
@@ -59,7 +65,7 @@ internal sealed class AskingLine<TKey, TAnswer>(
             if (_expected > 0) _expected--;
             begun = BeginNext_NeedsLock();
             if (!asking.HasBegun && asking.Callers.Count == 1)
-                query.Pool.Wheel.Add(asking, Deadline.After(Patience, query.Pool.Clock).Timestamp);
+                asked.Wheel.Add(asking, Deadline.After(Patience, asked.Clock).Timestamp);
         }
 
         begun?.Queue();
@@ -222,7 +228,7 @@ internal sealed class AskingLine<TKey, TAnswer>(
 
         next.HasBegun = true;
         _underWay++;
-        query.Pool.Wheel.Remove(next);
+        asked.Wheel.Remove(next);
         return next;
     }
 }

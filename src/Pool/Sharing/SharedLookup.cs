@@ -1,6 +1,8 @@
 using System.Data.Common;
 using System.Numerics;
+using System.Runtime.ExceptionServices;
 
+using UPool.Core;
 using UPool.Sharing;
 
 namespace UPool;
@@ -17,7 +19,7 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
     /// scan.</summary>
     public const int MaxKeys = 256;
 
-    private readonly AskingLine<TKey, TRow> _line;
+    private readonly AskingLine<TKey, SharedAnswer<TRow>> _line;
     private readonly Func<PooledConnection, IReadOnlyList<TKey>, CancellationToken,
         Task<IReadOnlyDictionary<TKey, TRow>>> _ask;
 
@@ -55,11 +57,44 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
         ArgumentNullException.ThrowIfNull(ask);
         _selects = selects;
         _ask = ask;
-        _line = new AskingLine<TKey, TRow>(this, onIdle: null);
+        _line = new AskingLine<TKey, SharedAnswer<TRow>>(this, onIdle: null);
+    }
+
+    /// <summary>
+    /// Looks up keys that somebody has gathered already, in one statement of their own: nobody else joins it, and none
+    /// of the keys waits for another asking.
+    /// </summary>
+    /// <param name="keys">The keys, 1 to <see cref="MaxKeys"/> of them.</param>
+    /// <param name="deadline">When the answer is due.</param>
+    /// <param name="cancellationToken">The caller's.</param>
+    /// <returns>The rows in the order of the keys, with null for a key without one.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">There are too many keys, or none.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="DeadlineExceededException">The statement was sent, and did not end by the deadline.</exception>
+    public async ValueTask<SharedAnswer<TRow?[]>> AskManyAsync(
+        IReadOnlyList<TKey> keys, Deadline deadline = default, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(keys);
+        ArgumentOutOfRangeException.ThrowIfZero(keys.Count, nameof(keys));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(keys.Count, MaxKeys, nameof(keys));
+        RentOutcome rent = await RentAsync(deadline, cancellationToken).ConfigureAwait(false);
+        if (rent.Refusal is { } refusal) return new SharedAnswer<TRow?[]>(refusal);
+
+        using var connection = new PooledConnection(Pool, rent, deadline);
+        var answers = new AnswerSet<TKey, SharedAnswer<TRow>>([.. keys.Distinct()]);
+        await AskAsync(connection, answers, cancellationToken).ConfigureAwait(false);
+        var rows = new TRow?[keys.Count];
+        for (int i = 0; i < rows.Length; i++)
+        {
+            if (answers.FailureOf(keys[i]) is { } failure) ExceptionDispatchInfo.Throw(failure);
+            if (answers.TryGet(keys[i], out SharedAnswer<TRow> answer)) rows[i] = answer.Value;
+        }
+
+        return new SharedAnswer<TRow?[]>(rows);
     }
 
     internal override async Task AskAsync(
-        PooledConnection connection, AnswerSet<TKey, TRow> answers, CancellationToken token)
+        PooledConnection connection, AnswerSet<TKey, SharedAnswer<TRow>> answers, CancellationToken token)
     {
         for (int start = 0; start < answers.Keys.Count; start += MaxKeys)
         {
@@ -79,17 +114,18 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
     }
 
     private protected override ValueTask<SharedAnswer<TRow>> JoinAsync(
-        TKey key, Deadline deadline, CancellationToken token) =>
-        _line.TryJoin(key, deadline, token, out ValueTask<SharedAnswer<TRow>> answer)
-            ? answer
-            : throw new InvalidOperationException("bug: the only line of a look-up was taken down.");
+        TKey key, Deadline deadline, CancellationToken token) => _line.JoinAsync(key, deadline, token);
 
     private protected override async Task<TRow?> AskOneAsync(
         PooledConnection connection, TKey key, CancellationToken token) =>
         (await _ask(connection, [key], token).ConfigureAwait(false)).GetValueOrDefault(key);
 
     private async Task AskHalfAsync(
-        PooledConnection connection, AnswerSet<TKey, TRow> answers, int start, int count, CancellationToken token)
+        PooledConnection connection,
+        AnswerSet<TKey, SharedAnswer<TRow>> answers,
+        int start,
+        int count,
+        CancellationToken token)
     {
         try
         {
@@ -102,14 +138,18 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
     }
 
     private async Task AskAsync(
-        PooledConnection connection, AnswerSet<TKey, TRow> answers, int start, int count, CancellationToken token)
+        PooledConnection connection,
+        AnswerSet<TKey, SharedAnswer<TRow>> answers,
+        int start,
+        int count,
+        CancellationToken token)
     {
         var keys = new TKey[BitOperations.RoundUpToPowerOf2((uint)count)];
         for (int i = 0; i < keys.Length; i++) keys[i] = answers.Keys[start + Math.Min(i, count - 1)];
         if (_selects is not null) connection.Physical.Select = _selects[BitOperations.Log2((uint)keys.Length)];
 
         foreach ((TKey key, TRow row) in await _ask(connection, keys, token).ConfigureAwait(false))
-            answers.Add(key, row);
+            answers.Add(key, new SharedAnswer<TRow>(row));
     }
 
     private bool IsOfStatement(DbException exception) => Source.Classify(exception) == FailureKind.StatementFailed;

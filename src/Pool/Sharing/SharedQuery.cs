@@ -15,7 +15,7 @@ namespace UPool;
 /// </remarks>
 /// <typeparam name="TKey">What tells one question from another: every parameter must be in it.</typeparam>
 /// <typeparam name="TAnswer">The answer: one object for all who shared it, which nobody may change.</typeparam>
-public abstract class SharedQuery<TKey, TAnswer>
+public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAnswer>>
     where TKey : notnull, IEquatable<TKey>
 {
     private readonly FixedSelect? _select;
@@ -37,6 +37,12 @@ public abstract class SharedQuery<TKey, TAnswer>
 
     internal ConnectionPool Pool => Source.Pool;
 
+    TimeProvider IAsked<TKey, SharedAnswer<TAnswer>>.Clock => Pool.Clock;
+
+    DeadlineWheel IAsked<TKey, SharedAnswer<TAnswer>>.Wheel => Pool.Wheel;
+
+    SharedAnswer<TAnswer> IAsked<TKey, SharedAnswer<TAnswer>>.Nothing => new(default(TAnswer));
+
     private protected PooledDataSource Source { get; }
 
     /// <summary>Asks, together with whoever asks the same.</summary>
@@ -54,12 +60,34 @@ public abstract class SharedQuery<TKey, TAnswer>
             return ValueTask.FromCanceled<SharedAnswer<TAnswer>>(cancellationToken);
 
         return deadline.HasPassed(Pool.Clock)
-            ? Refused(RefusalReason.TimedOut)
+            ? new ValueTask<SharedAnswer<TAnswer>>(Refused(RefusalReason.TimedOut))
             : JoinAsync(key, deadline, cancellationToken);
     }
 
-    internal ValueTask<SharedAnswer<TAnswer>> Refused(RefusalReason reason) =>
-        new(new SharedAnswer<TAnswer>(Pool.Refuse(reason)));
+    async Task IAsked<TKey, SharedAnswer<TAnswer>>.AskAsync(
+        Asking<TKey, SharedAnswer<TAnswer>> asking, CancellationToken abandoned)
+    {
+        // The deadlines of those who may still join are not known; the rent timeout bounds it.
+        RentOutcome rent = await RentAsync(Deadline.None, abandoned).ConfigureAwait(false);
+        if (rent.Refusal is { } refusal)
+        {
+            asking.Refuse(new SharedAnswer<TAnswer>(refusal));
+            return;
+        }
+
+        using var connection = new PooledConnection(Pool, rent, Deadline.None);
+        AnswerSet<TKey, SharedAnswer<TAnswer>> answers = asking.Close(out Deadline deadline);
+        connection.Deadline = deadline;
+        if (answers.Keys.Count > 0) await AskAsync(connection, answers, abandoned).ConfigureAwait(false);
+    }
+
+    SharedAnswer<TAnswer> IAsked<TKey, SharedAnswer<TAnswer>>.Refused(RefusalReason reason) => Refused(reason);
+
+    void IAsked<TKey, SharedAnswer<TAnswer>>.TellLate(AskingCaller<TKey, SharedAnswer<TAnswer>> caller) =>
+        caller.Fail(new DeadlineExceededException(
+            $"Pool '{Pool.Options.Name}': the read did not end by its deadline."));
+
+    void IAsked<TKey, SharedAnswer<TAnswer>>.OnAsked(int callers) => Pool.Telemetry.OnAsked(Name, callers);
 
     /// <summary>Rents for an asking.</summary>
     internal ValueTask<RentOutcome> RentAsync(Deadline deadline, CancellationToken token) =>
@@ -67,13 +95,15 @@ public abstract class SharedQuery<TKey, TAnswer>
 
     /// <summary>Asks for all keys of a batch.</summary>
     internal abstract Task AskAsync(
-        PooledConnection connection, AnswerSet<TKey, TAnswer> answers, CancellationToken token);
+        PooledConnection connection, AnswerSet<TKey, SharedAnswer<TAnswer>> answers, CancellationToken token);
 
     private protected abstract ValueTask<SharedAnswer<TAnswer>> JoinAsync(
         TKey key, Deadline deadline, CancellationToken token);
 
     private protected abstract Task<TAnswer?> AskOneAsync(
         PooledConnection connection, TKey key, CancellationToken token);
+
+    private SharedAnswer<TAnswer> Refused(RefusalReason reason) => new(Pool.Refuse(reason));
 
     private async ValueTask<SharedAnswer<TAnswer>> AskAloneAsync(TKey key, Deadline deadline, CancellationToken token)
     {

@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-
 using UPool.Sharing;
 
 namespace UPool;
@@ -9,8 +7,8 @@ namespace UPool;
 public sealed class SharedRead<TKey, TAnswer> : SharedQuery<TKey, TAnswer>
     where TKey : notnull, IEquatable<TKey>
 {
-    // One for each question that somebody waits for. Each has a rent under way, so the pool's MaxPending bounds them.
-    private readonly ConcurrentDictionary<TKey, AskingLine<TKey, TAnswer>> _lines = new();
+    // Each has a rent under way, so the pool's MaxPending bounds them.
+    private readonly AskingLines<TKey, SharedAnswer<TAnswer>> _lines;
     private readonly Func<PooledConnection, TKey, CancellationToken, Task<TAnswer>> _ask;
 
     /// <summary>Makes one; keep it as long as the pool.</summary>
@@ -34,35 +32,22 @@ public sealed class SharedRead<TKey, TAnswer> : SharedQuery<TKey, TAnswer>
     {
         ArgumentNullException.ThrowIfNull(ask);
         _ask = ask;
+        _lines = new AskingLines<TKey, SharedAnswer<TAnswer>>(this);
     }
 
     /// <summary>How many questions somebody waits for.</summary>
     internal int LineCount => _lines.Count;
 
     internal override async Task AskAsync(
-        PooledConnection connection, AnswerSet<TKey, TAnswer> answers, CancellationToken token)
+        PooledConnection connection, AnswerSet<TKey, SharedAnswer<TAnswer>> answers, CancellationToken token)
     {
         TKey question = answers.Keys[0];
-        answers.Add(question, await _ask(connection, question, token).ConfigureAwait(false));
+        TAnswer answer = await _ask(connection, question, token).ConfigureAwait(false);
+        answers.Add(question, new SharedAnswer<TAnswer>(answer));
     }
 
     private protected override ValueTask<SharedAnswer<TAnswer>> JoinAsync(
-        TKey key, Deadline deadline, CancellationToken token)
-    {
-        while (true)
-        {
-            AskingLine<TKey, TAnswer> line = _lines.GetOrAdd(
-                key,
-                static (key, read) => new AskingLine<TKey, TAnswer>(
-                    read, line => read._lines.TryRemove(KeyValuePair.Create(key, line))),
-                this);
-
-            if (line.TryJoin(key, deadline, token, out ValueTask<SharedAnswer<TAnswer>> answer)) return answer;
-
-            // Its last caller has just been answered: it is being taken down, and not waited for here.
-            _lines.TryRemove(KeyValuePair.Create(key, line));
-        }
-    }
+        TKey key, Deadline deadline, CancellationToken token) => _lines.JoinAsync(key, deadline, token);
 
     private protected override Task<TAnswer?> AskOneAsync(
         PooledConnection connection, TKey key, CancellationToken token) => _ask(connection, key, token)!;

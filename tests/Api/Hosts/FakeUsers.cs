@@ -18,21 +18,21 @@ internal sealed class FakeUsers : IUsers
     /// <summary>What every call does while it is set.</summary>
     public Scripted? Script { get; set; }
 
-    public Task<Reply<UserPage>> ListAsync(
+    public ValueTask<Reply<UserPage>> ListAsync(
         int limit, long after, Deadline deadline, CancellationToken cancellationToken) =>
-        RunAsync(() =>
+        new(RunAsync(() =>
         {
             User[] rows = [.. _users.Values.Where(user => user.Id > after).Take(limit + 1)];
             using var page = new UserPageWriter();
             foreach (User user in rows.Take(limit)) page.Add(user.Id, user.Name);
             return Reply.Ok(page.Finish(hasMore: rows.Length > limit));
-        }, deadline, cancellationToken);
+        }, deadline, cancellationToken));
 
-    public Task<Reply<User>> GetAsync(long id, Deadline deadline, CancellationToken cancellationToken) =>
-        RunAsync(
+    public ValueTask<Reply<User>> GetAsync(long id, Deadline deadline, CancellationToken cancellationToken) =>
+        new(RunAsync(
             () => _users.TryGetValue(id, out User? user) ? Reply.Ok(user) : Reply.NotFound<User>(),
             deadline,
-            cancellationToken);
+            cancellationToken));
 
     public Task<Reply<User>> CreateAsync(string name, Deadline deadline, CancellationToken cancellationToken) =>
         RunAsync(() => IsName(name) ? Reply.Ok(Add(name)) : WrongName<User>(), deadline, cancellationToken);

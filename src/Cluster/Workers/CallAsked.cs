@@ -1,0 +1,101 @@
+using UPool.Core;
+using UPool.Sharing;
+
+namespace UPool.Cluster.Workers;
+
+/// <summary>What shared calls have in common: an asking is a call of a worker.</summary>
+internal abstract class CallAsked<TKey, T>(SharedCalls calls, string name) : IAsked<TKey, Reply<T>>
+    where TKey : notnull, IEquatable<TKey>
+{
+    public TimeProvider Clock => calls.Clock;
+
+    public DeadlineWheel Wheel => calls.Wheel;
+
+    public Reply<T> Nothing => throw new InvalidOperationException("bug: a call ended without a reply for a caller.");
+
+    /// <summary>What a caller hears for whom no call was made.</summary>
+    public static Reply<T> NotSent(RefusalReason reason) => Reply.Refused<T>(reason, "no call was sent for it");
+
+    public Reply<T> Refused(RefusalReason reason) => NotSent(reason);
+
+    public void TellLate(AskingCaller<TKey, Reply<T>> caller) =>
+        caller.Complete(WorkerFailures.DeadlineExceeded<T>());
+
+    public void OnAsked(int callers) => calls.OnCalled(name, callers);
+
+    public Task AskAsync(Asking<TKey, Reply<T>> asking, CancellationToken abandoned)
+    {
+        AnswerSet<TKey, Reply<T>> answers = asking.Close(out Deadline deadline);
+        return answers.Keys.Count > 0 ? CallAsync(answers, deadline, abandoned) : Task.CompletedTask;
+    }
+
+    /// <summary>Calls for all keys of a batch.</summary>
+    protected abstract Task CallAsync(
+        AnswerSet<TKey, Reply<T>> answers, Deadline deadline, CancellationToken cancellationToken);
+}
+
+/// <summary>One question, and so one call.</summary>
+internal sealed class QuestionAsked<TKey, T>(
+    SharedCalls calls, string name, Func<TKey, Deadline, CancellationToken, Task<Reply<T>>> call)
+    : CallAsked<TKey, T>(calls, name)
+    where TKey : notnull, IEquatable<TKey>
+{
+    protected override async Task CallAsync(
+        AnswerSet<TKey, Reply<T>> answers, Deadline deadline, CancellationToken cancellationToken)
+    {
+        TKey question = answers.Keys[0];
+        answers.Add(question, await call(question, deadline, cancellationToken));
+    }
+}
+
+/// <summary>Look-ups by key: a call for as many as came together.</summary>
+internal sealed class LookupAsked<TKey, T>(
+    SharedCalls calls, string name, Func<TKey[], Deadline, CancellationToken, Task<Reply<T?[]>>> call)
+    : CallAsked<TKey, T>(calls, name)
+    where TKey : notnull, IEquatable<TKey>
+    where T : class
+{
+    // As many as become one statement there (SharedLookup.MaxKeys).
+    private const int MaxKeys = 256;
+
+    protected override async Task CallAsync(
+        AnswerSet<TKey, Reply<T>> answers, Deadline deadline, CancellationToken cancellationToken)
+    {
+        for (int start = 0; start < answers.Keys.Count; start += MaxKeys)
+        {
+            List<TKey> keys = answers.Keys.GetRange(start, Math.Min(MaxKeys, answers.Keys.Count - start));
+            if (await TryCallAsync(answers, keys, isLast: keys.Count == 1, deadline, cancellationToken)) continue;
+
+            // Split once: one key that the database fails must not fail all of the others.
+            int half = keys.Count / 2;
+            await TryCallAsync(answers, keys[..half], isLast: true, deadline, cancellationToken);
+            await TryCallAsync(answers, keys[half..], isLast: true, deadline, cancellationToken);
+        }
+    }
+
+    // False when the database failed the statement and this is not the last try.
+    private async Task<bool> TryCallAsync(
+        AnswerSet<TKey, Reply<T>> answers,
+        List<TKey> keys,
+        bool isLast,
+        Deadline deadline,
+        CancellationToken cancellationToken)
+    {
+        Reply<T?[]> reply = await call([.. keys], deadline, cancellationToken);
+        if (reply.Status == ReplyStatus.Failed && !isLast) return false;
+
+        if (reply is not { Status: ReplyStatus.Ok, Value: { } rows })
+        {
+            var failed = new Reply<T> { Status = reply.Status, Refusal = reply.Refusal, Detail = reply.Detail };
+            foreach (TKey key in keys) answers.Add(key, failed);
+            return true;
+        }
+
+        if (rows.Length != keys.Count)
+            throw new InvalidOperationException($"bug: {keys.Count} keys were answered with {rows.Length} rows.");
+
+        for (int i = 0; i < rows.Length; i++)
+            answers.Add(keys[i], rows[i] is { } row ? Reply.Ok(row) : Reply.NotFound<T>());
+        return true;
+    }
+}

@@ -1,0 +1,51 @@
+namespace UPool.Cluster.Workers;
+
+/// <summary>
+/// A read of a worker that is called once for all in this process who want it at the same time: a thousand requests
+/// with one question are two calls at a time, and the silo hears of no more. Made by
+/// <see cref="WorkerClient{TGrain}.Share"/> and <see cref="WorkerClient{TGrain}.ShareLookup"/>; keep it as long as the
+/// client.
+/// </summary>
+/// <remarks>
+/// Who comes while a call is under way joins the <b>next</b> one, so that no answer is older than its caller's arrival
+/// (INV-10). A call's deadline is its latest caller's; one whose own deadline passes, or who leaves, leaves alone, and
+/// with the last one the call is cancelled. How a call ended reaches all who shared it. A call carries the context of
+/// the caller who opened it (his trace, his request context), so nothing that tells callers apart may be read from
+/// there: it belongs into the key.
+/// </remarks>
+/// <typeparam name="TKey">The question: everything that the answer depends on.</typeparam>
+/// <typeparam name="T">The answer: one object for all who shared it, which nobody may change.</typeparam>
+public sealed class SharedCall<TKey, T>
+    where TKey : notnull, IEquatable<TKey>
+{
+    private readonly SharedCalls _calls;
+    private readonly Func<TKey, Deadline, CancellationToken, Task<Reply<T>>> _callAlone;
+    private readonly Func<TKey, Deadline, CancellationToken, ValueTask<Reply<T>>> _join;
+
+    internal SharedCall(
+        SharedCalls calls,
+        Func<TKey, Deadline, CancellationToken, Task<Reply<T>>> callAlone,
+        Func<TKey, Deadline, CancellationToken, ValueTask<Reply<T>>> join)
+    {
+        _calls = calls;
+        _callAlone = callAlone;
+        _join = join;
+    }
+
+    /// <summary>Calls, together with whoever asks the same. Alone, when <see cref="ReadOptions.Shared"/> is off in this
+    /// process.</summary>
+    /// <param name="key">The question.</param>
+    /// <param name="deadline">When this caller's answer is due.</param>
+    /// <param name="cancellationToken">Cancelled when this caller has gone.</param>
+    /// <exception cref="OperationCanceledException">The caller has gone.</exception>
+    public ValueTask<Reply<T>> ReadAsync(TKey key, Deadline deadline, CancellationToken cancellationToken)
+    {
+        if (!_calls.IsShared) return new ValueTask<Reply<T>>(_callAlone(key, deadline, cancellationToken));
+        if (cancellationToken.IsCancellationRequested)
+            return ValueTask.FromCanceled<Reply<T>>(cancellationToken);
+
+        return deadline.HasPassed(_calls.Clock)
+            ? new ValueTask<Reply<T>>(CallAsked<TKey, T>.NotSent(RefusalReason.TimedOut))
+            : _join(key, deadline, cancellationToken);
+    }
+}

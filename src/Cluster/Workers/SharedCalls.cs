@@ -1,0 +1,56 @@
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using UPool.Core;
+
+namespace UPool.Cluster.Workers;
+
+/// <summary>What all shared calls of a process have in common: their deadlines, their counts, and whether there are
+/// any.</summary>
+internal sealed class SharedCalls : IDisposable
+{
+    private const string QueryKey = "upool.shared.query";
+
+    private readonly Meter _meter = new(PooledDataSource.MeterName);
+    private readonly Counter<long> _askings;
+    private readonly Counter<long> _callers;
+
+    public SharedCalls(IOptions<ReadOptions> options, TimeProvider clock, ILogger<SharedCalls> logger)
+    {
+        IsShared = options.Value.Shared;
+        Clock = clock;
+        Wheel = new DeadlineWheel(clock, exception => WorkerClientLog.CallFailed(logger, exception));
+        _askings = _meter.CreateCounter<long>(
+            "upool.call.askings", "{call}", "Shared calls of workers, by read.");
+        _callers = _meter.CreateCounter<long>(
+            "upool.call.callers", "{caller}", "Callers who shared those calls, by read.");
+    }
+
+    public bool IsShared { get; }
+
+    public TimeProvider Clock { get; }
+
+    public DeadlineWheel Wheel { get; }
+
+    public void OnCalled(string name, int callers)
+    {
+        if (!_askings.Enabled && !_callers.Enabled) return;
+
+        var query = new KeyValuePair<string, object?>(QueryKey, name);
+        try
+        {
+            _askings.Add(1, query);
+            _callers.Add(callers, query);
+        }
+        catch (Exception)
+        {
+            // A listener is somebody else's code: what it throws must cost no caller his answer.
+        }
+    }
+
+    public void Dispose()
+    {
+        Wheel.Dispose();
+        _meter.Dispose();
+    }
+}
