@@ -16,6 +16,9 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
     // The second close shuts the socket; the third is for a second one that came too early to find the reader closed.
     private const int MaxCloses = 3;
 
+    // Whether a reset is followed by the restore without a look. Of the one lane that resets.
+    private bool _restoresAlways = facts.AsNew is null;
+
     public override DbConnection Inner => inner;
 
     public override bool CanKill => !facts.IsProxied;
@@ -37,8 +40,12 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
     public override async Task ResetAsync()
     {
         await inner.ResetConnectionAsync(CancellationToken.None).ConfigureAwait(false);
-        using var restore = new MySqlCommand(facts.Restore, inner);
-        await restore.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
+        if (_restoresAlways || !await IsAsNewAsync().ConfigureAwait(false))
+        {
+            using var restore = new MySqlCommand(facts.Restore, inner);
+            await restore.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+
         if (ToRegister is not null && await ToRegister.TryAddControlAsync(inner, facts).ConfigureAwait(false))
             ToRegister = null;
     }
@@ -71,6 +78,19 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
         }
 
         await close.ConfigureAwait(false);
+    }
+
+    /// <summary>Looks whether the reset has left anything to be brought back: seldom, since few renters change the
+    /// database or the role.</summary>
+    private async Task<bool> IsAsNewAsync()
+    {
+        using var look = new MySqlCommand(facts.Look, inner);
+        string? seen = await look.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false) as string;
+        if (seen == facts.AsNew) return true;
+
+        // Then a look would be a round trip for nothing each time.
+        _restoresAlways = facts.IsOfTheServer(seen);
+        return false;
     }
 
     // Elsewhere: the driver goes through all rows that have arrived on the thread that calls it.

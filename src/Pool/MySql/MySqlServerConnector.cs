@@ -84,7 +84,7 @@ internal sealed class MySqlServerConnector : IConnector
             facts = await SessionFacts.ReadAsync(inner).ConfigureAwait(false);
 
             // What a reset brings back, a new session has from the start.
-            if (facts.NeedsRestore)
+            if (facts.AsNew is null)
             {
                 using var restore = new MySqlCommand(facts.Restore, inner) { CommandTimeout = 0 };
                 await restore.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);

@@ -8,29 +8,38 @@ namespace UPool.MySql;
 /// The server's CONNECTION_ID() is not the one of the handshake: something multiplexes in between, ids may be
 /// another's, and no KILL is ever sent.
 /// </param>
-/// <param name="Restore">
-/// The statement that follows a reset. <c>COM_RESET_CONNECTION</c> leaves the current database, the role and
-/// FOUND_ROWS() as the last renter left them, and on MySQL falls back to the server's default charset.
+/// <param name="Look">
+/// The SELECT that follows a reset: what <c>COM_RESET_CONNECTION</c> leaves as the last renter had it, the current
+/// database and the role, and what it brings to the server's defaults, which need not be those of a new session:
+/// charset and autocommit. FOUND_ROWS() outlives a reset as well; after this it is of this.
 /// </param>
-/// <param name="NeedsRestore">
-/// Whether the session was not born as <paramref name="Restore"/> makes it: the server's autocommit is off. Any other
-/// is spared a round trip.
+/// <param name="AsNew">
+/// The answer of <paramref name="Look"/> on a session as new; null when the session was not born so, and a reset has to
+/// be followed by <paramref name="Restore"/> in any case.
 /// </param>
-internal sealed record SessionFacts(ServerSession Session, bool IsProxied, string Restore, bool NeedsRestore)
+/// <param name="Restore">The statement that brings all of that back. It takes twice the time of the look.</param>
+internal sealed record SessionFacts(ServerSession Session, bool IsProxied, string Look, string? AsNew, string Restore)
 {
     // One round trip. A process list shows an ordinary account its own sessions.
     private const string Common =
         "SELECT CONNECTION_ID(), DATABASE(), @@collation_connection, @@autocommit, "
-        + "(SELECT HOST FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID())";
+        + "(SELECT HOST FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()), ";
+
+    // What a reset itself sets stands first. Compared here, letter by letter: to the server two names may be equal that
+    // differ in case. Quoted, so that no name can end where another begins.
+    private const string Settings =
+        "@@autocommit, @@character_set_client, @@character_set_results, @@collation_connection";
 
     public static async Task<SessionFacts> ReadAsync(MySqlConnection connection)
     {
         bool isMariaDb = connection.ServerVersion.Contains("MariaDB", StringComparison.OrdinalIgnoreCase);
         bool hasRoles = isMariaDb || !connection.ServerVersion.StartsWith("5.", StringComparison.Ordinal);
+        string state = $"CONCAT_WS('|', {Settings}, QUOTE(DATABASE()){(hasRoles ? ", QUOTE(CURRENT_ROLE())" : "")})";
 
         // Without a bound of the driver's, as the open itself: given up and repeated it would count on the server
         // twice.
-        using var command = new MySqlCommand(hasRoles ? Common + ", CURRENT_ROLE()" : Common, connection);
+        using var command = new MySqlCommand(
+            Common + state + (hasRoles ? ", CURRENT_ROLE()" : ""), connection);
         command.CommandTimeout = 0;
         using MySqlDataReader reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
         if (!await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false))
@@ -41,14 +50,27 @@ internal sealed record SessionFacts(ServerSession Session, bool IsProxied, strin
         string collation = reader.GetString(2);
         bool isAutocommit = reader.GetInt64(3) == 1;
         string host = reader.IsDBNull(4) ? "" : reader.GetString(4);
-        string? role = hasRoles && !reader.IsDBNull(5) ? reader.GetString(5) : null;
+        string? role = hasRoles && !reader.IsDBNull(6) ? reader.GetString(6) : null;
 
         // The driver keeps the id in 32 bits. A host without a port is a local socket's: there the id alone would have
         // to say who it is, and ids start again with the server.
         bool isProxied = unchecked((int)id) != connection.ServerThread || !host.Contains(':', StringComparison.Ordinal);
         return new SessionFacts(
-            new ServerSession(id, host), isProxied,
-            Restoring(isMariaDb, hasRoles, database, collation, role), NeedsRestore: !isAutocommit);
+            new ServerSession(id, host), isProxied, $"SELECT {state}",
+            isAutocommit ? reader.GetValue(5) as string : null,
+            Restoring(isMariaDb, hasRoles, database, collation, role));
+    }
+
+    /// <summary>
+    /// Whether what a look has shown differs in what the reset sets: the server's defaults are not a new session's, and
+    /// after the next reset it would be the same. Else it was the renter's doing.
+    /// </summary>
+    public bool IsOfTheServer(string? seen) => SettingsOf(seen) != SettingsOf(AsNew);
+
+    private static string? SettingsOf(string? state)
+    {
+        int end = state?.IndexOf('\'', StringComparison.Ordinal) ?? -1;
+        return end < 0 ? null : state![..end];
     }
 
     private static string Restoring(bool isMariaDb, bool hasRoles, string? database, string collation, string? role)
@@ -65,7 +87,7 @@ internal sealed record SessionFacts(ServerSession Session, bool IsProxied, strin
         // MySQL answers with a list that is quoted already, or with NONE.
         else if (hasRoles) restore += $"; SET ROLE {role ?? "NONE"}";
 
-        // FOUND_ROWS() outlives a reset as well; now it is of this.
+        // For FOUND_ROWS().
         return restore + "; SELECT 1";
     }
 

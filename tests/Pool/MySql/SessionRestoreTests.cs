@@ -1,0 +1,126 @@
+using System.Data.Common;
+
+using MySqlConnector;
+
+using UPool.Testing;
+
+using static UPool.Tests.MySql.MySqlPoolFixture;
+
+namespace UPool.Tests.MySql;
+
+/// <summary>What a reset of the session leaves out is looked at after it, and brought back where it differs
+/// (INV-5).</summary>
+public sealed class SessionRestoreTests : IAsyncLifetime
+{
+    private const int Returns = 20;
+
+    // Differs from the server's default database in case alone, which a comparison by the server would not see.
+    private static readonly string OtherDatabase = MariaDbServer.DefaultDatabase.ToUpperInvariant();
+
+    private MariaDbServer _server = null!;
+    private MySqlPoolFixture _fixture = null!;
+    private MySqlConnection _root = null!;
+    private PooledDataSource _pool = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _server = await MariaDbServer.StartNewAsync();
+        _fixture = new MySqlPoolFixture(_server.ConnectionString());
+        _root = await _fixture.ObserveAsync(_server.RootConnectionString);
+        _pool = _fixture.CreatePool(o => o.MaxConnections = 1);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _root.DisposeAsync();
+        await _fixture.DisposeAsync();
+        await _server.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Return_OneThingChanged_NextRenterFindsTheSessionAsNew()
+    {
+        await ExecuteAsync(_root, $"CREATE DATABASE `{OtherDatabase}`; CREATE ROLE r");
+        await ExecuteAsync(_root, $"GRANT r TO {MariaDbServer.User}@'%'");
+        await ExecuteAsync(_root, $"GRANT ALL ON `{OtherDatabase}`.* TO {MariaDbServer.User}@'%'");
+        await using DbConnection first = await _pool.OpenConnectionAsync();
+        string? asNew = await DirtySession.FactsAsync(first);
+        await first.CloseAsync();
+        foreach (string change in (string[])
+        [
+            "SET ROLE r",
+            $"USE `{OtherDatabase}`",
+            "USE information_schema",
+            "SET NAMES latin1",
+            "SET character_set_client = latin1",
+            "SET character_set_results = NULL",
+            "SET collation_connection = utf8mb4_bin",
+            "SET autocommit = 0",
+            "SELECT SQL_CALC_FOUND_ROWS seq FROM seq_1_to_9 LIMIT 2",
+        ])
+        {
+            await ChangeAsync(change);
+            await using DbConnection next = await _pool.OpenConnectionAsync();
+            string? found = await DirtySession.FactsAsync(next);
+            Assert.True(found == asNew, $"After '{change}': {found}, as new: {asNew}");
+        }
+
+        Assert.Equal(1, _pool.Snapshot().Opened);
+    }
+
+    [Fact]
+    public async Task Return_NothingChanged_SetsNothing()
+    {
+        await ChangeAsync("SELECT 1");
+        Assert.Equal((Returns, 0), await CountAsync("SELECT 1"));
+    }
+
+    [Fact]
+    public async Task Return_DatabaseChangedEachTime_LooksEachTime()
+    {
+        await ChangeAsync("USE information_schema");
+        (int looks, int sets) = await CountAsync("USE information_schema");
+
+        // The restore ends with a SELECT of its own, and sets charset and role.
+        Assert.Equal((2 * Returns, 2 * Returns), (looks, sets));
+    }
+
+    [Fact]
+    public async Task Return_ResetLeadsToOtherDefaults_IsRestoredWithoutALookFromThenOn()
+    {
+        await ChangeAsync("DO 1");
+        await ExecuteAsync(_root, "SET GLOBAL autocommit = 0");
+        await ChangeAsync("DO 1");
+        Assert.Equal((Returns, 2 * Returns), await CountAsync("DO 1"));
+
+        await using DbConnection next = await _pool.OpenConnectionAsync();
+        Assert.Equal(1, await ScalarAsync(next, "SELECT @@autocommit"));
+        Assert.Equal(1, _pool.Snapshot().Opened);
+    }
+
+    private async Task ChangeAsync(string change)
+    {
+        await using (DbConnection connection = await _pool.OpenConnectionAsync())
+            await ExecuteAsync(connection, change);
+        await UntilAsync(_pool, s => s.Idle == 1);
+    }
+
+    /// <summary>The SELECTs and SETs that follow so many returns, besides the renters' own.</summary>
+    private async Task<(int Selects, int Sets)> CountAsync(string change)
+    {
+        (long selects, long sets) = await ReadAsync();
+        for (int i = 0; i < Returns; i++) await ChangeAsync(change);
+        (long selectsAfter, long setsAfter) = await ReadAsync();
+        int own = change.StartsWith("SELECT", StringComparison.Ordinal) ? Returns : 0;
+        return ((int)(selectsAfter - selects) - own, (int)(setsAfter - sets));
+    }
+
+    private async Task<(long Selects, long Sets)> ReadAsync()
+    {
+        string?[] values = [
+            await MySqlPoolTests.StatusAsync(_root, "Com_select"),
+            await MySqlPoolTests.StatusAsync(_root, "Com_set_option"),
+        ];
+        return (long.Parse(values[0]!), long.Parse(values[1]!));
+    }
+}
