@@ -4,112 +4,154 @@ namespace UPool.Cluster.Workers;
 
 /// <summary>One read of a client: asked, asked again when its silo is lost, and hedged while it is
 /// unanswered.</summary>
-/// <remarks>The idea of the hedge is that of Dean and Barroso, "The Tail at Scale" (CACM 56:2, 2013).</remarks>
-internal sealed class HedgedRead<T>(
-    Func<CancellationToken, Task<Reply<T>>> ask,
+/// <remarks>
+/// <para>The idea of the hedge is that of Dean and Barroso, "The Tail at Scale" (CACM 56:2, 2013).</para>
+/// <para>Moments are timestamps of the clock, which is read once where one reading does: a read that is answered by
+/// the first silo costs one, and every read of the cluster passes here.</para>
+/// </remarks>
+/// <param name="grain">The worker.</param>
+/// <param name="call">Asks it.</param>
+/// <param name="deadline">When the answer is due in its silo; there is one.</param>
+/// <param name="grace">How long after that an answer may still arrive.</param>
+/// <param name="options">How often to ask.</param>
+/// <param name="stopper">Stops the askings that nobody waits for any more.</param>
+/// <param name="clock">The clock.</param>
+/// <param name="logger">The log.</param>
+internal sealed class HedgedRead<TGrain, T>(
+    TGrain grain,
+    Func<TGrain, Deadline, CancellationToken, Task<Reply<T>>> call,
     Deadline deadline,
-    Deadline end,
+    TimeSpan grace,
     WorkerClientOptions options,
     CallStopper stopper,
     TimeProvider clock,
     ILogger logger)
 {
-    private readonly List<Asking> _unanswered = new(1);
+    private const long Never = long.MaxValue;
+
+    private readonly long _due = deadline.Timestamp;
+    private readonly long _end = deadline.Timestamp + HedgedRead.Ticks(grace, clock);
+
+    // The askings under way, the latest first; nearly always one.
+    private Asking? _unanswered;
+    private int _unansweredCount;
     private int _retries;
 
     /// <summary>The first answer, or how the read failed, by the end at the latest.</summary>
-    public async Task<Reply<T>> RunAsync(CancellationToken caller)
+    /// <param name="now">The present moment.</param>
+    /// <param name="caller">Cancelled when the caller has gone.</param>
+    public async Task<Reply<T>> RunAsync(long now, CancellationToken caller)
     {
-        using var ending = CancellationTokenSource.CreateLinkedTokenSource(caller);
+        // Not linked to the caller's: whoever waits for the answers listens to that one already.
+        using var ending = new CancellationTokenSource();
         try
         {
-            Deadline nextAsking = Ask(ending.Token);
+            long nextAsking = Ask(now, ending.Token);
             while (true)
             {
-                Task<Reply<T>>? done = await AnyAnsweredAsync(Deadline.Earlier(end, nextAsking), caller);
-                if (done is not null)
+                if (TakeAnswered() is { } done)
                 {
-                    if (await JudgeAsync(done) is { } reply) return reply;
+                    if (Judge(done) is { } reply) return reply;
 
-                    nextAsking = Deadline.Earlier(nextAsking, Deadline.After(HedgedRead.Pause(_retries), clock));
+                    now = clock.GetTimestamp();
+                    nextAsking = Math.Min(nextAsking, now + HedgedRead.Ticks(HedgedRead.Pause(_retries), clock));
                     if (_retries >= options.MaxRetries)
                     {
-                        if (_unanswered.Count == 0) return WorkerFailures.Unreachable<T>();
+                        if (_unansweredCount == 0) return WorkerFailures.Unreachable<T>();
 
-                        nextAsking = Deadline.None;
+                        nextAsking = Never;
                     }
 
                     _retries++;
                 }
-                else if (end.HasPassed(clock))
+                else if (now >= _end)
                 {
-                    return _unanswered.Count > 0
+                    return _unansweredCount > 0
                         ? WorkerFailures.DeadlineExceeded<T>()
                         : WorkerFailures.Unreachable<T>();
                 }
-                else if (deadline.HasPassed(clock))
+                else if (now >= _due && nextAsking != Never)
                 {
                     // Only the answers to what was asked in time are still waited for.
-                    nextAsking = Deadline.None;
+                    nextAsking = Never;
                 }
-                else if (nextAsking.HasPassed(clock))
+                else if (now >= nextAsking)
                 {
-                    if (_unanswered.Count > 0) WorkerClientLog.AskedAgain(logger, options.HedgeAfter.TotalMilliseconds);
-                    nextAsking = Ask(ending.Token);
+                    if (_unansweredCount > 0) WorkerClientLog.AskedAgain(logger, options.HedgeAfter.TotalMilliseconds);
+                    nextAsking = Ask(now, ending.Token);
+                }
+                else
+                {
+                    // How a wait ended is seen in the answers: an exception for each read of a silent silo would be an
+                    // overload of its own.
+                    Task wait = WaitAsync(now, Math.Min(_end, nextAsking), caller);
+                    await wait.ConfigureAwait(
+                        ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
+                    if (IsAnswered()) continue;
+
+                    caller.ThrowIfCancellationRequested();
+                    now = clock.GetTimestamp();
                 }
             }
         }
         finally
         {
-            await EndAsync(ending);
+            if (_unanswered is not null) await EndAsync(ending);
         }
     }
 
     // Returns when the next asking is due unless an answer comes first.
-    private Deadline Ask(CancellationToken cancellationToken)
+    private long Ask(long now, CancellationToken cancellationToken)
     {
-        var id = Guid.NewGuid();
-        _unanswered.Add(new Asking(id, AskAsync(id, cancellationToken)));
-        return _unanswered.Count < options.MaxAskings ? Deadline.After(options.HedgeAfter, clock) : Deadline.None;
+        var id = CallId.Next();
+        Task<Reply<T>> answer = CallId.Call(id, call, grain, deadline, cancellationToken);
+        _unanswered = new Asking(id, answer, _unanswered);
+        return ++_unansweredCount < options.MaxAskings ? now + HedgedRead.Ticks(options.HedgeAfter, clock) : Never;
     }
 
-    // Orleans throws some failures at the call already; like this they all arrive with the task. And what is set in an
-    // asynchronous method is seen by what it calls, and by nobody else.
-    private async Task<Reply<T>> AskAsync(Guid id, CancellationToken cancellationToken)
+    // Waits for any answer until a moment. The caller's token ends the wait as well: an asking need not honour it.
+    private Task WaitAsync(long now, long until, CancellationToken caller)
     {
-        RequestContext.Set(RunningCalls.ContextKey, id);
-        return await ask(cancellationToken);
-    }
-
-    private async Task<Task<Reply<T>>?> AnyAnsweredAsync(Deadline until, CancellationToken caller)
-    {
-        if (!_unanswered.Exists(static asking => asking.Task.IsCompleted))
+        // A wait is cut to whole milliseconds: rounded up, or the loop would spin through the rest of one.
+        var remaining = TimeSpan.FromMilliseconds(Math.Ceiling(clock.GetElapsedTime(now, until).TotalMilliseconds));
+        return _unanswered switch
         {
-            // The caller's token ends the wait as well: an asking need not have honoured it.
-            using var waiting = CancellationTokenSource.CreateLinkedTokenSource(caller);
+            null => Task.Delay(remaining, clock, caller),
+            { Next: null } only => ((Task)only.Answer).WaitAsync(remaining, clock, caller),
+            _ => Task.WhenAny(Answers()).WaitAsync(remaining, clock, caller),
+        };
+    }
 
-            // A delay is cut to whole milliseconds: rounded up, or the loop would spin through the rest of one.
-            var remaining = TimeSpan.FromMilliseconds(Math.Ceiling(until.Remaining(clock).TotalMilliseconds));
-            Task alarm = Task.Delay(remaining, clock, waiting.Token);
-            await Task.WhenAny([.. _unanswered.Select(static asking => asking.Task), alarm]);
-            await waiting.CancelAsync();
-            caller.ThrowIfCancellationRequested();
+    private bool IsAnswered()
+    {
+        Asking? asking = _unanswered;
+        while (asking is { Answer.IsCompleted: false }) asking = asking.Next;
+        return asking is not null;
+    }
+
+    private Task<Reply<T>>? TakeAnswered()
+    {
+        Asking? previous = null;
+        for (Asking? asking = _unanswered; asking is not null; previous = asking, asking = asking.Next)
+        {
+            if (!asking.Answer.IsCompleted) continue;
+
+            if (previous is null) _unanswered = asking.Next;
+            else previous.Next = asking.Next;
+            _unansweredCount--;
+            return asking.Answer;
         }
 
-        int index = _unanswered.FindIndex(static asking => asking.Task.IsCompleted);
-        if (index < 0) return null;
-
-        Task<Reply<T>> done = _unanswered[index].Task;
-        _unanswered.RemoveAt(index);
-        return done;
+        return null;
     }
 
     // The reply that ends the read, or null when it is to be asked again.
-    private async Task<Reply<T>?> JudgeAsync(Task<Reply<T>> done)
+    private Reply<T>? Judge(Task<Reply<T>> done)
     {
         try
         {
-            Reply<T> reply = await done;
+            // It has completed, so nothing waits here; it throws what it failed with.
+            Reply<T> reply = done.GetAwaiter().GetResult();
             return WorkerFailures.IsWorthAnotherSilo(reply) && _retries < options.MaxRetries ? null : reply;
         }
         catch (Exception exception) when (WorkerFailures.IsLost(exception))
@@ -127,14 +169,27 @@ internal sealed class HedgedRead<T>(
     // themselves, and a database that answers nobody is no time for more messages.
     private async Task EndAsync(CancellationTokenSource ending)
     {
-        if (_unanswered.Count == 0) return;
-
-        foreach (Asking loser in _unanswered) loser.Task.Ignore();
+        Guid[] ids = [.. Askings().Select(static asking => asking.Id)];
+        foreach (Task answer in Answers()) answer.Ignore();
         await ending.CancelAsync();
-        if (!end.HasPassed(clock)) stopper.Stop([.. _unanswered.Select(static asking => asking.Id)]);
+        if (clock.GetTimestamp() < _end) stopper.Stop(ids);
     }
 
-    private readonly record struct Asking(Guid Id, Task<Reply<T>> Task);
+    private IEnumerable<Task> Answers() => Askings().Select(static asking => asking.Answer);
+
+    private IEnumerable<Asking> Askings()
+    {
+        for (Asking? asking = _unanswered; asking is not null; asking = asking.Next) yield return asking;
+    }
+
+    private sealed class Asking(Guid id, Task<Reply<T>> answer, Asking? next)
+    {
+        public Guid Id => id;
+
+        public Task<Reply<T>> Answer => answer;
+
+        public Asking? Next { get; set; } = next;
+    }
 }
 
 /// <summary>What is the same for every read.</summary>
@@ -151,4 +206,7 @@ internal static class HedgedRead
         double most = Math.Min(FirstPause.TotalMilliseconds * Math.Pow(2, retries), LongestPause.TotalMilliseconds);
         return TimeSpan.FromMilliseconds(Random.Shared.NextDouble() * most);
     }
+
+    /// <summary>A time as a difference of the clock's timestamps.</summary>
+    public static long Ticks(TimeSpan time, TimeProvider clock) => (long)(time.TotalSeconds * clock.TimestampFrequency);
 }

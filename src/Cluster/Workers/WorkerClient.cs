@@ -35,6 +35,9 @@ public sealed class WorkerClient<TGrain>
     private readonly ISiloStatus? _status;
     private readonly bool _isLocal;
 
+    // As a difference of the clock's timestamps.
+    private readonly long _maxCallTime;
+
     // Made at the first call: the client must know the cluster's grain types before.
     private TGrain? _grain;
 
@@ -49,6 +52,7 @@ public sealed class WorkerClient<TGrain>
         _grains = grains;
         _options = options.Value;
         _clock = clock;
+        _maxCallTime = HedgedRead.Ticks(_options.MaxCallTime, clock);
         _logger = logger;
         _stopper = services.GetRequiredService<CallStopper>();
         _shared = services.GetRequiredService<SharedCalls>();
@@ -75,14 +79,14 @@ public sealed class WorkerClient<TGrain>
         CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        deadline = Bound(deadline);
-        if (Refusal<T>(deadline) is { } refusal) return Task.FromResult(refusal);
-        if (_isLocal) return ReadHereAsync(call, deadline, cancellationToken);
+        long now = _clock.GetTimestamp();
+        deadline = Bound(deadline, now);
+        if (Refusal<T>(deadline, now) is { } refusal) return Task.FromResult(refusal);
+        if (_isLocal) return ReadHereAsync(call, deadline, now, cancellationToken);
 
-        Deadline end = Deadline.After(deadline.Remaining(_clock) + AnswerGrace, _clock);
-        var read = new HedgedRead<T>(
-            token => call(Grain, deadline, token), deadline, end, _options, _stopper, _clock, _logger);
-        return read.RunAsync(cancellationToken);
+        var read = new HedgedRead<TGrain, T>(
+            Grain, call, deadline, AnswerGrace, _options, _stopper, _clock, _logger);
+        return read.RunAsync(now, cancellationToken);
     }
 
     /// <summary>Makes a read that is called once for all in this process who want it at the same time.</summary>
@@ -143,8 +147,9 @@ public sealed class WorkerClient<TGrain>
         CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        deadline = Bound(deadline);
-        if (Refusal<T>(deadline) is { } refusal) return refusal;
+        long now = _clock.GetTimestamp();
+        deadline = Bound(deadline, now);
+        if (Refusal<T>(deadline, now) is { } refusal) return refusal;
 
         for (int retries = 0; ; retries++)
         {
@@ -165,13 +170,14 @@ public sealed class WorkerClient<TGrain>
         // Set inside this asynchronous method, so only the call below sees it and the caller's context is untouched.
         var ticket = new WriteTicket();
         RequestContext.Set(WriteTicket.ContextKey, ticket);
-        var id = Guid.NewGuid();
-        if (!_isLocal) RequestContext.Set(RunningCalls.ContextKey, id);
+        Guid id = CallId.Next();
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task<Reply<T>>? answer = null;
         try
         {
-            answer = call(Grain, _isLocal ? deadline : DueInSilo(deadline), ending.Token);
+            answer = _isLocal
+                ? call(Grain, deadline, ending.Token)
+                : CallId.Call(id, call, Grain, DueInSilo(deadline), ending.Token);
             return await answer.WaitAsync(deadline.Remaining(_clock) + AnswerGrace, _clock, cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -198,13 +204,15 @@ public sealed class WorkerClient<TGrain>
     private async Task<Reply<T>> ReadHereAsync<T>(
         Func<TGrain, Deadline, CancellationToken, Task<Reply<T>>> call,
         Deadline deadline,
+        long now,
         CancellationToken cancellationToken)
     {
         Task<Reply<T>>? answer = null;
         try
         {
             answer = call(Grain, deadline, cancellationToken);
-            return await answer.WaitAsync(deadline.Remaining(_clock) + AnswerGrace, _clock, cancellationToken);
+            TimeSpan remaining = _clock.GetElapsedTime(now, deadline.Timestamp);
+            return await answer.WaitAsync(remaining + AnswerGrace, _clock, cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -245,12 +253,14 @@ public sealed class WorkerClient<TGrain>
         return Deadline.After(left - TimeSpan.FromTicks(Math.Min(WriteMargin.Ticks, left.Ticks / 10)), _clock);
     }
 
-    private Deadline Bound(Deadline deadline) =>
-        Deadline.Earlier(deadline, Deadline.After(_options.MaxCallTime, _clock));
+    private Deadline Bound(Deadline deadline, long now) =>
+        deadline.IsNone || deadline.Timestamp - now > _maxCallTime
+            ? Deadline.After(_options.MaxCallTime, _clock)
+            : deadline;
 
-    private Reply<T>? Refusal<T>(Deadline deadline)
+    private Reply<T>? Refusal<T>(Deadline deadline, long now)
     {
-        if (deadline.HasPassed(_clock))
+        if (now >= deadline.Timestamp)
             return Reply.Refused<T>(RefusalReason.TimedOut, "the deadline had passed before the call was sent");
 
         // Before its start an Orleans client fails with null references, which say nothing to anybody.

@@ -12,6 +12,14 @@ public interface IProbeGrain : IGrainWithIntegerKey
     [Spread, Alias("Write")]
     Task<Reply<string>> Write(Deadline deadline, CancellationToken cancellationToken);
 
+    /// <summary>A write that has another one done before its own.</summary>
+    [Spread, Alias("WriteAfterAnother")]
+    Task<Reply<string>> WriteAfterAnother(Deadline deadline, CancellationToken cancellationToken);
+
+    /// <summary>A write whose calls do not spread.</summary>
+    [Alias("WriteUnspread")]
+    Task<Reply<string>> WriteUnspread(Deadline deadline, CancellationToken cancellationToken);
+
     /// <summary>Past the base: what the board throws reaches the caller, as what Orleans throws does.</summary>
     [Spread, Alias("Raw")]
     Task<Reply<string>> Raw(Deadline deadline, CancellationToken cancellationToken);
@@ -25,6 +33,15 @@ public sealed class ProbeGrain(PooledDataSource pool, Board board, ILocalSiloDet
 
     public Task<Reply<string>> Write(Deadline deadline, CancellationToken cancellationToken) =>
         WriteAsync(deadline, cancellationToken, (_, token) => board.AskAsync(silo.Name, deadline, token));
+
+    public async Task<Reply<string>> WriteAfterAnother(Deadline deadline, CancellationToken cancellationToken)
+    {
+        Reply<string> other = await GrainFactory.GetGrain<IProbeGrain>(0).Write(deadline, cancellationToken);
+        return other.Status == ReplyStatus.Ok ? await Write(deadline, cancellationToken) : other;
+    }
+
+    public Task<Reply<string>> WriteUnspread(Deadline deadline, CancellationToken cancellationToken) =>
+        Write(deadline, cancellationToken);
 
     public Task<Reply<string>> Raw(Deadline deadline, CancellationToken cancellationToken) =>
         board.AskAsync(silo.Name, deadline, cancellationToken);

@@ -92,8 +92,25 @@ public sealed class WorkerClientWriteTests
         Assert.Equal(0, cluster.Board.Asked);
     }
 
-    [Fact]
-    public async Task WriteAsync_MessageArrivesASecondTime_IsNotRun()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task WriteAsync_AnotherWriteIsDoneBeforeIt_LeavesTheTicketAlone(bool isInsideTheSilo)
+    {
+        await using ProbeCluster cluster = await ProbeCluster.StartAsync(1);
+        IServiceProvider caller = isInsideTheSilo ? cluster.Silos.GetSiloServiceProvider() : cluster.Services;
+
+        Reply<string> reply = await caller.GetRequiredService<WorkerClient<IProbeGrain>>().WriteAsync<string>(
+            static (grain, due, token) => grain.WriteAfterAnother(due, token), In(5), CancellationToken.None);
+
+        Assert.Equal(ReplyStatus.Ok, reply.Status);
+        Assert.Equal(2, cluster.Board.Asked);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task WriteAsync_MessageArrivesASecondTime_IsNotRun(bool isSpread)
     {
         await using ProbeCluster cluster = await ProbeCluster.StartAsync(1);
         var ticket = new WriteTicketConverter().ConvertFromSurrogate(new WriteTicketSurrogate { IsValid = true });
@@ -101,8 +118,10 @@ public sealed class WorkerClientWriteTests
         // What a resend by Orleans does: the ticket has been serialized once before.
         Assert.True(ticket.TryUse());
         RequestContext.Set("upool.write-ticket", ticket);
-        Reply<string> reply = await cluster.Services.GetRequiredService<IGrainFactory>().GetGrain<IProbeGrain>(0)
-            .Write(In(5), CancellationToken.None);
+        var grain = cluster.Services.GetRequiredService<IGrainFactory>().GetGrain<IProbeGrain>(0);
+        Reply<string> reply = await (isSpread
+            ? grain.Write(In(5), CancellationToken.None)
+            : grain.WriteUnspread(In(5), CancellationToken.None));
 
         Assert.Equal(ReplyStatus.OutcomeUnknown, reply.Status);
         Assert.Equal(0, cluster.Board.Asked);
