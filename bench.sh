@@ -19,7 +19,7 @@ packages of the other sides and of the load when they are missing. Keep the mach
 ROUNDS         how often each figure is taken (10)
 SECONDS_EACH   how long each takes, in whole seconds (1; 2 with 'all')
 SIDES          who is measured over HTTP, by name with blanks between: original handwritten-defaults handwritten-best
-               cohosted cohosted-shared separate separate-shared
+               cohosted cohosted-shared separate separate-shared separate-shared-calls
 TEXT
 }
 

@@ -31,9 +31,12 @@ internal static class HttpPlan
     private static bool IsNeeded(HttpCell cell)
     {
         bool isUPool = cell.Side.Kind is SideKind.CoHosted or SideKind.Separate;
-        if (cell.IsDelayed) return isUPool;
+        if (cell.IsDelayed) return isUPool && cell.Side.Name != Side.SeparateSharedCalls;
         if (cell.Side.Name is Side.Best or Side.CoHostedShared) return true;
         if (cell.Clients == 8) return cell.Side.Name == Side.CoHosted;
-        return !cell.IsById && cell.Side.Name is (Side.Original or Side.CoHosted or Side.SeparateShared);
+
+        // No bar is about the last one; it is what separate processes do by default.
+        return !cell.IsById
+            && cell.Side.Name is (Side.Original or Side.CoHosted or Side.SeparateShared or Side.SeparateSharedCalls);
     }
 }

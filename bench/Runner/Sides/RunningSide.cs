@@ -128,6 +128,7 @@ internal sealed class RunningSide : IAsyncDisposable
     private async Task StartApiAsync(Dictionary<string, string?> environment, bool hostsSilo)
     {
         environment["UPool__Api__HostSilo"] = hostsSilo ? "true" : "false";
+        environment["UPool__Reads__Shared"] = Side.SharesCalls ? "true" : "false";
         environment["ASPNETCORE_URLS"] = Url.ToString();
         ProcessHost host = await AddAsync(ProcessHost.StartDotnetAsync(
             Side.Name, BuiltPrograms.Dll("Api"), [], environment, $"{BuiltPrograms.Root}/src/Api"));

@@ -4,8 +4,9 @@ namespace UPool.Bench.Runner.Sides;
 /// the database.</summary>
 /// <param name="Name">What tables call it.</param>
 /// <param name="Kind">Which programs it is made of.</param>
-/// <param name="IsShared">Whether reads are shared.</param>
-internal sealed record Side(string Name, SideKind Kind, bool IsShared = false)
+/// <param name="IsShared">Whether reads are shared where the pool is.</param>
+/// <param name="SharesCalls">Whether requests share the calls to it.</param>
+internal sealed record Side(string Name, SideKind Kind, bool IsShared = false, bool SharesCalls = false)
 {
     public const string Original = "original";
     public const string Defaults = "handwritten-defaults";
@@ -14,6 +15,7 @@ internal sealed record Side(string Name, SideKind Kind, bool IsShared = false)
     public const string CoHostedShared = "cohosted-shared";
     public const string Separate = "separate";
     public const string SeparateShared = "separate-shared";
+    public const string SeparateSharedCalls = "separate-shared-calls";
 
     /// <summary>The connections that each side has. The original's two processes have half of them each.</summary>
     public const int Connections = 10;
@@ -25,9 +27,10 @@ internal sealed record Side(string Name, SideKind Kind, bool IsShared = false)
         new(Defaults, SideKind.HandwrittenDefaults),
         new(Best, SideKind.HandwrittenBest),
         new(CoHosted, SideKind.CoHosted),
-        new(CoHostedShared, SideKind.CoHosted, IsShared: true),
+        new(CoHostedShared, SideKind.CoHosted, IsShared: true, SharesCalls: true),
         new(Separate, SideKind.Separate),
         new(SeparateShared, SideKind.Separate, IsShared: true),
+        new(SeparateSharedCalls, SideKind.Separate, IsShared: true, SharesCalls: true),
     ];
 }
 

@@ -50,7 +50,10 @@ internal sealed class QuestionAsked<TKey, T>(
 
 /// <summary>Look-ups by key: a call for as many as came together.</summary>
 internal sealed class LookupAsked<TKey, T>(
-    SharedCalls calls, string name, Func<TKey[], Deadline, CancellationToken, Task<Reply<T?[]>>> call)
+    SharedCalls calls,
+    string name,
+    Func<TKey, Deadline, CancellationToken, Task<Reply<T>>> callOne,
+    Func<TKey[], Deadline, CancellationToken, Task<Reply<T?[]>>> callMany)
     : CallAsked<TKey, T>(calls, name)
     where TKey : notnull, IEquatable<TKey>
     where T : class
@@ -81,7 +84,15 @@ internal sealed class LookupAsked<TKey, T>(
         Deadline deadline,
         CancellationToken cancellationToken)
     {
-        Reply<T?[]> reply = await call([.. keys], deadline, cancellationToken);
+        Reply<T?[]> reply = await callMany([.. keys], deadline, cancellationToken);
+        if (reply is { Status: ReplyStatus.Failed, Detail: WorkerFailures.UnknownCall })
+        {
+            // A silo of before there were calls for many. It knows those for one.
+            Reply<T>[] replies = await Task.WhenAll(keys.Select(key => callOne(key, deadline, cancellationToken)));
+            for (int i = 0; i < replies.Length; i++) answers.Add(keys[i], replies[i]);
+            return true;
+        }
+
         if (reply.Status == ReplyStatus.Failed && !isLast) return false;
 
         if (reply is not { Status: ReplyStatus.Ok, Value: { } rows })

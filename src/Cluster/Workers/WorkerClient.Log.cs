@@ -16,6 +16,9 @@ internal static partial class WorkerClientLog
     public static partial void OutcomeUnknown(ILogger logger, Type failure);
 
     // The exception's own text may quote a statement's values (INV-8): its type and place say where to look.
+    [LoggerMessage(1204, LogLevel.Warning, "A silo does not know a call: it is of another version than this process.")]
+    public static partial void CallUnknown(ILogger logger);
+
     public static void CallFailed(ILogger logger, Exception exception) =>
         CallFailed(logger, exception.GetType(), exception.StackTrace);
 

@@ -107,7 +107,8 @@ public sealed class WorkerClient<TGrain>
 
     /// <summary>Makes a look-up by key: what arrives together becomes one call.</summary>
     /// <param name="name">What to call it in metrics.</param>
-    /// <param name="callOne">Looks up one key, where reads are not shared.</param>
+    /// <param name="callOne">Looks up one key: where reads are not shared, and of silos of an earlier version that does
+    /// not know the other call.</param>
     /// <param name="callMany">Looks up 1 to 256 keys and answers with their rows in the same order, null where there is
     /// none.</param>
     public SharedCall<TKey, T> ShareLookup<TKey, T>(
@@ -120,15 +121,14 @@ public sealed class WorkerClient<TGrain>
         ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentNullException.ThrowIfNull(callOne);
         ArgumentNullException.ThrowIfNull(callMany);
+        Task<Reply<T>> CallOneAsync(TKey key, Deadline deadline, CancellationToken token) =>
+            ReadAsync((grain, due, cancel) => callOne(grain, key, due, cancel), deadline, token);
+        Task<Reply<T?[]>> CallManyAsync(TKey[] keys, Deadline deadline, CancellationToken token) =>
+            ReadAsync((grain, due, cancel) => callMany(grain, keys, due, cancel), deadline, token);
+
         var line = new AskingLine<TKey, Reply<T>>(
-            new LookupAsked<TKey, T>(_shared, name, (keys, deadline, token) => ReadAsync(
-                (grain, due, cancel) => callMany(grain, keys, due, cancel), deadline, token)),
-            onIdle: null);
-        return new SharedCall<TKey, T>(
-            _shared,
-            (key, deadline, token) => ReadAsync(
-                (grain, due, cancel) => callOne(grain, key, due, cancel), deadline, token),
-            line.JoinAsync);
+            new LookupAsked<TKey, T>(_shared, name, CallOneAsync, CallManyAsync), onIdle: null);
+        return new SharedCall<TKey, T>(_shared, CallOneAsync, line.JoinAsync);
     }
 
     /// <summary>

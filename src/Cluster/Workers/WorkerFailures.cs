@@ -10,6 +10,12 @@ namespace UPool.Cluster.Workers;
 internal static class WorkerFailures
 {
     /// <summary>
+    /// The detail of a reply when a silo has no such method: it is of an earlier version, as some are while processes
+    /// are replaced one by one.
+    /// </summary>
+    public const string UnknownCall = "a silo is of a version that does not know this call";
+
+    /// <summary>
     /// The call or its answer was lost. Orleans rethrows here whatever its connection failed with: rejections and
     /// <see cref="SiloUnavailableException"/>, failed connects, and a closed connection as a cancellation that nobody
     /// asked for. A timeout is one too: our deadline comes before Orleans', so it can only be that of a connect.
@@ -48,6 +54,13 @@ internal static class WorkerFailures
     {
         if (IsOverload(exception)) return Overloaded<T>();
         if (IsLost(exception)) return Unreachable<T>();
+
+        // What Orleans says of a request whose type it cannot find.
+        if (exception is TypeLoadException)
+        {
+            WorkerClientLog.CallUnknown(logger);
+            return Reply.Ended<T>(ReplyStatus.Failed, UnknownCall);
+        }
 
         WorkerClientLog.CallFailed(logger, exception);
         return Reply.Ended<T>(ReplyStatus.Failed);

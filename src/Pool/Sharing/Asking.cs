@@ -34,6 +34,9 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
     /// <summary>Whether its statement was sent, so that nobody may join (INV-10).</summary>
     public bool IsSent { get; set; }
 
+    /// <summary>When that was; a timestamp of the pool's clock.</summary>
+    public long SentAt { get; set; }
+
     /// <summary>Whether it has waited long enough for what is under way.</summary>
     public bool IsOverdue { get; set; }
 
@@ -57,7 +60,10 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
     /// </summary>
     public void Queue() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
 
-    void IThreadPoolWorkItem.Execute()
+    void IThreadPoolWorkItem.Execute() => Run();
+
+    /// <summary>Begins here and now.</summary>
+    public void Run()
     {
         if (_context is null)
             _ = RunAsync();

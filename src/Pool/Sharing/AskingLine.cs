@@ -2,11 +2,11 @@ namespace UPool.Sharing;
 
 /// <summary>
 /// Those who wait for one question, or look up in one place. At most two askings are under way at a time; whoever comes
-/// joins the one whose statement has not been sent yet.
+/// joins the one whose statement has not been sent yet. Look-ups over a long way may have more under way.
 /// </summary>
 /// <param name="asked">What is asked.</param>
-/// <param name="onIdle">Called once, when nobody waits any more; nobody can join from then on. Null: the line
-/// stays.</param>
+/// <param name="onIdle">Called once, when nobody waits any more; nobody can join from then on. Null for look-ups, whose
+/// line stays.</param>
 internal sealed class AskingLine<TKey, TAnswer>(
     IAsked<TKey, TAnswer> asked, Action<AskingLine<TKey, TAnswer>>? onIdle)
     where TKey : notnull, IEquatable<TKey>
@@ -15,15 +15,24 @@ internal sealed class AskingLine<TKey, TAnswer>(
     // does not take all connections of the pool.
     private const int MaxUnderWay = 2;
 
+    // Look-ups that are far from their database: as many as a small pool has connections for, since all that a
+    // statement costs there is time, and each of these asks for other rows.
+    private const int MaxFarUnderWay = 8;
+
     // More would be served late in any case, and each costs memory: ten times what a silo lets in over HTTP.
     private const int MaxCallers = 10_000;
 
     // What "too long" is for an asking under way: a tick of the wheel, far more than a short read takes.
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(10);
 
+    // No statement has been answered faster than this of late: it is the way that takes the time. On one machine, or in
+    // one rack, a look-up takes less, and under load a few still do.
+    private static readonly TimeSpan Far = TimeSpan.FromMilliseconds(1);
+
     private readonly Lock _gate = new();
 
     // All below is guarded by _gate.
+    private readonly ShortestOfLate _shortest = new();
     private Asking<TKey, TAnswer>? _open;   // to be joined: not begun, or its statement not sent
     private int _underWay;
     private int _expected;                  // how many of those just answered have not come back
@@ -43,8 +52,10 @@ internal sealed class AskingLine<TKey, TAnswer>(
     {
         AskingCaller<TKey, TAnswer> caller;
         Asking<TKey, TAnswer>? begun;
+        bool isFar;
         lock (_gate)
         {
+            isFar = IsFar_NeedsLock();
             if (_isRetired)
             {
                 answer = default;
@@ -68,7 +79,9 @@ internal sealed class AskingLine<TKey, TAnswer>(
                 asked.Wheel.Add(asking, Deadline.After(Patience, asked.Clock).Timestamp);
         }
 
-        begun?.Queue();
+        // Over a long way nobody is waited for, not even those who are in the thread pool already.
+        if (isFar) begun?.Run();
+        else begun?.Queue();
         caller.ListenTo(token);
         answer = caller.Task;
         return true;
@@ -87,6 +100,7 @@ internal sealed class AskingLine<TKey, TAnswer>(
         {
             if (ReferenceEquals(_open, asking)) _open = null;
             asking.IsSent = true;
+            asking.SentAt = asked.Clock.GetTimestamp();
             foreach (AskingCaller<TKey, TAnswer> caller in asking.Callers)
             {
                 if (caller.HasEnded) continue;
@@ -120,6 +134,7 @@ internal sealed class AskingLine<TKey, TAnswer>(
 
             asking.Waiting = 0;
             asking.GiveUps.Stop_NeedsLock();
+            if (onIdle is null && asking.IsSent) _shortest.Add(asked.Clock.GetTimestamp() - asking.SentAt);
             _underWay--;
             _expected = answered.Count;
             begun = BeginNext_NeedsLock();
@@ -219,16 +234,29 @@ internal sealed class AskingLine<TKey, TAnswer>(
     /// <remarks>
     /// Those who were answered tend to ask again. An asking that begins just before they do leaves them out for a whole
     /// asking: with two under way that costs a third of what they could do. While another asking is under way, waiting
-    /// for them costs little.
+    /// for them costs little. Over a long way it costs more than the statements that it saves: there look-ups begin at
+    /// once.
     /// </remarks>
     private Asking<TKey, TAnswer>? BeginNext_NeedsLock()
     {
-        if (_open is not { HasBegun: false } next || _underWay == MaxUnderWay) return null;
-        if (_underWay > 0 && _expected > 0 && !next.IsOverdue) return null;
+        if (_open is not { HasBegun: false } next) return null;
+
+        if (IsFar_NeedsLock())
+        {
+            if (_underWay >= MaxFarUnderWay) return null;
+        }
+        else
+        {
+            if (_underWay >= MaxUnderWay) return null;
+            if (_underWay > 0 && _expected > 0 && !next.IsOverdue) return null;
+        }
 
         next.HasBegun = true;
         _underWay++;
         asked.Wheel.Remove(next);
         return next;
     }
+
+    // Of look-ups only: a question that is asked twice at a time already has all that more askings could give.
+    private bool IsFar_NeedsLock() => onIdle is null && asked.Clock.GetElapsedTime(0, _shortest.Ticks) > Far;
 }
