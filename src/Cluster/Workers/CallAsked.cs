@@ -11,8 +11,6 @@ internal abstract class CallAsked<TKey, T>(SharedCalls calls, string name) : IAs
 
     public DeadlineWheel Wheel => calls.Wheel;
 
-    public Reply<T> Nothing => throw new InvalidOperationException("bug: a call ended without a reply for a caller.");
-
     /// <summary>What a caller hears for whom no call was made.</summary>
     public static Reply<T> NotSent(RefusalReason reason) => Reply.Refused<T>(reason, "no call was sent for it");
 
@@ -20,6 +18,9 @@ internal abstract class CallAsked<TKey, T>(SharedCalls calls, string name) : IAs
 
     public void TellLate(AskingCaller<TKey, Reply<T>> caller) =>
         caller.Complete(WorkerFailures.DeadlineExceeded<T>());
+
+    public void TellNothing(AskingCaller<TKey, Reply<T>> caller) =>
+        caller.Fail(new InvalidOperationException("bug: a call ended without a reply for a caller."));
 
     public void OnAsked(int callers) => calls.OnCalled(name, callers);
 
@@ -95,15 +96,18 @@ internal sealed class LookupAsked<TKey, T>(
 
         if (reply.Status == ReplyStatus.Failed && !isLast) return false;
 
-        if (reply is not { Status: ReplyStatus.Ok, Value: { } rows })
+        if (reply.Status != ReplyStatus.Ok)
         {
             var failed = new Reply<T> { Status = reply.Status, Refusal = reply.Refusal, Detail = reply.Detail };
             foreach (TKey key in keys) answers.Add(key, failed);
             return true;
         }
 
-        if (rows.Length != keys.Count)
-            throw new InvalidOperationException($"bug: {keys.Count} keys were answered with {rows.Length} rows.");
+        if (reply.Value is not { } rows || rows.Length != keys.Count)
+        {
+            throw new InvalidOperationException(
+                $"bug: {keys.Count} keys were answered with {reply.Value?.Length ?? 0} rows.");
+        }
 
         for (int i = 0; i < rows.Length; i++)
             answers.Add(keys[i], rows[i] is { } row ? Reply.Ok(row) : Reply.NotFound<T>());

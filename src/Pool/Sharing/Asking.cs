@@ -99,7 +99,7 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
         }
 
         List<AskingCaller<TKey, TAnswer>> callers = line.End(this);
-        if (_answers is not null) asked.OnAsked(callers.Count);
+        if (_answers is { Keys.Count: > 0 }) asked.OnAsked(callers.Count);
         foreach (AskingCaller<TKey, TAnswer> caller in callers)
         {
             if (_isRefused)
@@ -109,7 +109,7 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
             else if ((_answers?.FailureOf(caller.Key) ?? failure) is { } exception)
                 caller.Fail(exception);
             else
-                caller.Complete(asked.Nothing);
+                asked.TellNothing(caller);
         }
     }
 }

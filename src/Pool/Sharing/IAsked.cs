@@ -14,9 +14,6 @@ internal interface IAsked<TKey, TAnswer>
     /// <summary>The wheel of all deadlines.</summary>
     DeadlineWheel Wheel { get; }
 
-    /// <summary>What a caller hears for whose question there was no answer among those to the others.</summary>
-    TAnswer Nothing { get; }
-
     /// <summary>
     /// Asks for all who have joined until it calls <see cref="Asking{TKey,TAnswer}.Close"/>, which it does at the last
     /// moment before it sends (INV-10). What it throws is heard by all who were not answered.
@@ -30,6 +27,10 @@ internal interface IAsked<TKey, TAnswer>
 
     /// <summary>Tells a caller that what was sent was not answered by his deadline.</summary>
     void TellLate(AskingCaller<TKey, TAnswer> caller);
+
+    /// <summary>Tells a caller that there was no answer to his question among those to the others. Throws nothing: he
+    /// may be one of many who are told in turn.</summary>
+    void TellNothing(AskingCaller<TKey, TAnswer> caller);
 
     /// <summary>An asking that was sent has ended; so many shared it.</summary>
     void OnAsked(int callers);

@@ -41,8 +41,6 @@ public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAn
 
     DeadlineWheel IAsked<TKey, SharedAnswer<TAnswer>>.Wheel => Pool.Wheel;
 
-    SharedAnswer<TAnswer> IAsked<TKey, SharedAnswer<TAnswer>>.Nothing => new(default(TAnswer));
-
     private protected PooledDataSource Source { get; }
 
     /// <summary>Asks, together with whoever asks the same.</summary>
@@ -86,6 +84,9 @@ public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAn
     void IAsked<TKey, SharedAnswer<TAnswer>>.TellLate(AskingCaller<TKey, SharedAnswer<TAnswer>> caller) =>
         caller.Fail(new DeadlineExceededException(
             $"Pool '{Pool.Options.Name}': the read did not end by its deadline."));
+
+    void IAsked<TKey, SharedAnswer<TAnswer>>.TellNothing(AskingCaller<TKey, SharedAnswer<TAnswer>> caller) =>
+        caller.Complete(new SharedAnswer<TAnswer>(default(TAnswer)));
 
     void IAsked<TKey, SharedAnswer<TAnswer>>.OnAsked(int callers) => Pool.Telemetry.OnAsked(Name, callers);
 
