@@ -92,6 +92,28 @@ public abstract class UserGrainTests(UserHostFixture fixture) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task GetMany_MissingTwiceAndBelowOne_AreAnsweredInTheOrderOfTheIds()
+    {
+        User[] users = UserHost.Ok(await Users.CreateBatchAsync(["Ada", "Grace", "Edsger"]));
+        long[] ids = [users[2].Id, -1, users[0].Id, long.MaxValue, users[2].Id, 0, users[1].Id, long.MinValue];
+
+        User?[] rows = UserHost.Ok(await Users.GetManyAsync(ids));
+
+        Assert.Equal([users[2], null, users[0], null, users[2], null, users[1], null], rows);
+    }
+
+    [Fact]
+    public async Task GetMany_NoneOrTooMany_IsInvalid()
+    {
+        long[] most = [.. Enumerable.Range(1, 256)];
+
+        AssertInvalid(await Users.GetManyAsync([]), "a look-up has 1 to 256 keys");
+        AssertInvalid(await Users.GetManyAsync([.. most, 257]), "a look-up has 1 to 256 keys");
+        AssertInvalid(await Users.GetManyAsync(null!), "a look-up has 1 to 256 keys");
+        Assert.Equal(new User?[256], UserHost.Ok(await Users.GetManyAsync(most)));
+    }
+
+    [Fact]
     public async Task Get_LargestId_IsFound()
     {
         await Users.ExecuteAsync($"INSERT INTO tb1 (id, name) VALUES ({long.MaxValue}, 'last')");

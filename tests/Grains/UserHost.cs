@@ -9,7 +9,6 @@ namespace UPool.Grains.Tests;
 public sealed class UserHost : IAsyncDisposable
 {
     private readonly InProcessTestCluster _cluster;
-    private readonly WorkerClient<IUserGrain> _client;
     private readonly Func<ValueTask> _release;
 
     private UserHost(InProcessTestCluster cluster, PooledDataSource pool, Func<ValueTask> release)
@@ -17,10 +16,12 @@ public sealed class UserHost : IAsyncDisposable
         _cluster = cluster;
         _release = release;
         Pool = pool;
-        _client = cluster.Client.ServiceProvider.GetRequiredService<WorkerClient<IUserGrain>>();
+        Client = cluster.Client.ServiceProvider.GetRequiredService<WorkerClient<IUserGrain>>();
     }
 
     public PooledDataSource Pool { get; }
+
+    public WorkerClient<IUserGrain> Client { get; }
 
     public static async Task<UserHost> StartAsync(PooledDataSource pool, Func<ValueTask> release)
     {
@@ -37,16 +38,19 @@ public sealed class UserHost : IAsyncDisposable
     }
 
     public Task<Reply<UserPage>> ListAsync(int limit = 1000, long after = 0, Deadline? due = null) =>
-        _client.ReadAsync((grain, d, t) => grain.List(limit, after, d, t), due ?? In(20), default);
+        Client.ReadAsync((grain, d, t) => grain.List(limit, after, d, t), due ?? In(20), default);
 
     public Task<Reply<User>> GetAsync(long id) =>
-        _client.ReadAsync((grain, d, t) => grain.Get(id, d, t), In(20), default);
+        Client.ReadAsync((grain, d, t) => grain.Get(id, d, t), In(20), default);
+
+    public Task<Reply<User?[]>> GetManyAsync(long[] ids) =>
+        Client.ReadAsync((grain, d, t) => grain.GetMany(ids, d, t), In(20), default);
 
     public Task<Reply<User>> CreateAsync(string name, Deadline? due = null) =>
-        _client.WriteAsync((grain, d, t) => grain.Create(name, d, t), due ?? In(20), default);
+        Client.WriteAsync((grain, d, t) => grain.Create(name, d, t), due ?? In(20), default);
 
     public Task<Reply<User[]>> CreateBatchAsync(string[] names) =>
-        _client.WriteAsync((grain, d, t) => grain.CreateBatch(names, d, t), In(20), default);
+        Client.WriteAsync((grain, d, t) => grain.CreateBatch(names, d, t), In(20), default);
 
     /// <summary>Waits until nothing of the pool is rented, opened, reset or closed any more.</summary>
     public async Task AtRestAsync()
@@ -60,10 +64,10 @@ public sealed class UserHost : IAsyncDisposable
         _cluster.Client.GetGrain<IUserGrain>(0).CreateBatch(names, due, default);
 
     public Task<Reply<User>> RenameAsync(long id, string name) =>
-        _client.WriteAsync((grain, d, t) => grain.Rename(id, name, d, t), In(20), default);
+        Client.WriteAsync((grain, d, t) => grain.Rename(id, name, d, t), In(20), default);
 
     public Task<Reply<User>> DeleteAsync(long id) =>
-        _client.WriteAsync((grain, d, t) => grain.Delete(id, d, t), In(20), default);
+        Client.WriteAsync((grain, d, t) => grain.Delete(id, d, t), In(20), default);
 
     /// <summary>The names in the table, in id order.</summary>
     public async Task<string[]> NamesAsync() => [.. Ok(await ListAsync()).ReadUsers().Select(static user => user.Name)];
