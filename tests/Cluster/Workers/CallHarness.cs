@@ -15,7 +15,7 @@ namespace UPool.Cluster.Tests.Workers;
 /// </summary>
 internal sealed class CallHarness : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private readonly Channel<HeldCall> _arrived = Channel.CreateUnbounded<HeldCall>();
     private readonly ServiceProvider _services;
@@ -52,6 +52,9 @@ internal sealed class CallHarness : IDisposable
 
     public SharedCall<int, string> LookUps { get; }
 
+    /// <summary>The state that calls see when they arrive.</summary>
+    public Func<long>? State { get; set; }
+
     /// <summary>How many calls were made.</summary>
     public int Count => Volatile.Read(ref _count);
 
@@ -65,6 +68,9 @@ internal sealed class CallHarness : IDisposable
 
     /// <summary>The next call that is made.</summary>
     public Task<HeldCall> NextAsync() => FinishAsync(_arrived.Reader.ReadAsync().AsTask(), "a call");
+
+    /// <summary>The next call, when it has been made already.</summary>
+    public bool TryNext([NotNullWhen(true)] out HeldCall? call) => _arrived.Reader.TryRead(out call);
 
     /// <summary>Two callers whose two calls are under way, so that whoever comes now waits for the third.</summary>
     public async Task<UnderWay> FillAsync(Func<Task<Reply<string>>> ask)
@@ -117,6 +123,7 @@ internal sealed class CallHarness : IDisposable
     private Task<Reply<string?[]>> HoldAsync(HeldCall call)
     {
         Interlocked.Increment(ref _count);
+        call.Seen = State?.Invoke() ?? 0;
         _arrived.Writer.TryWrite(call);
         return call.Ending.Task;
     }
@@ -132,6 +139,9 @@ internal sealed class CallHarness : IDisposable
 /// <summary>A call that waits for its answer.</summary>
 internal sealed record HeldCall(int[] Keys, Deadline Deadline, CancellationToken Token)
 {
+    /// <summary>The state when it arrived.</summary>
+    public long Seen { get; set; }
+
     public TaskCompletionSource<Reply<string?[]>> Ending { get; } =
         new(TaskCreationOptions.RunContinuationsAsynchronously);
 

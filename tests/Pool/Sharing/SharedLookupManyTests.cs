@@ -46,8 +46,9 @@ public sealed class SharedLookupManyTests
             Assert.Equal(keys, asked.Keys);
             asked.Answer.SetResult("a");
             Assert.Equal(keys.Select(static key => $"a{key}"), (await pool.FinishAsync(caller)).Value!);
-            await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => Ask(lookup, []));
-            await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => Ask(lookup, [.. keys, 0]));
+            await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => pool.FinishAsync(Ask(lookup, [])));
+            await Assert.ThrowsAsync<ArgumentOutOfRangeException>(
+                () => pool.FinishAsync(Ask(lookup, [.. keys, 0])));
             Assert.Equal(1, server.Count);
         });
 
@@ -108,7 +109,7 @@ public sealed class SharedLookupManyTests
         pool.Advance(2);
         Assert.Equal(RefusalReason.TimedOut, (await pool.FinishAsync(Ask(lookup, [1], deadline))).Refusal);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
-            () => Ask(lookup, [1], token: new CancellationToken(canceled: true)));
+            () => pool.FinishAsync(Ask(lookup, [1], token: new CancellationToken(canceled: true))));
         Assert.Equal(0, server.Count);
     });
 
