@@ -116,7 +116,10 @@ internal sealed class CallHarness : IDisposable
         Reply<string?[]> reply = await HoldAsync(new HeldCall([key], due, token));
         return new Reply<string>
         {
-            Status = reply.Status, Refusal = reply.Refusal, Detail = reply.Detail, Value = reply.Value?[0],
+            Status = reply.Status,
+            Refusal = reply.Refusal,
+            Detail = reply.Detail,
+            Value = reply.Value?[0],
         };
     }
 
