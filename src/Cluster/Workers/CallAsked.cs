@@ -11,6 +11,9 @@ internal abstract class CallAsked<TKey, T>(SharedCalls calls, string name) : IAs
 
     public DeadlineWheel Wheel => calls.Wheel;
 
+    // The silo's own word says more than a deadline: it may have refused.
+    public long GraceTicks => calls.AnswerGraceTicks;
+
     /// <summary>What a caller hears for whom no call was made.</summary>
     public static Reply<T> NotSent(RefusalReason reason) => Reply.Refused<T>(reason, "no call was sent for it");
 
@@ -26,6 +29,9 @@ internal abstract class CallAsked<TKey, T>(SharedCalls calls, string name) : IAs
 
     public Task AskAsync(Asking<TKey, Reply<T>> asking, CancellationToken abandoned)
     {
+        // The context is that of the caller who opened the asking. An id by which he could be stopped himself is not
+        // the others'.
+        RequestContext.Remove(RunningCalls.ContextKey);
         AnswerSet<TKey, Reply<T>> answers = asking.Close(out Deadline deadline);
         return answers.Keys.Count > 0 ? CallAsync(answers, deadline, abandoned) : Task.CompletedTask;
     }
@@ -46,71 +52,5 @@ internal sealed class QuestionAsked<TKey, T>(
     {
         TKey question = answers.Keys[0];
         answers.Add(question, await call(question, deadline, cancellationToken));
-    }
-}
-
-/// <summary>Look-ups by key: a call for as many as came together.</summary>
-internal sealed class LookupAsked<TKey, T>(
-    SharedCalls calls,
-    string name,
-    Func<TKey, Deadline, CancellationToken, Task<Reply<T>>> callOne,
-    Func<TKey[], Deadline, CancellationToken, Task<Reply<T?[]>>> callMany)
-    : CallAsked<TKey, T>(calls, name)
-    where TKey : notnull, IEquatable<TKey>
-    where T : class
-{
-    // As many as become one statement there (SharedLookup.MaxKeys).
-    private const int MaxKeys = 256;
-
-    protected override async Task CallAsync(
-        AnswerSet<TKey, Reply<T>> answers, Deadline deadline, CancellationToken cancellationToken)
-    {
-        for (int start = 0; start < answers.Keys.Count; start += MaxKeys)
-        {
-            List<TKey> keys = answers.Keys.GetRange(start, Math.Min(MaxKeys, answers.Keys.Count - start));
-            if (await TryCallAsync(answers, keys, isLast: keys.Count == 1, deadline, cancellationToken)) continue;
-
-            // Split once: one key that the database fails must not fail all of the others.
-            int half = keys.Count / 2;
-            await TryCallAsync(answers, keys[..half], isLast: true, deadline, cancellationToken);
-            await TryCallAsync(answers, keys[half..], isLast: true, deadline, cancellationToken);
-        }
-    }
-
-    // False when the database failed the statement and this is not the last try.
-    private async Task<bool> TryCallAsync(
-        AnswerSet<TKey, Reply<T>> answers,
-        List<TKey> keys,
-        bool isLast,
-        Deadline deadline,
-        CancellationToken cancellationToken)
-    {
-        Reply<T?[]> reply = await callMany([.. keys], deadline, cancellationToken);
-        if (reply is { Status: ReplyStatus.Failed, Detail: WorkerFailures.UnknownCall })
-        {
-            // A silo of before there were calls for many. It knows those for one.
-            Reply<T>[] replies = await Task.WhenAll(keys.Select(key => callOne(key, deadline, cancellationToken)));
-            for (int i = 0; i < replies.Length; i++) answers.Add(keys[i], replies[i]);
-            return true;
-        }
-
-        if (reply.Status == ReplyStatus.Failed && !isLast) return false;
-
-        if (reply.Status != ReplyStatus.Ok)
-        {
-            var failed = new Reply<T> { Status = reply.Status, Refusal = reply.Refusal, Detail = reply.Detail };
-            foreach (TKey key in keys) answers.Add(key, failed);
-            return true;
-        }
-
-        if (reply.Value is not { } rows || rows.Length != keys.Count)
-        {
-            throw new InvalidOperationException(
-                $"bug: {keys.Count} keys were answered with {reply.Value?.Length ?? 0} rows.");
-        }
-
-        for (int i = 0; i < rows.Length; i++)
-            answers.Add(keys[i], rows[i] is { } row ? Reply.Ok(row) : Reply.NotFound<T>());
-        return true;
     }
 }

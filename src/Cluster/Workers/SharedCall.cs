@@ -40,9 +40,9 @@ public sealed class SharedCall<TKey, T>
     /// <exception cref="OperationCanceledException">The caller has gone.</exception>
     public ValueTask<Reply<T>> ReadAsync(TKey key, Deadline deadline, CancellationToken cancellationToken)
     {
-        if (!_calls.IsShared) return new ValueTask<Reply<T>>(_callAlone(key, deadline, cancellationToken));
         if (cancellationToken.IsCancellationRequested)
             return ValueTask.FromCanceled<Reply<T>>(cancellationToken);
+        if (!_calls.IsShared) return new ValueTask<Reply<T>>(_callAlone(key, deadline, cancellationToken));
 
         return deadline.HasPassed(_calls.Clock)
             ? new ValueTask<Reply<T>>(CallAsked<TKey, T>.NotSent(RefusalReason.TimedOut))

@@ -19,6 +19,7 @@ internal sealed class SharedCalls : IDisposable
     {
         IsShared = options.Value.Shared;
         Clock = clock;
+        AnswerGraceTicks = HedgedRead.Ticks(WorkerFailures.AnswerGrace, clock);
         Wheel = new DeadlineWheel(clock, exception => WorkerClientLog.CallFailed(logger, exception));
         _askings = _meter.CreateCounter<long>(
             "upool.call.askings", "{call}", "Shared calls of workers, by read.");
@@ -27,6 +28,8 @@ internal sealed class SharedCalls : IDisposable
     }
 
     public bool IsShared { get; }
+
+    public long AnswerGraceTicks { get; }
 
     public TimeProvider Clock { get; }
 

@@ -18,10 +18,6 @@ namespace UPool.Cluster.Workers;
 public sealed class WorkerClient<TGrain>
     where TGrain : IGrainWithIntegerKey
 {
-    // The silo ends a request at its deadline and says how; this is how long that word may travel. INV-6 allows 50 ms
-    // past the deadline, of which the HTTP front keeps the rest.
-    private static readonly TimeSpan AnswerGrace = TimeSpan.FromMilliseconds(25);
-
     // A write is due in its silo a little earlier than here: only the silo can tell that a transaction was rolled
     // back, and when its word comes too late the outcome is unknown. No more than a tenth of what is left.
     private static readonly TimeSpan WriteMargin = TimeSpan.FromMilliseconds(25);
@@ -85,7 +81,7 @@ public sealed class WorkerClient<TGrain>
         if (_isLocal) return ReadHereAsync(call, deadline, now, cancellationToken);
 
         var read = new HedgedRead<TGrain, T>(
-            Grain, call, deadline, AnswerGrace, _options, _stopper, _clock, _logger);
+            Grain, call, deadline, WorkerFailures.AnswerGrace, _options, _stopper, _clock, _logger);
         return read.RunAsync(now, cancellationToken);
     }
 
@@ -178,7 +174,8 @@ public sealed class WorkerClient<TGrain>
             answer = _isLocal
                 ? call(Grain, deadline, ending.Token)
                 : CallId.Call(id, call, Grain, DueInSilo(deadline), ending.Token);
-            return await answer.WaitAsync(deadline.Remaining(_clock) + AnswerGrace, _clock, cancellationToken);
+            return await answer.WaitAsync(
+                deadline.Remaining(_clock) + WorkerFailures.AnswerGrace, _clock, cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -212,7 +209,7 @@ public sealed class WorkerClient<TGrain>
         {
             answer = call(Grain, deadline, cancellationToken);
             TimeSpan remaining = _clock.GetElapsedTime(now, deadline.Timestamp);
-            return await answer.WaitAsync(remaining + AnswerGrace, _clock, cancellationToken);
+            return await answer.WaitAsync(remaining + WorkerFailures.AnswerGrace, _clock, cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

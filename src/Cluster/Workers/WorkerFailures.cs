@@ -9,6 +9,10 @@ namespace UPool.Cluster.Workers;
 /// and back, or it is a bug.</summary>
 internal static class WorkerFailures
 {
+    /// <summary>The silo ends a request at its deadline and says how; this is how long that word may travel. INV-6
+    /// allows 50 ms past the deadline, of which the HTTP front keeps the rest.</summary>
+    public static readonly TimeSpan AnswerGrace = TimeSpan.FromMilliseconds(25);
+
     /// <summary>
     /// The detail of a reply when a silo has no such method: it is of an earlier version, as some are while processes
     /// are replaced one by one.

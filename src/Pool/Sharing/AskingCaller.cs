@@ -18,6 +18,14 @@ internal sealed class AskingCaller<TKey, TAnswer>(Asking<TKey, TAnswer> asking, 
 
     public Deadline Deadline => deadline;
 
+    /// <summary>When he hears that there was no answer, if he has a deadline; a timestamp of the clock.</summary>
+    /// <param name="isSent">Whether an answer may be on its way.</param>
+    public long GivesUpAt(bool isSent)
+    {
+        long grace = isSent ? asking.Line.Asked.GraceTicks : 0;
+        return Math.Min(deadline.Timestamp, long.MaxValue - grace) + grace;
+    }
+
     public Asking<TKey, TAnswer> Asking => asking;
 
     /// <summary>Whether he has left or is being answered; guarded by the line's lock.</summary>

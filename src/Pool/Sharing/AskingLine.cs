@@ -198,9 +198,9 @@ internal sealed class AskingLine<TKey, TAnswer>(
             {
                 if (caller.HasEnded || caller.Deadline.IsNone) continue;
 
-                if (caller.Deadline.Timestamp > now)
+                if (caller.GivesUpAt(isSent) is var at && at > now)
                 {
-                    asking.GiveUps.By_NeedsLock(caller.Deadline.Timestamp);
+                    asking.GiveUps.By_NeedsLock(at);
                     continue;
                 }
 

@@ -14,6 +14,10 @@ internal interface IAsked<TKey, TAnswer>
     /// <summary>The wheel of all deadlines.</summary>
     DeadlineWheel Wheel { get; }
 
+    /// <summary>How long past his deadline a caller may still hear an answer that is on its way, in ticks of the
+    /// clock.</summary>
+    long GraceTicks { get; }
+
     /// <summary>
     /// Asks for all who have joined until it calls <see cref="Asking{TKey,TAnswer}.Close"/>, which it does at the last
     /// moment before it sends (INV-10). What it throws is heard by all who were not answered.

@@ -41,6 +41,8 @@ public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAn
 
     DeadlineWheel IAsked<TKey, SharedAnswer<TAnswer>>.Wheel => Pool.Wheel;
 
+    long IAsked<TKey, SharedAnswer<TAnswer>>.GraceTicks => 0;
+
     private protected PooledDataSource Source { get; }
 
     /// <summary>Asks, together with whoever asks the same.</summary>

@@ -152,8 +152,9 @@ internal sealed record HeldCall(int[] Keys, Deadline Deadline, CancellationToken
     public void Answer(string text) => Ending.SetResult(
         Reply.Ok<string?[]>([.. Keys.Select(key => key < 0 ? null : $"{text}{key}")]));
 
-    public void Fail(ReplyStatus status = ReplyStatus.Failed) =>
-        Ending.SetResult(Reply.Ended<string?[]>(status, "the database failed the statement"));
+    public void Fail(
+        ReplyStatus status = ReplyStatus.Failed, string detail = "the database failed the statement") =>
+        Ending.SetResult(Reply.Ended<string?[]>(status, detail));
 }
 
 /// <summary>Calls under way and who waits for them.</summary>

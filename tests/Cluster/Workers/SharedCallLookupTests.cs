@@ -182,6 +182,24 @@ public sealed class SharedCallLookupTests
         Assert.Equal(RefusalReason.TimedOut, (await calls.FinishAsync(late)).Refusal);
     }
 
+    [Fact]
+    public async Task LookUp_SiloOfAnEarlierVersion_IsAskedForEachKey()
+    {
+        using var calls = new CallHarness();
+        UnderWay old = await calls.FillAsync(() => calls.LookUp(1001));
+        Task<Reply<string>>[] callers = calls.LookUpAll(1, 2, -3);
+        await old.EndAsync();
+        (await calls.NextAsync()).Fail(detail: WorkerFailures.UnknownCall);
+        for (int i = 0; i < callers.Length; i++)
+        {
+            HeldCall one = await calls.NextAsync();
+            Assert.Single(one.Keys);
+            one.Answer("new ");
+        }
+
+        Assert.Equal(["new 1", "new 2", null], await calls.ValuesAsync(callers));
+    }
+
     private static async Task FailAsync(CallHarness calls, int[] keys)
     {
         HeldCall call = await calls.NextAsync();

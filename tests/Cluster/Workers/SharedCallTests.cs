@@ -7,6 +7,9 @@ namespace UPool.Cluster.Tests.Workers;
 /// <summary>Who shares a call with whom, and what the others do to a caller: nothing.</summary>
 public sealed class SharedCallTests
 {
+    // What a silo's word may take past a deadline.
+    private const double Grace = 25;
+
     [Fact]
     public async Task Read_ManyWhileTwoCallsAreUnderWay_ShareTheThird()
     {
@@ -67,10 +70,23 @@ public sealed class SharedCallTests
         await old.EndAsync();
         HeldCall call = await calls.NextAsync();
         calls.Advance(110);
+        Assert.False(hasty.IsCompleted);
+        calls.Advance(Grace);
         Assert.Equal(ReplyStatus.DeadlineExceeded, (await calls.FinishAsync(hasty)).Status);
         Assert.False(call.Token.IsCancellationRequested);
         call.Answer("new ");
         Assert.Equal(["new 1"], await calls.ValuesAsync(patient));
+    }
+
+    [Fact]
+    public async Task Read_SiloRefusesAtTheDeadline_ItsWordIsHeard()
+    {
+        using var calls = new CallHarness();
+        Task<Reply<string>> caller = calls.Read(calls.In(100));
+        HeldCall call = await calls.NextAsync();
+        calls.Advance(110);
+        call.Fail(ReplyStatus.Refused);
+        Assert.Equal(ReplyStatus.Refused, (await calls.FinishAsync(caller)).Status);
     }
 
     [Theory]
@@ -127,6 +143,7 @@ public sealed class SharedCallTests
 
         // Whether he shared that call or has one of his own: with him the last has left.
         calls.Advance(60);
+        calls.Advance(Grace);
         await calls.FinishAsync(leaving[1]);
         await calls.FinishAsync(cut.Task, "the end of the call");
         Task<Reply<string>> next = calls.Read();

@@ -152,6 +152,8 @@ public sealed class AskingLineTests
 
         public TimeProvider Clock => FakeClock;
 
+        public long GraceTicks { get; init; }
+
         public int Late => Volatile.Read(ref _late);
 
         public int Askings => Volatile.Read(ref _askings);
