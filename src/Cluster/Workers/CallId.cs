@@ -19,8 +19,8 @@ internal static class CallId
         return new Guid(bytes);
     }
 
-    /// <summary>Calls under an id, which travels with this call and with none that follows it. What is thrown at the call
-    /// already, as Orleans throws some failures, arrives with the task.</summary>
+    /// <summary>Calls under an id, which travels with this call and with none that follows it. What is thrown at the
+    /// call already, as Orleans throws some failures, arrives with the task.</summary>
     public static Task<T> Call<TGrain, T>(
         Guid id,
         Func<TGrain, Deadline, CancellationToken, Task<T>> call,
