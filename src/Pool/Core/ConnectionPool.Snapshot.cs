@@ -29,7 +29,7 @@ internal sealed partial class ConnectionPool
                 Used = _used,
                 Closing = _closing,
                 Pending = _pending.Count,
-                Rented = _rented,
+                Rented = _lastRentId,
                 TimedOut = _timedOut,
                 Rejected = _rejected,
                 Opened = _opened,

@@ -53,8 +53,8 @@ internal sealed partial class ConnectionPool
     private int _used;
     private int _closing;
     private int _generation;
-    private long _lastRentId;
-    private long _rented, _timedOut, _rejected, _opened, _severed;
+    private long _lastRentId;                                   // so many have been rented
+    private long _timedOut, _rejected, _opened, _severed;
     private bool _draining;
 
     public ConnectionPool(
@@ -385,17 +385,18 @@ internal sealed partial class ConnectionPool
         PhysicalConnection connection, long startedAt, long now, RentPlace rentedBy, FixedSelect? select)
     {
         long rentId = ++_lastRentId;
-        connection.Select = select;
+
+        // Mostly the last rent's: comparing costs less than telling the collector of a reference that is written.
+        if (!ReferenceEquals(connection.Select, select)) connection.Select = select;
+        if (connection.RentedBy != rentedBy) connection.RentedBy = rentedBy;
         connection.MustReset = false;
         connection.HasExecuted = false;
         connection.RentedAt = now;
-        connection.RentedBy = rentedBy;
         connection.ReportedHeld = false;
         if (connection.RentId != 0)
             throw new InvalidOperationException($"bug: a rented connection was rented again ({Counts_NeedsLock()}).");
 
         connection.BeginRent(rentId);
-        _rented++;
         NoteDemand_NeedsLock();
         _wait.Add(now - startedAt);
         Telemetry.OnRented(startedAt, now);
