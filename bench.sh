@@ -16,7 +16,7 @@ Usage: ./bench.sh           the bars, in a quarter of an hour
 Tables and plots go into docs/performance.md, the figures of each round to .upool/bench/results/. Installs the Debian
 packages of the other sides and of the load when they are missing. Keep the machine quiet meanwhile.
 
-ROUNDS         how often each figure is taken (10)
+ROUNDS         how often each figure is taken (10; 8 with 'all')
 SECONDS_EACH   how long each takes, in whole seconds (1; 2 with 'all')
 SIDES          who is measured over HTTP, by name with blanks between: original handwritten-defaults handwritten-best
                cohosted cohosted-shared separate separate-shared separate-shared-calls
@@ -44,7 +44,7 @@ what=${1:-bars}
 (($# <= 1)) || die 2 "too many arguments (see ./bench.sh --help)"
 case $what in
     -h | --help) usage; exit 0 ;;
-    all) export SECONDS_EACH=${SECONDS_EACH:-2} ;;
+    all) export ROUNDS=${ROUNDS:-8} SECONDS_EACH=${SECONDS_EACH:-2} ;;
     bars | http | pool | overload | growth | report) ;;
     *) die 2 "unknown argument '$what' (see ./bench.sh --help)" ;;
 esac
