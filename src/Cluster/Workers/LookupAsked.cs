@@ -12,8 +12,8 @@ internal sealed class LookupAsked<TKey, T>(
     where TKey : notnull, IEquatable<TKey>
     where T : class
 {
-    // As many as become one statement there (SharedLookup.MaxKeys).
-    private const int MaxKeys = 256;
+    // As many as become one statement there.
+    private const int MaxKeys = SharedLookup<TKey, T>.MaxKeys;
 
     protected override async Task CallAsync(
         AnswerSet<TKey, Reply<T>> answers, Deadline deadline, CancellationToken cancellationToken)

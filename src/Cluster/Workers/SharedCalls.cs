@@ -9,8 +9,6 @@ namespace UPool.Cluster.Workers;
 /// any.</summary>
 internal sealed class SharedCalls : IDisposable
 {
-    private const string QueryKey = "upool.shared.query";
-
     private readonly Meter _meter = new(PooledDataSource.MeterName);
     private readonly Counter<long> _askings;
     private readonly Counter<long> _callers;
@@ -39,7 +37,7 @@ internal sealed class SharedCalls : IDisposable
     {
         if (!_askings.Enabled && !_callers.Enabled) return;
 
-        var query = new KeyValuePair<string, object?>(QueryKey, name);
+        var query = new KeyValuePair<string, object?>(PoolTelemetry.QueryKey, name);
         try
         {
             _askings.Add(1, query);

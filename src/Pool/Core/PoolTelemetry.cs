@@ -12,7 +12,6 @@ internal sealed class PoolTelemetry : IDisposable
     private const string PoolNameKey = "db.client.connection.pool.name";
     private const string StateKey = "db.client.connection.state";
     private const string ReasonKey = "reason";
-    private const string QueryKey = "upool.shared.query";
 
     // An exporter's own buckets are made for milliseconds. These reach from a rent that finds an idle connection to the
     // longest statement that anybody should wait for.
@@ -70,6 +69,9 @@ internal sealed class PoolTelemetry : IDisposable
 
     /// <summary>The meter's name, for <c>AddMeter</c>.</summary>
     public const string MeterName = "UPool";
+
+    /// <summary>The attribute that names a shared read, or a shared call.</summary>
+    public const string QueryKey = "upool.shared.query";
 
     public static string NameOf(CloseReason reason) => reason switch
     {

@@ -32,7 +32,8 @@ internal sealed class AskingLine<TKey, TAnswer>(
     private readonly Lock _gate = new();
 
     // All below is guarded by _gate.
-    private readonly ShortestOfLate _shortest = new();
+    // Of look-ups only: lines of questions come and go with them, and have no use for it.
+    private readonly ShortestOfLate? _shortest = onIdle is null ? new ShortestOfLate() : null;
     private Asking<TKey, TAnswer>? _open;   // to be joined: not begun, or its statement not sent
     private int _underWay;
     private int _expected;                  // how many of those just answered have not come back
@@ -134,7 +135,7 @@ internal sealed class AskingLine<TKey, TAnswer>(
 
             asking.Waiting = 0;
             asking.GiveUps.Stop_NeedsLock();
-            if (onIdle is null && asking.IsSent) _shortest.Add(asked.Clock.GetTimestamp() - asking.SentAt);
+            if (asking.IsSent) _shortest?.Add(asked.Clock.GetTimestamp() - asking.SentAt);
             _underWay--;
             _expected = answered.Count;
             begun = BeginNext_NeedsLock();
@@ -258,5 +259,6 @@ internal sealed class AskingLine<TKey, TAnswer>(
     }
 
     // Of look-ups only: a question that is asked twice at a time already has all that more askings could give.
-    private bool IsFar_NeedsLock() => onIdle is null && asked.Clock.GetElapsedTime(0, _shortest.Ticks) > Far;
+    private bool IsFar_NeedsLock() =>
+        _shortest is not null && asked.Clock.GetElapsedTime(0, _shortest.Ticks) > Far;
 }
