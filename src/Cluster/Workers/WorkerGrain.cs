@@ -153,7 +153,6 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         [CallerFilePath] string file = "",
         [CallerLineNumber] int line = 0)
     {
-        // Not asynchronous: the ticket must be gone from the context of our caller, for its next write has none.
         return IsAdmitted()
             ? WriteOnceAsync(deadline, cancellationToken, work, new Place(caller, file, line))
             : Task.FromResult(SentTwice<T>());
@@ -261,14 +260,8 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     private ValueTask<RentResult> RentAsync(Deadline deadline, Place place, CancellationToken token) =>
         Pool.RentAsync(deadline, token, place.Caller, place.File, place.Line);
 
-    // INV-9: a write that Orleans sent twice runs once. See WriteTicket.
-    private static bool IsAdmitted()
-    {
-        if (WriteTicket.Arrived.Value is not { } ticket) return true;
-
-        WriteTicket.Arrived.Value = null;
-        return ticket.TryUse();
-    }
+    // INV-9: a call that Orleans sent twice writes once. See WriteTicket.
+    private static bool IsAdmitted() => WriteTicket.Arrived.Value?.Admits() ?? true;
 
     private static Reply<T> TooLate<T>() =>
         Reply.Refused<T>(RefusalReason.TimedOut, "the deadline had passed before anything was sent");

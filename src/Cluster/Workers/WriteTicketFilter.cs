@@ -6,9 +6,23 @@ internal sealed class WriteTicketFilter : IIncomingGrainCallFilter
 {
     public Task Invoke(IIncomingGrainCallContext context)
     {
-        var ticket = RequestContext.Get(WriteTicket.ContextKey) as WriteTicket;
-        if (ticket is not null) RequestContext.Remove(WriteTicket.ContextKey);
-        WriteTicket.Arrived.Value = ticket;
+        if (RequestContext.Get(WriteTicket.ContextKey) is WriteTicket ticket) return InvokeAsync(context, ticket);
+
+        WriteTicket.Arrived.Value = null;
         return context.Invoke();
+    }
+
+    private static async Task InvokeAsync(IIncomingGrainCallContext context, WriteTicket ticket)
+    {
+        RequestContext.Remove(WriteTicket.ContextKey);
+        WriteTicket.Arrived.Value = ticket;
+        try
+        {
+            await context.Invoke();
+        }
+        finally
+        {
+            ticket.EndCall();
+        }
     }
 }

@@ -60,44 +60,108 @@ public sealed class RoundTripTests
             Cross<Exception>(new OutcomeUnknownException("message"))).Message);
 
     [Fact]
-    public void WriteTicket_SerializedTwice_IsValidOnce()
+    public void WriteTicket_MessageSerializedTwice_IsValidOnce()
     {
-        WriteTicket ticket = NewTicket();
+        WriteTicket message = MessageOf(NewTicket());
 
-        WriteTicket first = Cross(ticket);
-        WriteTicket second = Cross(ticket);
+        WriteTicket first = Cross(message);
+        WriteTicket second = Cross(message);
 
-        Assert.False(second.TryUse());
-        Assert.True(first.TryUse());
-        Assert.False(first.TryUse());
+        Assert.False(second.Admits());
+        Assert.True(first.Admits());
     }
 
     [Fact]
-    public void WriteTicket_Sent_CannotBeVoided()
+    public void WriteTicket_Admitted_AdmitsEveryWriteOfTheCall()
+    {
+        WriteTicket arrived = Cross(MessageOf(NewTicket()));
+
+        Assert.All(Enumerable.Range(0, 3), _ => Assert.True(arrived.Admits()));
+    }
+
+    [Fact]
+    public void WriteTicket_SecondCopy_AdmitsNoWriteOfTheCall()
+    {
+        WriteTicket message = MessageOf(NewTicket());
+        Cross(message);
+        WriteTicket second = Cross(message);
+
+        Assert.All(Enumerable.Range(0, 3), _ => Assert.False(second.Admits()));
+    }
+
+    [Fact]
+    public void WriteTicket_CallIsOver_KeepsNothingOfItsOwnFromWriting()
+    {
+        WriteTicket message = MessageOf(NewTicket());
+        Cross(message);
+        WriteTicket second = Cross(message);
+        Assert.False(second.Admits());
+
+        second.EndCall();
+
+        Assert.True(second.Admits());
+    }
+
+    [Fact]
+    public void WriteTicket_PassedOnByAGateway_IsValidWhereItArrives()
+    {
+        WriteTicket atTheGateway = Cross(MessageOf(NewTicket()));
+
+        Assert.True(Cross(atTheGateway).Admits());
+        Assert.False(Cross(atTheGateway).Admits());
+    }
+
+    [Fact]
+    public void WriteTicket_SentAndThenDeliveredInItsOwnProcess_IsNotAdmitted()
+    {
+        WriteTicket message = MessageOf(NewTicket());
+        Cross(message);
+
+        Assert.False(message.Admits());
+    }
+
+    [Fact]
+    public void WriteTicket_TwoMessagesOfOneCaller_AreBothValid()
     {
         WriteTicket ticket = NewTicket();
-        Cross(ticket);
+
+        Assert.True(Cross(MessageOf(ticket)).Admits());
+        Assert.True(Cross(MessageOf(ticket)).Admits());
+        Assert.True(MessageOf(ticket).Admits());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void WriteTicket_AMessageIsSentOrAdmitted_CannotBeVoided(bool isSent)
+    {
+        WriteTicket ticket = NewTicket();
+        WriteTicket message = MessageOf(ticket);
+        MessageOf(ticket);
+        if (isSent) Cross(message);
+        else message.Admits();
 
         Assert.False(ticket.TryVoid());
     }
 
     [Fact]
-    public void WriteTicket_Voided_IsSentInvalid()
+    public void WriteTicket_Voided_NoMessageOfItWrites()
     {
         WriteTicket ticket = NewTicket();
+        WriteTicket before = MessageOf(ticket);
 
         Assert.True(ticket.TryVoid());
-        Assert.False(Cross(ticket).TryUse());
+
+        Assert.False(before.Admits());
+        Assert.False(Cross(MessageOf(ticket)).Admits());
+        Assert.False(MessageOf(ticket).Admits());
         Assert.True(ticket.TryVoid());
     }
 
-    [Fact]
-    public void WriteTicket_CopiedInOneProcess_IsTheSameTicket()
-    {
-        WriteTicket ticket = NewTicket();
-
-        Assert.Same(ticket, Services.GetRequiredService<DeepCopier>().Copy<object>(ticket));
-    }
+    // As Orleans makes one: it copies its context.
+    private static WriteTicket MessageOf(WriteTicket ticket) =>
+        (WriteTicket)Services.GetRequiredService<DeepCopier>().Copy(
+            new Dictionary<string, object> { [WriteTicket.ContextKey] = ticket })[WriteTicket.ContextKey];
 
     private static WriteTicket NewTicket() =>
         new WriteTicketConverter().ConvertFromSurrogate(new WriteTicketSurrogate { IsValid = true });

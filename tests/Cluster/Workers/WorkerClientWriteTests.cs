@@ -113,11 +113,7 @@ public sealed class WorkerClientWriteTests
     public async Task WriteAsync_MessageArrivesASecondTime_IsNotRun(bool isSpread)
     {
         await using ProbeCluster cluster = await ProbeCluster.StartAsync(1);
-        var ticket = new WriteTicketConverter().ConvertFromSurrogate(new WriteTicketSurrogate { IsValid = true });
-
-        // What a resend by Orleans does: the ticket has been serialized once before.
-        Assert.True(ticket.TryUse());
-        RequestContext.Set("upool.write-ticket", ticket);
+        Resend();
         var grain = cluster.Services.GetRequiredService<IGrainFactory>().GetGrain<IProbeGrain>(0);
         Reply<string> reply = await (isSpread
             ? grain.Write(In(5), CancellationToken.None)
@@ -126,6 +122,70 @@ public sealed class WorkerClientWriteTests
         Assert.Equal(ReplyStatus.OutcomeUnknown, reply.Status);
         Assert.Equal(0, cluster.Board.Asked);
     }
+
+    public static TheoryData<WriteShape, bool> ShapesAndPlaces() => new(
+        from shape in Enum.GetValues<WriteShape>()
+        from isInsideTheSilo in (bool[])[true, false]
+        select (shape, isInsideTheSilo));
+
+    [Theory]
+    [MemberData(nameof(ShapesAndPlaces))]
+    public async Task WriteAsync_CallWritesTwice_BothAreRun(WriteShape shape, bool isInsideTheSilo)
+    {
+        await using ProbeCluster cluster = await ProbeCluster.StartAsync(1);
+        IServiceProvider caller = isInsideTheSilo ? cluster.Silos.GetSiloServiceProvider() : cluster.Services;
+
+        Reply<string> reply = await caller.GetRequiredService<WorkerClient<IProbeGrain>>().WriteAsync(
+            (grain, due, token) => grain.WriteSeveral(shape, due, token), In(10), CancellationToken.None);
+
+        Assert.Equal((ReplyStatus.Ok, ExpectedAsks(shape)), (reply.Status, cluster.Board.Asked));
+    }
+
+    [Theory]
+    [InlineData(WriteShape.Helpers)]
+    [InlineData(WriteShape.HelperOfTheBase)]
+    [InlineData(WriteShape.Parallel)]
+    [InlineData(WriteShape.OffTheScheduler)]
+    [InlineData(WriteShape.OnTheThreadPool)]
+    [InlineData(WriteShape.InsideARead)]
+    [InlineData(WriteShape.Transactions)]
+    public async Task WriteAsync_MessageOfTwoWritesArrivesASecondTime_NoneIsRun(WriteShape shape)
+    {
+        await using ProbeCluster cluster = await ProbeCluster.StartAsync(1);
+        Resend();
+
+        var grain = cluster.Services.GetRequiredService<IGrainFactory>().GetGrain<IProbeGrain>(0);
+        Reply<string> reply = await grain.WriteSeveral(shape, In(10), CancellationToken.None);
+
+        Assert.Equal((ReplyStatus.OutcomeUnknown, 0), (reply.Status, cluster.Board.Asked));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task WriteAsync_CallerMakesTwoCallsOfTheGrain_BothAreRun(bool isInsideTheSilo)
+    {
+        await using ProbeCluster cluster = await ProbeCluster.StartAsync(1);
+        IServiceProvider caller = isInsideTheSilo ? cluster.Silos.GetSiloServiceProvider() : cluster.Services;
+
+        Reply<string> reply = await caller.GetRequiredService<WorkerClient<IProbeGrain>>().WriteAsync(
+            static async (grain, due, token) =>
+            {
+                Reply<string> first = await grain.Write(due, token);
+                return first.Status == ReplyStatus.Ok ? await grain.Write(due, token) : first;
+            },
+            In(10), CancellationToken.None);
+
+        Assert.Equal((ReplyStatus.Ok, 2), (reply.Status, cluster.Board.Asked));
+    }
+
+    // The other grain asks the board once more.
+    private static int ExpectedAsks(WriteShape shape) => shape == WriteShape.AroundACallOfAnotherGrain ? 3 : 2;
+
+    // What a resend by Orleans looks like where it arrives; see RoundTripTests for how a ticket becomes that.
+    private static void Resend() => RequestContext.Set(
+        WriteTicket.ContextKey,
+        new WriteTicketConverter().ConvertFromSurrogate(new WriteTicketSurrogate { IsValid = false }));
 
     private static Deadline In(int seconds) => Deadline.After(TimeSpan.FromSeconds(seconds));
 }
