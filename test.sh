@@ -17,7 +17,10 @@ Usage: ./test.sh [project…] [option…]
 Given projects are built alone; without any, the whole solution.
 
 Tests that need a database use the server of UPOOL_TEST_MYSQL (a connection string of an account that may create
-databases), or start private ones; Debian's mariadb-server is installed when there is none.
+databases), or start private ones: of this machine's MariaDB, which is installed from Debian when there is none.
+UPOOL_TEST_SERVER   another server for them: mysql-9.7, mariadb-11.8, mariadb-10.11; scripts/get-server.sh unpacks it.
+                    Tests for one family of servers only are left out on another, and counted
+UPOOL_SERVERS       where unpacked servers are kept (.upool/servers)
 UPOOL_TEST_TIMEOUT  seconds for one project before it counts as hung (600)
 TEXT
 }
@@ -75,6 +78,23 @@ summary_of() { sed -n "s/^ *$2: \([0-9][0-9]*\)$/\1/p" "$1" | tail -n 1; }
 
 passed=0
 failed=0
+# Tests that are for another family of servers only.
+others=0
+
+# The server of the tests: $server for scripts/server.sh, and the trait of the tests that it cannot run.
+prepare_server() {
+    server=${UPOOL_TEST_SERVER:-system}
+    family=MariaDB other=MySQL server_version="of UPOOL_TEST_MYSQL"
+    if [[ $server == mysql-* ]]; then
+        family=MySQL other=MariaDB
+    fi
+    [[ $server != system || -n ${UPOOL_TEST_MYSQL:-} ]] || ensure_mariadb
+    if [[ $server != system || -z ${UPOOL_TEST_MYSQL:-} ]]; then
+        # Here, and not at each project's first test: getting a server and making its data may take minutes.
+        scripts/server.sh data "$server" >/dev/null || die 1 "the tests have no server '$server'"
+        server_version=$(scripts/server.sh version "$server")
+    fi
+}
 
 # run_project <project file>: one line when all is well, the program's output when not.
 run_project() {
@@ -86,6 +106,7 @@ run_project() {
     # --foreground: Ctrl-C reaches the tests too.
     timeout --foreground --kill-after=10 "${UPOOL_TEST_TIMEOUT:-600}" \
         dotnet "$program" --progress off --ansi off "${detail[@]}" "${filters[@]}" \
+        --filter-not-trait "OnlyOn=$other" \
         >"$log" 2>&1 </dev/null || status=$?
 
     ok=$(summary_of "$log" succeeded)
@@ -106,6 +127,7 @@ run_project() {
     [[ -z $problem ]] || bad=$((${bad:-0} + 1))
     passed=$((passed + ${ok:-0}))
     failed=$((failed + bad))
+    others=$((others + $(count_others "$1" "$program")))
     # Whoever picks tests wants to see their figures.
     if ((bad > 0 || ${#filters[@]} > 0)); then
         sed 's/^/    /' "$log"
@@ -114,6 +136,17 @@ run_project() {
     printf '%-6s %-22s %4d passed, %d failed  %5.1f s  %s\n' \
         "$( ((bad > 0)) && echo FAILED || echo ok)" "$name" "${ok:-0}" "$bad" \
         "$(seconds_since "$begun")" "$problem"
+}
+
+# count_others <project file> <test program>: prints how many of the picked tests are for the other family only.
+count_others() {
+    local found=0
+    # Asking the program takes a second; most projects have none.
+    if grep -rqF OnlyOn --include='*.cs' "$(dirname -- "$1")"; then
+        found=$(dotnet "$2" --list-tests --ansi off "${filters[@]}" --filter-trait "OnlyOn=$other" 2>/dev/null |
+            sed -n 's/^Test discovery summary: found \([0-9][0-9]*\) .*/\1/p')
+    fi
+    printf '%s\n' "${found:-0}"
 }
 
 # EPOCHREALTIME has microseconds; its point may be a comma in some locales.
@@ -125,7 +158,7 @@ seconds_since() {
 
 need_dotnet
 list=$(selected_projects)
-[[ -n ${UPOOL_TEST_MYSQL:-} ]] || ensure_mariadb
+prepare_server
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
@@ -151,5 +184,6 @@ if ((passed + failed == 0)); then
     failed=1
 fi
 
+say "$family $server_version: $others tests are for $other only"
 say "$passed passed, $failed failed"
 ((failed == 0))

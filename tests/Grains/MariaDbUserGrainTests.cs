@@ -15,7 +15,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     [Fact]
     public async Task Script_TableThatExists_IsNeverAlteredOrSeeded()
     {
-        await using TestDatabase database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        await using TestDatabase database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         await using UserHost users = await MariaDbFixture.StartAsync(database.ConnectionString, migrate: false);
         await users.ExecuteAsync(
             "CREATE TABLE tb1 (id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, name VARCHAR(10) NULL)");
@@ -32,7 +32,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     [Fact]
     public async Task Create_CharacterTheColumnCannotHold_IsInvalid()
     {
-        await using TestDatabase database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        await using TestDatabase database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         await using UserHost users = await MariaDbFixture.StartAsync(database.ConnectionString, migrate: false);
         await users.ExecuteAsync(
             "CREATE TABLE tb1 (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(10) NOT NULL) CHARACTER SET latin1");
@@ -46,7 +46,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     [Fact]
     public async Task Write_ServerIsNotStrict_NoNameIsAlteredInSilence()
     {
-        await using MariaDbServer server = await MariaDbServer.StartNewAsync("--sql-mode=");
+        await using DatabaseServer server = await DatabaseServer.StartNewAsync("--sql-mode=");
         await using UserHost users = await MariaDbFixture.StartAsync(server.ConnectionString(), migrate: false);
         await users.ExecuteAsync(
             "CREATE TABLE tb1 (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(10) NOT NULL) CHARACTER SET latin1");
@@ -69,7 +69,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     [Fact]
     public async Task Write_ServerModeChangesHowTextIsRead_NamesAreDataAllTheSame()
     {
-        await using MariaDbServer server = await MariaDbServer.StartNewAsync(
+        await using DatabaseServer server = await DatabaseServer.StartNewAsync(
             "--sql-mode=ANSI_QUOTES,NO_BACKSLASH_ESCAPES");
         await using UserHost users =
             await MariaDbFixture.StartAsync(server.ConnectionString() + ";No Backslash Escapes=true");
@@ -84,7 +84,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     [Fact]
     public async Task Write_ColumnWasMadeLonger_LongNamesAreTakenWithoutARestart()
     {
-        await using TestDatabase database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        await using TestDatabase database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         await using UserHost users = await MariaDbFixture.StartAsync(database.ConnectionString, migrate: false);
         await users.ExecuteAsync("CREATE TABLE tb1 (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(3) NOT NULL)");
         Assert.Equal("name is longer than 3 characters", (await users.CreateAsync("Edsger")).Detail);
@@ -106,7 +106,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     [Fact]
     public async Task CreateBatch_LaterStatementFails_KeepsNothingOfTheEarlierOnes()
     {
-        await using TestDatabase database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        await using TestDatabase database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         await using UserHost users = await MariaDbFixture.StartAsync(database.ConnectionString);
         await users.ExecuteAsync("ALTER TABLE tb1 ADD UNIQUE (name)");
         await users.CreateAsync("taken");
@@ -122,7 +122,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     [Fact]
     public async Task CreateBatch_ServerThatNumbersInSteps_AnswersTheIdsItGave()
     {
-        await using MariaDbServer server = await MariaDbServer.StartNewAsync(
+        await using DatabaseServer server = await DatabaseServer.StartNewAsync(
             "--auto-increment-increment=7", "--auto-increment-offset=3", "--max-allowed-packet=16384");
         await using UserHost users = await MariaDbFixture.StartAsync(server.ConnectionString());
         string[] names = [.. Enumerable.Range(0, 100).Select(static n => $"{n:000} {new string('x', 250)}")];
@@ -136,7 +136,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     [Fact]
     public async Task Rename_ServerCountsChangedRows_SameNameIsNoMissingUser()
     {
-        await using TestDatabase database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        await using TestDatabase database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         await using UserHost users =
             await MariaDbFixture.StartAsync(database.ConnectionString + ";UseAffectedRows=true");
         User ada = UserHost.Ok(await users.CreateAsync("Ada"));
@@ -148,7 +148,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     [Fact]
     public async Task AnyCall_TableIsMissing_FailsUntilItIsMade()
     {
-        await using TestDatabase database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        await using TestDatabase database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         await using UserHost users = await MariaDbFixture.StartAsync(database.ConnectionString, migrate: false);
         Assert.Equal(ReplyStatus.Failed, (await users.ListAsync()).Status);
         Assert.Equal(ReplyStatus.Failed, (await users.CreateAsync("Ada")).Status);
@@ -161,7 +161,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     [Fact]
     public async Task AnyCall_TableIsLocked_EndsAtItsDeadlineAndSaysWhatIsKnown()
     {
-        await using TestDatabase database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        await using TestDatabase database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         await using UserHost users = await MariaDbFixture.StartAsync(database.ConnectionString);
         await users.CreateAsync("Ada");
         await using var locker = new MySqlConnection(database.ConnectionString);
@@ -183,7 +183,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     [Fact]
     public async Task Reads_ManyInARow_NeedNoReset()
     {
-        await using MariaDbServer server = await MariaDbServer.StartNewAsync();
+        await using DatabaseServer server = await DatabaseServer.StartNewAsync();
         await using UserHost users = await MariaDbFixture.StartAsync(server.ConnectionString());
         User ada = UserHost.Ok(await users.CreateAsync("Ada"));
         await using var observer = new MySqlConnection(server.ConnectionString());
@@ -206,7 +206,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     [Fact]
     public async Task SeedAsync_TableWithRows_IsLeftAlone()
     {
-        await using TestDatabase database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        await using TestDatabase database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         await using UserHost users = await MariaDbFixture.StartAsync(database.ConnectionString);
 
         Assert.True(await UserSchema.SeedAsync(users.Pool, TestContext.Current.CancellationToken));
@@ -244,7 +244,7 @@ public sealed class MariaDbFixture : UserHostFixture
 
     protected override async Task<UserHost> StartAsync()
     {
-        TestDatabase database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        TestDatabase database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         return await StartAsync(database.ConnectionString);
     }
 }

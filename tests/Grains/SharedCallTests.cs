@@ -14,7 +14,7 @@ public sealed class SharedCallTests
     [Fact]
     public async Task Read_WhileAWriterCommits_ShowsWhatWasCommittedBeforeTheArrival()
     {
-        await using TestDatabase database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        await using TestDatabase database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         await using UserHost users = await MariaDbFixture.StartAsync(database.ConnectionString);
         User[] all = UserHost.Ok(await users.CreateBatchAsync(["0", "0", "0"]));
         int calls = 0;

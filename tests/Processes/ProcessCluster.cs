@@ -15,7 +15,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
     private readonly List<ProcessHost> _gone = [];
     private int _named;
 
-    private ProcessCluster(MariaDbServer server)
+    private ProcessCluster(DatabaseServer server)
     {
         Server = server;
         string id = $"test-{Guid.NewGuid():N}";
@@ -31,7 +31,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
         };
     }
 
-    public MariaDbServer Server { get; }
+    public DatabaseServer Server { get; }
 
     public IReadOnlyList<ProcessHost> Silos => _silos;
 
@@ -86,7 +86,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
     private static async Task<ProcessCluster> StartAsync(
         Dictionary<string, string?>? settings, Func<ProcessCluster, Task> start)
     {
-        var cluster = new ProcessCluster(await MariaDbServer.StartNewAsync());
+        var cluster = new ProcessCluster(await DatabaseServer.StartNewAsync());
         try
         {
             foreach ((string key, string? value) in settings ?? []) cluster._environment[key] = value;

@@ -103,7 +103,7 @@ public sealed class RestartedDatabaseTests
         return body.RootElement.GetProperty("data").GetProperty("silos")[0].GetProperty("pool").Clone();
     }
 
-    private static async Task<long> MostSessionsAsync(MariaDbServer server)
+    private static async Task<long> MostSessionsAsync(DatabaseServer server)
     {
         await using var observer = new MySqlConnection(server.RootConnectionString + ";Pooling=false");
         await observer.OpenAsync();

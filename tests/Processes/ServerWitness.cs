@@ -10,18 +10,18 @@ namespace UPool.Processes.Tests;
 /// The server's own word on how many sessions there are: <c>Max_used_connections</c>, and a look every 50 ms. Its own
 /// session, the only one beside the deployment's, is subtracted everywhere.
 /// </summary>
-internal sealed class ServerWitness(MariaDbServer server, int budget, int shared) : IAsyncDisposable
+internal sealed class ServerWitness(DatabaseServer server, int budget, int shared) : IAsyncDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
 
     // With what the register says of each: the pools' alone must fit into what the pools share, however much room
     // others leave. Of all accounts but the observer's: the deployment's, and whoever has not logged in yet.
     private const string Sample = $"""
-        SELECT COUNT(*), COUNT(CASE WHEN COMMAND = 'Query' AND USER = '{MariaDbServer.User}' THEN 1 END),
+        SELECT COUNT(*), COUNT(CASE WHEN COMMAND = 'Query' AND USER = '{DatabaseServer.User}' THEN 1 END),
             COUNT(CASE WHEN IsControl = 0 THEN 1 END)
         FROM information_schema.PROCESSLIST AS p
-        LEFT JOIN {MariaDbServer.DefaultDatabase}.upool_session AS r ON r.ConnectionId = p.ID AND r.Host = p.HOST
-        WHERE USER NOT IN ('{MariaDbServer.RootUser}', 'system user', 'event_scheduler') AND COMMAND <> 'Daemon'
+        LEFT JOIN {DatabaseServer.DefaultDatabase}.upool_session AS r ON r.ConnectionId = p.ID AND r.Host = p.HOST
+        WHERE USER NOT IN ('{DatabaseServer.RootUser}', 'system user', 'event_scheduler') AND COMMAND <> 'Daemon'
         """;
 
     private readonly Lock _gate = new();
@@ -73,7 +73,7 @@ internal sealed class ServerWitness(MariaDbServer server, int budget, int shared
     /// <summary>Keeps the first user's row from everybody else, in a transaction of the witness's own
     /// session.</summary>
     public Task HoldRowAsync() =>
-        RunAsync($"BEGIN; SELECT id FROM {MariaDbServer.DefaultDatabase}.tb1 ORDER BY id LIMIT 1 FOR UPDATE");
+        RunAsync($"BEGIN; SELECT id FROM {DatabaseServer.DefaultDatabase}.tb1 ORDER BY id LIMIT 1 FOR UPDATE");
 
     /// <summary>Lets the row go.</summary>
     public Task ReleaseRowAsync() => RunAsync("COMMIT");

@@ -35,7 +35,7 @@ public sealed class TestDatabase : IAsyncDisposable
         string administrator, bool keep = false, Func<string, string>? connectionString = null)
     {
         // The prefix is what the ordinary accounts of a private server may use.
-        var name = $"{MariaDbServer.DefaultDatabase}_{Guid.NewGuid():N}";
+        var name = $"{DatabaseServer.DefaultDatabase}_{Guid.NewGuid():N}";
         await ExecuteAsync(administrator, $"CREATE DATABASE `{name}` CHARACTER SET utf8mb4");
         var database = new TestDatabase(administrator, name, keep);
         return connectionString is null

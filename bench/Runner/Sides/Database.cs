@@ -9,9 +9,9 @@ internal sealed class Database : IAsyncDisposable
 {
     private static readonly TimeSpan MigrateTimeout = TimeSpan.FromSeconds(90);
 
-    private readonly MariaDbServer _server;
+    private readonly DatabaseServer _server;
 
-    private Database(MariaDbServer server) => _server = server;
+    private Database(DatabaseServer server) => _server = server;
 
     /// <summary>Its port on 127.0.0.1.</summary>
     public int Port => _server.Port;
@@ -26,7 +26,7 @@ internal sealed class Database : IAsyncDisposable
     public static async Task<Database> StartAsync()
     {
         // Room for all sides at a time, and for the largest pool of the growth.
-        var database = new Database(await MariaDbServer.StartNewAsync("--max-connections=500"));
+        var database = new Database(await DatabaseServer.StartNewAsync("--max-connections=500"));
         try
         {
             await database.MigrateAsync();

@@ -22,7 +22,7 @@ public static partial class SchemaMigrator
     private const int CommandSeconds = 90;
 
     // By the database's name, because the lock is one for the whole server; hashed, because MySQL allows 64 characters.
-    private const string LockName = "CONCAT('upool.schema.', SHA1(DATABASE()))";
+    private const string LockName = "CONCAT('upool.schema.', LEFT(SHA2(DATABASE(), 256), 40))";
 
     /// <summary>Applies the scripts in order, on one connection.</summary>
     /// <param name="dataSource">Names the database in its connection string.</param>

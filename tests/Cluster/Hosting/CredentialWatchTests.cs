@@ -17,13 +17,13 @@ public sealed class CredentialWatchTests : IAsyncLifetime
 
     private readonly string _folder = Directory.CreateTempSubdirectory("upool-watch-").FullName;
     private readonly Lines _lines = new();
-    private MariaDbServer _server = null!;
+    private DatabaseServer _server = null!;
     private IHost _host = null!;
     private PooledDataSource _pool = null!;
 
     public async ValueTask InitializeAsync()
     {
-        _server = await MariaDbServer.StartNewAsync();
+        _server = await DatabaseServer.StartNewAsync();
         Configure(_server.ConnectionString());
         HostApplicationBuilder builder = Host.CreateApplicationBuilder(
             new HostApplicationBuilderSettings { ContentRootPath = _folder });
@@ -48,7 +48,7 @@ public sealed class CredentialWatchTests : IAsyncLifetime
     public async Task Reload_PasswordHasChanged_PoolAndControlConnectionsFollow()
     {
         long former = await SessionAsync();
-        await RootAsync($"ALTER USER '{MariaDbServer.User}'@'%' IDENTIFIED BY '{NewPassword}'");
+        await RootAsync($"ALTER USER '{DatabaseServer.User}'@'%' IDENTIFIED BY '{NewPassword}'");
 
         Configure(With(NewPassword));
 

@@ -17,7 +17,7 @@ public sealed class StartGateTests
     [InlineData("CONNECTION ADMIN", "gives the account of the control connections no PROCESS,")]
     public async Task Start_ControlAccountLacksARight_WaitsAndSaysWhich(string right, string problem)
     {
-        await using MariaDbServer server = await MariaDbServer.StartNewAsync();
+        await using DatabaseServer server = await DatabaseServer.StartNewAsync();
         await using var root = new MySqlConnection(server.RootConnectionString);
         await root.OpenAsync(TestContext.Current.CancellationToken);
         await ExecuteAsync(root, $"CREATE USER 'upool_other'@'%' IDENTIFIED BY '{server.Password}'");
@@ -43,7 +43,7 @@ public sealed class StartGateTests
     [Fact]
     public async Task Start_ControlAccountWithItsRights_StartsAtOnce()
     {
-        await using MariaDbServer server = await MariaDbServer.StartNewAsync();
+        await using DatabaseServer server = await DatabaseServer.StartNewAsync();
         using IHost host = Silo(server.ConnectionString(), server.ControlConnectionString());
         await host.StartAsync(TestContext.Current.CancellationToken).WaitAsync(Bound);
         Assert.True(host.Services.GetRequiredService<ISiloStatus>().Health.IsHealthy);

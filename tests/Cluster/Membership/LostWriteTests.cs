@@ -20,10 +20,10 @@ public sealed class LostWriteTests
     [Fact]
     public async Task Write_VersionOfAWriteThatTheServerLost_Conflicts()
     {
-        await using MariaDbServer server = await MariaDbServer.StartNewAsync("--innodb-flush-log-at-timeout=2700");
+        await using DatabaseServer server = await DatabaseServer.StartNewAsync("--innodb-flush-log-at-timeout=2700");
         await using var dataSource = new MySqlDataSource(new MySqlConnectionStringBuilder(server.RootConnectionString)
         {
-            Database = MariaDbServer.DefaultDatabase,
+            Database = DatabaseServer.DefaultDatabase,
             Pooling = false,
         }.ConnectionString);
         await SchemaMigrator.ApplyAsync(dataSource, ClusterSchema.Scripts, NullLogger.Instance);

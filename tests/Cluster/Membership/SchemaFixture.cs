@@ -22,7 +22,7 @@ public sealed class SchemaFixture : IAsyncLifetime
     /// <inheritdoc/>
     public async ValueTask InitializeAsync()
     {
-        _database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        _database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         _dataSource = new MySqlDataSource(_database.ConnectionString);
         await SchemaMigrator.ApplyAsync(_dataSource, ClusterSchema.Scripts, NullLogger.Instance);
     }

@@ -15,7 +15,7 @@ public sealed class SchemaMigratorTests(SchemaFixture schema) : IClassFixture<Sc
             SELECT CONCAT('procedure ', routine_name) FROM information_schema.routines
             WHERE routine_schema = DATABASE()
             UNION ALL
-            SELECT CONCAT('query ', QueryKey, ' ', SHA1(QueryText)) FROM OrleansQuery) AS everything
+            SELECT CONCAT('query ', QueryKey, ' ', SHA2(QueryText, 256)) FROM OrleansQuery) AS everything
         """;
 
     [Fact]
@@ -34,7 +34,7 @@ public sealed class SchemaMigratorTests(SchemaFixture schema) : IClassFixture<Sc
     [Fact]
     public async Task ApplyAsync_EightAtOnceOnAnEmptyDatabase_AllSucceed()
     {
-        await using var database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        await using var database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         await using var dataSource = new MySqlDataSource(database.ConnectionString);
 
         await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => ApplyAsync(dataSource)));
@@ -67,13 +67,14 @@ public sealed class SchemaMigratorTests(SchemaFixture schema) : IClassFixture<Sc
 
         Assert.Contains("'broken', statement 2 ", failure.Message, StringComparison.Ordinal);
         Assert.Contains("not_there", failure.Message, StringComparison.Ordinal);
-        Assert.Equal("1", await schema.ExecuteAsync("SELECT IS_FREE_LOCK(CONCAT('upool.schema.', SHA1(DATABASE())))"));
+        Assert.Equal("1", await schema.ExecuteAsync(
+            "SELECT IS_FREE_LOCK(CONCAT('upool.schema.', LEFT(SHA2(DATABASE(), 256), 40)))"));
     }
 
     [Fact]
     public async Task ApplyAsync_AnotherApplicationsQueries_RefusesAndKeepsThem()
     {
-        await using var database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        await using var database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         await using var dataSource = new MySqlDataSource(database.ConnectionString);
         await using var prepare = dataSource.CreateCommand(
             "CREATE TABLE OrleansQuery (QueryKey VARCHAR(64) NOT NULL PRIMARY KEY, QueryText VARCHAR(8000) NOT NULL);" +
@@ -95,7 +96,7 @@ public sealed class SchemaMigratorTests(SchemaFixture schema) : IClassFixture<Sc
             new MySqlConnectionStringBuilder(schema.DataSource.ConnectionString)
             {
                 Database = "",
-                Password = Password(await MariaDb.SharedAsync()),
+                Password = Password(await SharedServer.GetAsync()),
             }.ConnectionString);
 
         var failure = await Assert.ThrowsAsync<SchemaMigrationException>(() => ApplyAsync(dataSource));
@@ -109,7 +110,7 @@ public sealed class SchemaMigratorTests(SchemaFixture schema) : IClassFixture<Sc
             "SELECT engine FROM information_schema.tables " +
             "WHERE table_schema = DATABASE() AND table_name = 'upool_session'"));
 
-    private static string Password(MariaDb server) =>
+    private static string Password(SharedServer server) =>
         new MySqlConnectionStringBuilder(server.AdministratorConnectionString).Password;
 
     private static Task ApplyAsync(MySqlDataSource dataSource, params SchemaScript[] scripts) =>

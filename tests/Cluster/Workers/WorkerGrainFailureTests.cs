@@ -21,7 +21,7 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        _database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         _release.Add(_database.DisposeAsync);
         await StartAsync(_database.ConnectionString);
         await RootAsync("CREATE TABLE t (id INT PRIMARY KEY)");

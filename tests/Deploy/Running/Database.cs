@@ -15,18 +15,18 @@ internal sealed class Database : IAsyncDisposable
 
     private readonly TestCertificates? _certificates;
 
-    private Database(MariaDbServer server, TestCertificates? certificates)
+    private Database(DatabaseServer server, TestCertificates? certificates)
     {
         Server = server;
         _certificates = certificates;
     }
 
-    public MariaDbServer Server { get; }
+    public DatabaseServer Server { get; }
 
     /// <summary>As in the overlays that bring their own: one account, no TLS.</summary>
     public static async Task<Database> StartAsync(Overlay overlay)
     {
-        var database = new Database(await MariaDbServer.StartNewAsync(), null);
+        var database = new Database(await DatabaseServer.StartNewAsync(), null);
         await database.MigrateAsync(overlay);
         return database;
     }
@@ -36,7 +36,7 @@ internal sealed class Database : IAsyncDisposable
     public static async Task<Database> StartProductionAsync(Overlay overlay)
     {
         var certificates = new TestCertificates(Environment.MachineName);
-        MariaDbServer server = await MariaDbServer.StartNewAsync(
+        DatabaseServer server = await DatabaseServer.StartNewAsync(
             ["--bind-address=0.0.0.0", .. certificates.ServerArguments]);
         var database = new Database(server, certificates);
         string accounts = Repository.Text(Accounts, "the accounts of production");

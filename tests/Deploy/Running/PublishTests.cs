@@ -58,7 +58,7 @@ public sealed partial class PublishTests : IDisposable
     public async Task Publish_Silo_AppliesTheSchemaFromItsFolder()
     {
         await PublishAsync("Silo");
-        MariaDb server = await MariaDb.SharedAsync();
+        SharedServer server = await SharedServer.GetAsync();
         await using TestDatabase database = await server.CreateDatabaseAsync();
 
         for (int run = 1; run <= 2; run++)

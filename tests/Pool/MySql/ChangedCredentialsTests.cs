@@ -20,17 +20,17 @@ public sealed class ChangedCredentialsTests : IAsyncLifetime
 
     private readonly ConcurrentQueue<string> _failures = new();
     private readonly CancellationTokenSource _stop = new();
-    private MariaDbServer _server = null!;
+    private DatabaseServer _server = null!;
     private MySqlPoolFixture _fixture = null!;
     private PooledDataSource _pool = null!;
     private MySqlConnection _root = null!;
     private long _served;
 
-    private string Changed => With(MariaDbServer.User, NewPassword);
+    private string Changed => With(DatabaseServer.User, NewPassword);
 
     public async ValueTask InitializeAsync()
     {
-        _server = await MariaDbServer.StartNewAsync();
+        _server = await DatabaseServer.StartNewAsync();
         _fixture = new MySqlPoolFixture(_server.ConnectionString());
         _pool = _fixture.CreatePool(o =>
         {
@@ -56,7 +56,7 @@ public sealed class ChangedCredentialsTests : IAsyncLifetime
         Task load = await LoadAsync();
         HashSet<long> former = await SessionsAsync();
 
-        await ExecuteAsync(_root, $"ALTER USER '{MariaDbServer.User}'@'%' IDENTIFIED BY '{NewPassword}'");
+        await ExecuteAsync(_root, $"ALTER USER '{DatabaseServer.User}'@'%' IDENTIFIED BY '{NewPassword}'");
         await ServedAsync(300);
         Assert.True(await _fixture.Control.ChangeConnectionStringAsync(Changed), _pool.Health.Problem);
         Assert.True(await _pool.ChangeConnectionStringAsync(Changed), _pool.Health.Problem);
@@ -83,7 +83,7 @@ public sealed class ChangedCredentialsTests : IAsyncLifetime
         // Every permit still works: what made room for the try was opened again.
         await UntilAsync(_pool, s => s.Idle + s.Used == MaxConnections, 5, "full capacity");
 
-        await ExecuteAsync(_root, $"ALTER USER '{MariaDbServer.User}'@'%' IDENTIFIED BY '{NewPassword}'");
+        await ExecuteAsync(_root, $"ALTER USER '{DatabaseServer.User}'@'%' IDENTIFIED BY '{NewPassword}'");
         Assert.True(await _fixture.Control.ChangeConnectionStringAsync(Changed), _pool.Health.Problem);
         Assert.True(await _pool.ChangeConnectionStringAsync(Changed), _pool.Health.Problem);
         Assert.True(_pool.Health.IsHealthy, _pool.Health.Problem);
@@ -105,7 +105,7 @@ public sealed class ChangedCredentialsTests : IAsyncLifetime
         string next = With("upool_next", NewPassword);
         Assert.True(await _fixture.Control.ChangeConnectionStringAsync(next), _pool.Health.Problem);
         Assert.True(await _pool.ChangeConnectionStringAsync(next), _pool.Health.Problem);
-        await ExecuteAsync(_root, $"DROP USER '{MariaDbServer.User}'@'%'");
+        await ExecuteAsync(_root, $"DROP USER '{DatabaseServer.User}'@'%'");
         await ServedAsync(1000);
 
         await EndAsync(load);

@@ -15,7 +15,7 @@ namespace UPool.Tests.MySql;
 /// seed. The run keeps the books: every request ends in time and with a typed answer, every acknowledged write is
 /// there.
 /// </summary>
-internal sealed class ChaosRun(MariaDbServer server, PooledDataSource pool, int seed)
+internal sealed class ChaosRun(DatabaseServer server, PooledDataSource pool, int seed)
 {
     private const int Clients = 24;
     private const int MaxConnections = 8;

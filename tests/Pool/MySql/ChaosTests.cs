@@ -21,7 +21,7 @@ public sealed class ChaosTests
         int seconds = Number("UPOOL_CHAOS_SECONDS") ?? ShortSeconds;
         int seed = (int)Seed.Next();
         bool isLong = seconds > ShortSeconds;
-        await using MariaDbServer server = await MariaDbServer.StartNewAsync();
+        await using DatabaseServer server = await DatabaseServer.StartNewAsync();
         await using var fixture = new MySqlPoolFixture(server.ConnectionString());
         PooledDataSource pool = fixture.CreatePool(o =>
         {

@@ -15,7 +15,7 @@ public sealed class FailoverTests
     [Fact]
     public async Task Write_ServerBecameReadOnly_FailsTypedAndAllConnectionsAreReplaced()
     {
-        await using MariaDbServer server = await MariaDbServer.StartNewAsync();
+        await using DatabaseServer server = await DatabaseServer.StartNewAsync();
         await using var fixture = new MySqlPoolFixture(server.ConnectionString());
         PooledDataSource pool = fixture.CreatePool(o => o.MaxConnections = 3);
         await using MySqlConnection root = await fixture.ObserveAsync(server.RootConnectionString);
@@ -45,7 +45,7 @@ public sealed class FailoverTests
     [Fact]
     public async Task Write_ServerDefaultsToNoAutocommit_IsCommittedAllTheSame()
     {
-        await using MariaDbServer server = await MariaDbServer.StartNewAsync("--autocommit=0");
+        await using DatabaseServer server = await DatabaseServer.StartNewAsync("--autocommit=0");
         await using var fixture = new MySqlPoolFixture(server.ConnectionString());
         PooledDataSource pool = fixture.CreatePool(o => o.MaxConnections = 1);
         await using (DbConnection connection = await pool.OpenConnectionAsync())

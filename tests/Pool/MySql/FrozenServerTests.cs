@@ -19,14 +19,14 @@ public sealed class FrozenServerTests : IAsyncLifetime
     private const int MaxConnections = 4;
     private static readonly TimeSpan CallerDeadline = TimeSpan.FromMilliseconds(300);
 
-    private MariaDbServer _server = null!;
+    private DatabaseServer _server = null!;
     private MySqlPoolFixture _fixture = null!;
     private PooledDataSource _pool = null!;
     private MySqlConnection _observer = null!;
 
     public async ValueTask InitializeAsync()
     {
-        _server = await MariaDbServer.StartNewAsync();
+        _server = await DatabaseServer.StartNewAsync();
         _fixture = new MySqlPoolFixture(_server.ConnectionString());
         _pool = _fixture.CreatePool(o =>
         {

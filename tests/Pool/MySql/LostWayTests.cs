@@ -23,7 +23,7 @@ public sealed class LostWayTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        _database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         var settings = new MySqlConnectionStringBuilder(_database.ConnectionString);
         _relay = TcpRelay.Start((int)settings.Port);
         settings.Server = "127.0.0.1";

@@ -17,14 +17,14 @@ public sealed class MultiplexingProxyTests : IAsyncLifetime
 {
     private const int MaxConnections = 6;
 
-    private MariaDbServer _server = null!;
+    private DatabaseServer _server = null!;
     private MultiplexingProxy _proxy = null!;
     private MySqlPoolFixture _fixture = null!;
     private PooledDataSource _pool = null!;
 
     public async ValueTask InitializeAsync()
     {
-        _server = await MariaDbServer.StartNewAsync();
+        _server = await DatabaseServer.StartNewAsync();
         _proxy = MultiplexingProxy.Start(_server.Port);
         _fixture = new MySqlPoolFixture(new MySqlConnectionStringBuilder(_server.ConnectionString())
         {

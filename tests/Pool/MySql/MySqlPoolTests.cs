@@ -402,7 +402,7 @@ public sealed class MySqlPoolTests : OnSharedServer
     [Fact]
     public async Task Sessions_ReplacedAHundredTimes_NeverExceedThePermits()
     {
-        await using MariaDbServer server = await MariaDbServer.StartNewAsync();
+        await using DatabaseServer server = await DatabaseServer.StartNewAsync();
         await using var fixture = new MySqlPoolFixture(server.ConnectionString());
         PooledDataSource pool = fixture.CreatePool(o => o.MaxConnections = 4);
         await using MySqlConnection observer = await fixture.ObserveAsync(server.RootConnectionString);

@@ -17,7 +17,7 @@ public sealed class NoPermitTests
     [InlineData(1040, "SET GLOBAL max_connections = 10")]
     public async Task Rent_ServerHasNoRoom_IsRefusedAsNoPermitsAndTheRestGoesOn(int error, string limit)
     {
-        await using MariaDbServer server = await MariaDbServer.StartNewAsync("--max-user-connections=100");
+        await using DatabaseServer server = await DatabaseServer.StartNewAsync("--max-user-connections=100");
         await using var fixture = new MySqlPoolFixture(server.ConnectionString());
         await using MySqlConnection root = await fixture.ObserveAsync(server.RootConnectionString);
         PooledDataSource pool = fixture.CreatePool(o => o.MaxConnections = 12);

@@ -54,7 +54,7 @@ public sealed class NoResetRentTests : OnSharedServer
     public async Task Return_AllRowsRead_SendsNothingToTheServer()
     {
         const int Rents = 100;
-        await using MariaDbServer server = await MariaDbServer.StartNewAsync();
+        await using DatabaseServer server = await DatabaseServer.StartNewAsync();
         await using var fixture = new MySqlPoolFixture(server.ConnectionString());
         PooledDataSource pool = fixture.CreatePool(o => o.MaxConnections = 1);
         await using MySqlConnection observer = await fixture.ObserveAsync();

@@ -11,7 +11,7 @@ public abstract class OnSharedServer : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        Database = await (await MariaDb.SharedAsync()).CreateDatabaseAsync();
+        Database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
         Fixture = new MySqlPoolFixture(Database.ConnectionString);
     }
 

@@ -18,14 +18,14 @@ public sealed class RestartTests : IAsyncLifetime
 
     private readonly ConcurrentDictionary<FailureKind, int> _failures = new();
     private readonly CancellationTokenSource _stop = new();
-    private MariaDbServer _server = null!;
+    private DatabaseServer _server = null!;
     private MySqlPoolFixture _fixture = null!;
     private PooledDataSource _pool = null!;
     private long _served;
 
     public async ValueTask InitializeAsync()
     {
-        _server = await MariaDbServer.StartNewAsync();
+        _server = await DatabaseServer.StartNewAsync();
         _fixture = new MySqlPoolFixture(_server.ConnectionString());
         _pool = _fixture.CreatePool(o => o.MaxConnections = MaxConnections);
     }

@@ -15,16 +15,16 @@ public sealed class SessionRestoreTests : IAsyncLifetime
     private const int Returns = 20;
 
     // Differs from the server's default database in case alone, which a comparison by the server would not see.
-    private static readonly string OtherDatabase = MariaDbServer.DefaultDatabase.ToUpperInvariant();
+    private static readonly string OtherDatabase = DatabaseServer.DefaultDatabase.ToUpperInvariant();
 
-    private MariaDbServer _server = null!;
+    private DatabaseServer _server = null!;
     private MySqlPoolFixture _fixture = null!;
     private MySqlConnection _root = null!;
     private PooledDataSource _pool = null!;
 
     public async ValueTask InitializeAsync()
     {
-        _server = await MariaDbServer.StartNewAsync();
+        _server = await DatabaseServer.StartNewAsync();
         _fixture = new MySqlPoolFixture(_server.ConnectionString());
         _root = await _fixture.ObserveAsync(_server.RootConnectionString);
         _pool = _fixture.CreatePool(o => o.MaxConnections = 1);
@@ -41,8 +41,8 @@ public sealed class SessionRestoreTests : IAsyncLifetime
     public async Task Return_OneThingChanged_NextRenterFindsTheSessionAsNew()
     {
         await ExecuteAsync(_root, $"CREATE DATABASE `{OtherDatabase}`; CREATE ROLE r");
-        await ExecuteAsync(_root, $"GRANT r TO {MariaDbServer.User}@'%'");
-        await ExecuteAsync(_root, $"GRANT ALL ON `{OtherDatabase}`.* TO {MariaDbServer.User}@'%'");
+        await ExecuteAsync(_root, $"GRANT r TO {DatabaseServer.User}@'%'");
+        await ExecuteAsync(_root, $"GRANT ALL ON `{OtherDatabase}`.* TO {DatabaseServer.User}@'%'");
         await using DbConnection first = await _pool.OpenConnectionAsync();
         string? asNew = await DirtySession.FactsAsync(first);
         await first.CloseAsync();

@@ -32,7 +32,7 @@ public sealed class TlsTests
     public async Task Open_AuthorityKnown_IsEncryptedWithoutBeingAskedFor()
     {
         using var certificates = new TestCertificates(Environment.MachineName);
-        await using MariaDbServer server = await StartAsync(certificates.ServerArguments);
+        await using DatabaseServer server = await StartAsync(certificates.ServerArguments);
 
         string settings = ByName(server) + $";SslCa={certificates.Authority}";
         await using var control = new ControlConnections(settings);
@@ -50,7 +50,7 @@ public sealed class TlsTests
     public async Task Open_AuthorityUnknown_IsRefusedAndSaysSo()
     {
         using var certificates = new TestCertificates(Environment.MachineName);
-        await using MariaDbServer server = await StartAsync(certificates.ServerArguments);
+        await using DatabaseServer server = await StartAsync(certificates.ServerArguments);
 
         await RefusesAsync(ByName(server), server, "an authority that is not known here");
     }
@@ -59,7 +59,7 @@ public sealed class TlsTests
     public async Task Open_CertificateForAnotherName_IsRefusedAndSaysSo()
     {
         using var certificates = new TestCertificates(Other);
-        await using MariaDbServer server = await StartAsync(certificates.ServerArguments);
+        await using DatabaseServer server = await StartAsync(certificates.ServerArguments);
 
         string settings = ByName(server) + $";SslCa={certificates.Authority}";
         await RefusesAsync(settings, server, "a certificate for another name");
@@ -68,7 +68,7 @@ public sealed class TlsTests
     [Fact]
     public async Task Open_ServerWithoutTls_IsRefusedAndSaysSo()
     {
-        await using MariaDbServer server = await StartAsync([]);
+        await using DatabaseServer server = await StartAsync([]);
 
         await RefusesAsync(ByName(server), server, "offers no TLS");
     }
@@ -77,19 +77,19 @@ public sealed class TlsTests
     public async Task Open_AuthorityFileMissing_IsRefusedAndSaysSo()
     {
         using var certificates = new TestCertificates(Environment.MachineName);
-        await using MariaDbServer server = await StartAsync(certificates.ServerArguments);
+        await using DatabaseServer server = await StartAsync(certificates.ServerArguments);
 
         await RefusesAsync(ByName(server) + ";SslCa=/nowhere/ca.crt", server, "the file of SslCa");
     }
 
-    private static Task<MariaDbServer> StartAsync(string[] arguments) =>
-        MariaDbServer.StartNewAsync(["--bind-address=0.0.0.0", .. arguments]);
+    private static Task<DatabaseServer> StartAsync(string[] arguments) =>
+        DatabaseServer.StartNewAsync(["--bind-address=0.0.0.0", .. arguments]);
 
-    private static string ByName(MariaDbServer server) =>
+    private static string ByName(DatabaseServer server) =>
         new MySqlConnectionStringBuilder(server.ConnectionString()) { Server = Environment.MachineName }
             .ConnectionString;
 
-    private static async Task RefusesAsync(string settings, MariaDbServer server, string problem)
+    private static async Task RefusesAsync(string settings, DatabaseServer server, string problem)
     {
         await using var control = new ControlConnections(settings);
         await using PooledDataSource pool = MySqlPool.Create(settings, new PoolOptions(), control);

@@ -16,9 +16,9 @@ public sealed class BudgetServer : IAsyncDisposable
     private readonly List<IAsyncDisposable> _made = [];
     private readonly RecordingLog _log = new();
 
-    private BudgetServer(MariaDbServer server) => Server = server;
+    private BudgetServer(DatabaseServer server) => Server = server;
 
-    public MariaDbServer Server { get; }
+    public DatabaseServer Server { get; }
 
     public string ConnectionString => Server.ConnectionString();
 
@@ -29,7 +29,7 @@ public sealed class BudgetServer : IAsyncDisposable
 
     public static async Task<BudgetServer> StartAsync(bool withTable = true, params string[] arguments)
     {
-        var made = new BudgetServer(await MariaDbServer.StartNewAsync(arguments));
+        var made = new BudgetServer(await DatabaseServer.StartNewAsync(arguments));
         await made.ConnectRootAsync();
         if (withTable) await made.CreateTableAsync();
         return made;
@@ -40,7 +40,7 @@ public sealed class BudgetServer : IAsyncDisposable
         if (Root is not null) await Root.DisposeAsync();
         Root = await ConnectAsync(new MySqlConnectionStringBuilder(Server.RootConnectionString)
         {
-            Database = MariaDbServer.DefaultDatabase,
+            Database = DatabaseServer.DefaultDatabase,
         }.ConnectionString);
     }
 
@@ -93,7 +93,7 @@ public sealed class BudgetServer : IAsyncDisposable
     {
         MySqlConnection connection = await ConnectAsync();
         SessionFacts facts = await SessionFacts.ReadAsync(connection);
-        await new SessionRegister(MariaDbServer.DefaultDatabase, incarnation).AddAsync(connection, facts);
+        await new SessionRegister(DatabaseServer.DefaultDatabase, incarnation).AddAsync(connection, facts);
         return (connection, new DeploymentSession(facts.Session.Id, facts.Session.Host, incarnation, IsControl: false));
     }
 
@@ -101,7 +101,7 @@ public sealed class BudgetServer : IAsyncDisposable
     public async Task<string> CreateAccountAsync(string name, params string[] grants)
     {
         await ExecuteAsync(Root, $"CREATE USER '{name}'@'%' IDENTIFIED BY '{Server.Password}'");
-        await ExecuteAsync(Root, $"GRANT ALL ON `{MariaDbServer.DefaultDatabase}`.* TO '{name}'@'%'");
+        await ExecuteAsync(Root, $"GRANT ALL ON `{DatabaseServer.DefaultDatabase}`.* TO '{name}'@'%'");
         foreach (string grant in grants) await ExecuteAsync(Root, $"GRANT {grant} TO '{name}'@'%'");
         return new MySqlConnectionStringBuilder(ConnectionString) { UserID = name }.ConnectionString;
     }

@@ -5,14 +5,14 @@ using UPool.Testing;
 namespace UPool.Cluster.Tests.Testing;
 
 /// <summary>The support library of the tests is trusted by all of them, so it is tested too.</summary>
-public sealed class MariaDbServerTests
+public sealed class DatabaseServerTests
 {
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(20);
 
     [Fact]
     public async Task KillAsync_ThenStartAsync_KeepsDataPortAndAccounts()
     {
-        await using var server = await MariaDbServer.StartNewAsync();
+        await using var server = await DatabaseServer.StartNewAsync();
         await ExecuteAsync(server.ConnectionString(), "CREATE TABLE t (id int); INSERT INTO t VALUES (7)");
         var port = server.Port;
 
@@ -27,19 +27,19 @@ public sealed class MariaDbServerTests
     [Fact]
     public async Task StopAsync_RunningServer_EndsInGoodOrder()
     {
-        await using var server = await MariaDbServer.StartNewAsync();
+        await using var server = await DatabaseServer.StartNewAsync();
         var processId = server.ProcessId;
 
         await server.StopAsync();
 
         Assert.Throws<ArgumentException>(() => Process.GetProcessById(processId));
-        Assert.Contains("Shutdown complete", server.Log, StringComparison.Ordinal);
+        Assert.Equal(0, server.ExitCode);
     }
 
     [Fact]
     public async Task Freeze_StatementSent_IsAnsweredAfterThaw()
     {
-        await using var server = await MariaDbServer.StartNewAsync();
+        await using var server = await DatabaseServer.StartNewAsync();
         await using var connection = new MySqlConnection(server.ConnectionString());
         await connection.OpenAsync(TestContext.Current.CancellationToken);
         await using var command = new MySqlCommand("SELECT 1", connection);
@@ -49,27 +49,30 @@ public sealed class MariaDbServerTests
         await Assert.ThrowsAsync<TimeoutException>(() => answer.WaitAsync(TimeSpan.FromMilliseconds(200)));
         server.Thaw();
 
-        Assert.Equal(1, await answer.WaitAsync(Bound));
+        // MySQL's numbers are longer than MariaDB's.
+        Assert.Equal("1", $"{await answer.WaitAsync(Bound)}");
     }
 
     [Fact]
     public async Task ConnectionString_OrdinaryAccount_LacksWhatTheControlAccountHas()
     {
-        await using var server = await MariaDbServer.StartNewAsync("--max-connections=20");
-        await using var other = new MySqlConnection(server.RootConnectionString);
-        await other.OpenAsync(TestContext.Current.CancellationToken);
+        await using var server = await DatabaseServer.StartNewAsync("--max-connections=20");
+        await using var ordinary = new MySqlConnection(server.ConnectionString());
+        await ordinary.OpenAsync(TestContext.Current.CancellationToken);
+        await using var control = new MySqlConnection(server.ControlConnectionString());
+        await control.OpenAsync(TestContext.Current.CancellationToken);
 
         var refused = await Assert.ThrowsAsync<MySqlException>(
-            () => ExecuteAsync(server.ConnectionString(), $"KILL {other.ServerThread}"));
+            () => ExecuteAsync(server.ConnectionString(), $"KILL {control.ServerThread}"));
         Assert.Equal(MySqlErrorCode.KillDenied, refused.ErrorCode);
         Assert.Equal(20, await ExecuteAsync(server.ControlConnectionString(), "SELECT @@max_connections"));
-        await ExecuteAsync(server.ControlConnectionString(), $"KILL {other.ServerThread}");
+        await ExecuteAsync(server.ControlConnectionString(), $"KILL {ordinary.ServerThread}");
     }
 
     [Fact]
     public async Task CreateDatabaseAsync_SharedServer_GivesEachCallerItsOwn()
     {
-        var shared = await MariaDb.SharedAsync();
+        var shared = await SharedServer.GetAsync();
         await using var one = await shared.CreateDatabaseAsync();
         await using var two = await shared.CreateDatabaseAsync();
 

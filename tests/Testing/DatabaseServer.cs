@@ -4,10 +4,10 @@ using MySqlConnector;
 namespace UPool.Testing;
 
 /// <summary>
-/// A private, real <c>mariadbd</c> on a free loopback port: its own data folder and socket, gone when disposed or when
-/// the test host ends in any way.
+/// A private, real server of <see cref="ServerFamily.TestedServer"/> on a free loopback port: its own data folder and
+/// socket, gone when disposed or when the test host ends in any way.
 /// </summary>
-public sealed class MariaDbServer : IAsyncDisposable
+public sealed class DatabaseServer : IAsyncDisposable
 {
     /// <summary>The database that exists from the start.</summary>
     public const string DefaultDatabase = "upool";
@@ -15,33 +15,41 @@ public sealed class MariaDbServer : IAsyncDisposable
     /// <summary>The account of ordinary work: everything on databases whose name begins with <c>upool</c>.</summary>
     public const string User = "upool";
 
-    /// <summary>The account of control connections: the same, with PROCESS and CONNECTION ADMIN.</summary>
+    /// <summary>The account of control connections: the same, with PROCESS and
+    /// <see cref="ServerFamily.ConnectionAdmin"/>.</summary>
     public const string ControlUser = "upool_control";
 
     /// <summary>The account that may do everything, over TCP.</summary>
     public const string RootUser = "upool_root";
 
-    private const string Package = "mariadb-server";
     private const int MaxPortAttempts = 5;
 
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(60);
 
-    // Making the system tables takes longer than anything else here; it is done once and copied.
-    private static readonly Lazy<Task<string>> Template = new(CreateTemplateAsync);
+    // A server may have to be fetched first; ./test.sh has done it before.
+    private static readonly TimeSpan TemplateTimeout = TimeSpan.FromMinutes(10);
 
-    private readonly string _folder = TestFolder.NewPath("mariadb");
+    private static readonly string Script = $"{BuiltPrograms.Root}/scripts/server.sh";
+
+    // Making the system tables takes longer than anything else here; it is done once and copied.
+    private static readonly Lazy<Task<string>> Template = new(FindTemplateAsync);
+
+    private readonly string _folder = TestFolder.NewPath("server");
     private readonly string _password = Convert.ToHexString(RandomNumberGenerator.GetBytes(8));
     private readonly string[] _extraArguments;
     private ProcessHost? _process;
 
-    private MariaDbServer(string[] extraArguments) => _extraArguments = extraArguments;
+    private DatabaseServer(string[] extraArguments) => _extraArguments = extraArguments;
 
     /// <summary>The port on 127.0.0.1; the same after a restart.</summary>
     public int Port { get; private set; } = FreePort.Next();
 
     /// <summary>The process id of the running server.</summary>
     public int ProcessId => Running.ProcessId;
+
+    /// <summary>The exit code of a server that has ended.</summary>
+    public int ExitCode => Running.ExitCode;
 
     /// <summary>The password of all three accounts; a test looks for it where no secret may be.</summary>
     public string Password => _password;
@@ -53,13 +61,13 @@ public sealed class MariaDbServer : IAsyncDisposable
     public string RootConnectionString => Build(RootUser, "");
 
     private ProcessHost Running =>
-        _process ?? throw new InvalidOperationException($"The MariaDB server on port {Port} does not run.");
+        _process ?? throw new InvalidOperationException($"The server on port {Port} does not run.");
 
     /// <summary>Makes a server and waits until it answers.</summary>
     /// <param name="extraArguments">For example <c>--max-connections=20</c>.</param>
-    public static async Task<MariaDbServer> StartNewAsync(params string[] extraArguments)
+    public static async Task<DatabaseServer> StartNewAsync(params string[] extraArguments)
     {
-        var server = new MariaDbServer(extraArguments);
+        var server = new DatabaseServer(extraArguments);
         try
         {
             await server.CreateDataAsync();
@@ -76,7 +84,7 @@ public sealed class MariaDbServer : IAsyncDisposable
     /// <summary>For the ordinary account.</summary>
     public string ConnectionString(string database = DefaultDatabase) => Build(User, database);
 
-    /// <summary>For the account with PROCESS and CONNECTION ADMIN.</summary>
+    /// <summary>For the account of control connections.</summary>
     public string ControlConnectionString(string database = DefaultDatabase) => Build(ControlUser, database);
 
     /// <summary>Makes an empty database that the accounts above may use; answers with its random name.</summary>
@@ -91,7 +99,7 @@ public sealed class MariaDbServer : IAsyncDisposable
     {
         if (_process is { HasExited: false })
         {
-            throw new InvalidOperationException($"The MariaDB server on port {Port} already runs.");
+            throw new InvalidOperationException($"The server on port {Port} already runs.");
         }
 
         if (_process is not null)
@@ -100,7 +108,8 @@ public sealed class MariaDbServer : IAsyncDisposable
         }
 
         _process = await ProcessHost.StartAsync(
-            $"mariadbd:{Port}", Programs.Find("mariadbd", Package), Arguments(), workingDirectory: _folder);
+            $"{ServerFamily.TestedServer}:{Port}", Script, ["run", ServerFamily.TestedServer, .. Arguments()],
+            workingDirectory: _folder);
         await _process.WaitForLineAsync("ready for connections", StartTimeout);
     }
 
@@ -136,31 +145,27 @@ public sealed class MariaDbServer : IAsyncDisposable
         TestFolder.Remove(_folder);
     }
 
-    private static async Task<string> CreateTemplateAsync()
-    {
-        var template = TestFolder.NewPath("template");
-        await RunToolAsync(
-            "mariadb-install-db",
-            "--no-defaults", $"--datadir={template}", "--auth-root-authentication-method=normal", "--skip-test-db",
-            "--innodb-log-file-size=8M", $"--user={Environment.UserName}");
-        return template;
-    }
+    private static async Task<string> FindTemplateAsync() =>
+        (await RunToolAsync(Script, TemplateTimeout, "data", ServerFamily.TestedServer))[^1];
 
-    private static async Task RunToolAsync(string program, params string[] arguments)
+    private static async Task<IReadOnlyList<string>> RunToolAsync(
+        string program, TimeSpan timeout, params string[] arguments)
     {
-        await using var tool = await ProcessHost.StartAsync(program, Programs.Find(program, Package), arguments);
-        if (await tool.WaitForExitAsync(StartTimeout) != 0)
+        await using var tool = await ProcessHost.StartAsync(program, program, arguments);
+        if (await tool.WaitForExitAsync(timeout) != 0)
         {
             throw new InvalidOperationException(
                 $"{program} ended with {tool.ExitCode}. Its output:\n{tool.Output}");
         }
+
+        return tool.Lines;
     }
 
     private async Task CreateDataAsync()
     {
-        var template = await Template.Value;
         Directory.CreateDirectory(_folder);
-        await RunToolAsync("cp", "--recursive", "--reflink=auto", template, Path.Combine(_folder, "data"));
+        await RunToolAsync(
+            "cp", StartTimeout, "--recursive", "--reflink=auto", await Template.Value, Path.Combine(_folder, "data"));
 
         // Read by the server at every start, before it accepts anybody. Root is left to the socket alone.
         await File.WriteAllTextAsync(Path.Combine(_folder, "init.sql"), $"""
@@ -171,8 +176,9 @@ public sealed class MariaDbServer : IAsyncDisposable
             CREATE USER IF NOT EXISTS '{RootUser}'@'%' IDENTIFIED BY '{_password}';
             GRANT ALL ON `{DefaultDatabase}%`.* TO '{User}'@'%';
             GRANT ALL ON `{DefaultDatabase}%`.* TO '{ControlUser}'@'%';
-            GRANT PROCESS, CONNECTION ADMIN ON *.* TO '{ControlUser}'@'%';
+            GRANT PROCESS, {ServerFamily.Tested.ConnectionAdmin} ON *.* TO '{ControlUser}'@'%';
             GRANT ALL ON *.* TO '{RootUser}'@'%' WITH GRANT OPTION;
+            {ServerFamily.Tested.InitSql}
             """);
     }
 
@@ -198,16 +204,14 @@ public sealed class MariaDbServer : IAsyncDisposable
     // kill -9, which is what tests do, and no power loss.
     private string[] Arguments() =>
     [
-        "--no-defaults", $"--user={Environment.UserName}",
         $"--datadir={Path.Combine(_folder, "data")}", $"--socket={Path.Combine(_folder, "s")}",
         $"--pid-file={Path.Combine(_folder, "pid")}", $"--init-file={Path.Combine(_folder, "init.sql")}",
         $"--tmpdir={_folder}", $"--port={Port}", "--skip-networking=0", "--bind-address=127.0.0.1",
-        "--skip-name-resolve", "--skip-log-bin", "--performance-schema=0",
+        "--skip-name-resolve", "--skip-log-bin",
         "--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci",
-        "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=2",
-        "--innodb-use-native-aio=0", "--innodb-doublewrite=0", "--key-buffer-size=1M",
-        "--aria-pagecache-buffer-size=4M", "--max-connections=200",
-        .. _extraArguments,
+        "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=2", "--innodb-use-native-aio=0",
+        "--innodb-doublewrite=0", "--max-connections=200",
+        .. ServerFamily.Tested.Arguments, .. _extraArguments,
     ];
 
     private string Build(string user, string database) => new MySqlConnectionStringBuilder

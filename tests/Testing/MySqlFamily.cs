@@ -1,0 +1,56 @@
+namespace UPool.Testing;
+
+/// <summary>MySQL 9.7.</summary>
+internal sealed class MySqlFamily : ServerFamily
+{
+    // A database of its own: an ordinary account may not read what the function reads, and is not to be given it.
+    private const string Helpers = "upool_helpers";
+
+    // A document of this many elements is parsed in milliseconds; more numbers are two sequences multiplied.
+    private const int MostElements = 100_000;
+
+    public override string Name => MySql;
+
+    public override string ConnectionAdmin => "CONNECTION_ADMIN";
+
+    public override string IsolationVariable => "transaction_isolation";
+
+    public override string SessionStatus => "performance_schema.session_status";
+
+    public override string GlobalStatus => "performance_schema.global_status";
+
+    public override string InTransaction => $"{Helpers}.in_transaction()";
+
+    // The pool needs performance_schema; what it keeps of past statements is left out, and it is most of its memory.
+    internal override IReadOnlyList<string> Arguments =>
+    [
+        "--performance-schema=1", "--performance-schema-digests-size=0",
+        "--performance-schema-error-size=0", "--performance-schema-events-statements-history-long-size=0",
+        "--performance-schema-events-stages-history-long-size=0",
+        "--performance-schema-events-transactions-history-long-size=0",
+        "--performance-schema-events-waits-history-long-size=0",
+        "--innodb-redo-log-capacity=32M", "--innodb-log-buffer-size=1M", "--table-open-cache=400",
+    ];
+
+    internal override string InitSql =>
+        $"""
+        CREATE DATABASE IF NOT EXISTS {Helpers};
+        CREATE DEFINER = '{DatabaseServer.RootUser}'@'%' FUNCTION IF NOT EXISTS {Helpers}.in_transaction() RETURNS INT
+        READS SQL DATA RETURN (SELECT COUNT(*) FROM performance_schema.events_transactions_current
+        WHERE THREAD_ID = PS_CURRENT_THREAD_ID() AND STATE = 'ACTIVE' AND AUTOCOMMIT = 'NO');
+        """;
+
+    public override string Sequence(int count, string alias)
+    {
+        if (count <= MostElements)
+        {
+            return $"JSON_TABLE(CONCAT('[', REPEAT('0,', {count - 1}), '0]'), "
+                + $"'$[*]' COLUMNS (seq FOR ORDINALITY)) {alias}";
+        }
+
+        return count % MostElements == 0
+            ? $"(SELECT low.seq + {MostElements} * (high.seq - 1) AS seq "
+                + $"FROM {Sequence(MostElements, "low")}, {Sequence(count / MostElements, "high")}) {alias}"
+            : throw new ArgumentOutOfRangeException(nameof(count), count, $"no multiple of {MostElements}");
+    }
+}

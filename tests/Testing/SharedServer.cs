@@ -1,0 +1,60 @@
+using MySqlConnector;
+
+namespace UPool.Testing;
+
+/// <summary>
+/// The one server of a test process, for tests that only need a database: the one <c>UPOOL_TEST_MYSQL</c> names,
+/// otherwise a private <see cref="DatabaseServer"/>. A test that stops, freezes or fills its server makes its own.
+/// </summary>
+public sealed class SharedServer
+{
+    /// <summary>The environment variable: a connection string of an account that may create databases.</summary>
+    public const string Variable = "UPOOL_TEST_MYSQL";
+
+    private static readonly Lazy<Task<SharedServer>> Shared = new(StartAsync);
+
+    private readonly DatabaseServer? _private;
+
+    private SharedServer(DatabaseServer? server, string administrator)
+    {
+        _private = server;
+        AdministratorConnectionString = administrator;
+    }
+
+    /// <summary>For the account that creates the databases.</summary>
+    public string AdministratorConnectionString { get; }
+
+    /// <summary>The server; started at the first call, and ended with the process.</summary>
+    public static Task<SharedServer> GetAsync() => Shared.Value;
+
+    /// <summary>An empty database with a random name and an ordinary account for it; dispose it to drop it.</summary>
+    public Task<TestDatabase> CreateDatabaseAsync() =>
+        TestDatabase.CreateAsync(
+            AdministratorConnectionString, connectionString: _private is null ? null : _private.ConnectionString);
+
+    private static async Task<SharedServer> StartAsync()
+    {
+        if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } given)
+        {
+            await RequireFamilyAsync(given);
+            return new SharedServer(null, given);
+        }
+
+        // Never disposed: the kernel ends it with this process, and its folder goes with the process's own.
+        var server = await DatabaseServer.StartNewAsync("--max-connections=500");
+        return new SharedServer(server, server.RootConnectionString);
+    }
+
+    // The tests' statements are written for the family of ServerFamily.Tested.
+    private static async Task RequireFamilyAsync(string connectionString)
+    {
+        await using var connection = new MySqlConnection(connectionString);
+        await connection.OpenAsync();
+        if (!ServerFamily.IsTested(connection.ServerVersion))
+        {
+            throw new InvalidOperationException(
+                $"{Variable} names a server of version {connection.ServerVersion}, and the tests are for "
+                + $"{ServerFamily.Tested.Name}. Set {ServerFamily.Variable} to a server of the same family.");
+        }
+    }
+}
