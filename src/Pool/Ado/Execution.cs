@@ -4,6 +4,11 @@ using System.Data.Common;
 namespace UPool;
 
 /// <summary>What an execution needs of a command or a batch.</summary>
+/// <remarks>
+/// The driver holds on to the object that it executes until it has read everything: it writes output values into its
+/// parameters, and lets nobody change its text. A caller may be done before that. So the object that executes is the
+/// caller's own only while the driver holds no former execution of it and writes nothing into it; else it is a copy.
+/// </remarks>
 internal interface IStatement
 {
     /// <summary>Whose it is, and how long it may take.</summary>
@@ -12,11 +17,25 @@ internal interface IStatement
     /// <summary>How many statements it may be.</summary>
     ScriptKind Kind { get; }
 
+    /// <summary>The driver's object of the last execution.</summary>
+    object? Running { get; }
+
     /// <summary>Whether it is what the connection's no-reset rent was made for, and nothing besides.</summary>
     bool IsFixedSelect(CommandBehavior behavior);
 
-    /// <summary>Ties the driver's own object to the session, and begins its span.</summary>
+    /// <summary>Ties a driver's object to the session, and begins its span.</summary>
     OperationBound Bind(OperationBound bound);
+
+    /// <summary>The driver has read on: the caller gets what has arrived besides rows.</summary>
+    /// <param name="running">The object of that execution; nothing happens when another has begun.</param>
+    void Advance(object? running);
+
+    /// <summary>The driver has read everything and has let go of the object.</summary>
+    /// <param name="running">The object of that execution.</param>
+    void End(object? running);
+
+    /// <summary>The execution gave a reader, which is open.</summary>
+    void Open(PooledDataReader reader);
 }
 
 /// <summary>One execution of a command or a batch.</summary>
@@ -27,7 +46,15 @@ internal static class Execution
     public static Task<T> RunAsync<TStatement, T>(
         TStatement statement, Func<TStatement, CommandBehavior, Task<T>> execute, CancellationToken token)
         where TStatement : class, IStatement =>
-        RunAsync(statement, CommandBehavior.Default, execute, static (_, _, _, value) => value, token);
+        RunAsync(
+            statement, CommandBehavior.Default, execute,
+            static (statement, _, _, value) =>
+            {
+                statement.Advance(statement.Running);
+                statement.End(statement.Running);
+                return value;
+            },
+            token);
 
     /// <summary>Executes for a reader.</summary>
     public static Task<DbDataReader> ReadAsync<TStatement>(
@@ -36,9 +63,14 @@ internal static class Execution
         where TStatement : class, IStatement =>
         RunAsync<TStatement, DbDataReader, DbDataReader>(
             statement, behavior, execute,
-            static (statement, asked, bound, reader) => new PooledDataReader(
-                statement.Scope.Required, bound with { Span = null }, reader, statement.Kind,
-                asked.HasFlag(CommandBehavior.CloseConnection)),
+            static (statement, asked, bound, inner) =>
+            {
+                var reader = new PooledDataReader(
+                    statement, bound with { Span = null }, inner, asked.HasFlag(CommandBehavior.CloseConnection));
+                statement.Open(reader);
+                statement.Advance(statement.Running);
+                return reader;
+            },
             token);
 
     private static async Task<TResult> RunAsync<TStatement, T, TResult>(
@@ -64,6 +96,7 @@ internal static class Execution
         catch (DbException exception)
         {
             Script.NoteFailure(exception, bound, statement.Kind, connection.Pool.Connector);
+            if (bound.IsHeld) statement.End(statement.Running);
             throw;
         }
         finally

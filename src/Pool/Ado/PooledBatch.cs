@@ -8,13 +8,19 @@ namespace UPool;
 /// <summary>Several statements in one round trip on a rented connection. Its commands are the driver's own.</summary>
 public sealed class PooledBatch : DbBatch, IStatement
 {
-    private readonly DbBatch _inner;
+    private readonly IConnector _connector;
+    private readonly DbBatch _own;
     private StatementScope _scope;
+    private DbBatch? _running;
+    private OutputValues? _outputs;
+    private bool _isDisposed;
 
-    internal PooledBatch(PooledConnection connection, DbBatch inner)
+    internal PooledBatch(PooledConnection? connection, IConnector connector)
     {
         _scope = new StatementScope(connection, "batch");
-        _inner = inner;
+        _connector = connector;
+        _own = connector.CreateBatch()
+            ?? throw new NotSupportedException("This database's driver has no batches.");
     }
 
     /// <summary>
@@ -28,7 +34,7 @@ public sealed class PooledBatch : DbBatch, IStatement
     }
 
     /// <inheritdoc/>
-    protected override DbBatchCommandCollection DbBatchCommands => _inner.BatchCommands;
+    protected override DbBatchCommandCollection DbBatchCommands => _own.BatchCommands;
 
     /// <inheritdoc/>
     protected override DbConnection? DbConnection
@@ -46,20 +52,20 @@ public sealed class PooledBatch : DbBatch, IStatement
 
     /// <inheritdoc/>
     public override Task<int> ExecuteNonQueryAsync(CancellationToken cancellationToken = default) => Execution.RunAsync(
-        this, static (statement, _) => statement._inner.ExecuteNonQueryAsync(CancellationToken.None),
+        this, static (statement, _) => statement._running!.ExecuteNonQueryAsync(CancellationToken.None),
         cancellationToken);
 
     /// <inheritdoc/>
     public override Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken = default) =>
         Execution.RunAsync(
-            this, static (statement, _) => statement._inner.ExecuteScalarAsync(CancellationToken.None),
+            this, static (statement, _) => statement._running!.ExecuteScalarAsync(CancellationToken.None),
             cancellationToken);
 
     /// <inheritdoc/>
     protected override Task<DbDataReader> ExecuteDbDataReaderAsync(
         CommandBehavior behavior, CancellationToken cancellationToken) => Execution.ReadAsync(
             this, behavior,
-            static (statement, asked) => statement._inner.ExecuteReaderAsync(asked, CancellationToken.None),
+            static (statement, asked) => statement._running!.ExecuteReaderAsync(asked, CancellationToken.None),
             cancellationToken);
 
     /// <inheritdoc/>
@@ -97,29 +103,55 @@ public sealed class PooledBatch : DbBatch, IStatement
     /// <inheritdoc/>
     public override void Dispose()
     {
-        _inner.Dispose();
+        _isDisposed = true;
+        _own.Dispose();
         base.Dispose();
     }
 
     /// <inheritdoc/>
-    protected override DbBatchCommand CreateDbBatchCommand() => _inner.CreateBatchCommand();
+    protected override DbBatchCommand CreateDbBatchCommand() => _own.CreateBatchCommand();
 
     StatementScope IStatement.Scope => _scope;
 
     ScriptKind IStatement.Kind => ScriptKind.Several;
 
+    object? IStatement.Running => _running;
+
     bool IStatement.IsFixedSelect(CommandBehavior behavior) => false;
 
     OperationBound IStatement.Bind(OperationBound bound)
     {
-        _inner.Connection = bound.Physical.Inner;
-        _inner.Transaction = _scope.InnerTransaction(bound);
-        _inner.Timeout = _scope.DriverTimeout(bound);
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+
+        // Always: of a batch the driver may send some commands, and read their parameters, only when it has read what
+        // stands before them, and that may be behind a closed reader.
+        DbBatch running = _connector.CopyBatch(_own);
+        _outputs = new OutputValues();
+        for (int i = 0; i < running.BatchCommands.Count; i++)
+            _outputs.Add(_own.BatchCommands[i].Parameters, running.BatchCommands[i].Parameters);
+
+        _running = running;
+        running.Connection = bound.Physical.Inner;
+        running.Transaction = _scope.InnerTransaction(bound);
+        running.Timeout = _scope.DriverTimeout(bound);
         return StatementTrace.IsOn
             ? bound with { Span = StatementTrace.Start(_scope.Required.Pool, bound.Physical.Inner, Text()) }
             : bound;
     }
 
+    void IStatement.Advance(object? running)
+    {
+        if (ReferenceEquals(running, _running)) _outputs?.CarryOver();
+    }
+
+    void IStatement.End(object? running)
+    {
+    }
+
+    void IStatement.Open(PooledDataReader reader)
+    {
+    }
+
     private string Text() =>
-        string.Join("; ", _inner.BatchCommands.Cast<DbBatchCommand>().Select(static command => command.CommandText));
+        string.Join("; ", _own.BatchCommands.Cast<DbBatchCommand>().Select(static command => command.CommandText));
 }

@@ -13,21 +13,42 @@ public sealed class PooledCommand : DbCommand, IStatement
     private const CommandBehavior HarmlessBehavior =
         CommandBehavior.SingleResult | CommandBehavior.SequentialAccess | CommandBehavior.CloseConnection;
 
-    private readonly DbCommand _inner;
+    private readonly IConnector _connector;
+
+    // The driver's command with the caller's settings and parameters. Executes too, unless a copy has to.
+    private readonly DbCommand _own;
     private StatementScope _scope;
 
-    internal PooledCommand(PooledConnection connection, DbCommand inner)
+    // Apart from the driver's own, which cannot be changed while the driver reads on behind a closed reader.
+    private string _text;
+
+    // What executed last, and whether the driver may still hold the caller's own.
+    private DbCommand? _running;
+    private OutputValues? _outputs;
+    private PooledDataReader? _reader;
+    private bool _isHeld;
+    private bool _isDisposed;
+    private long _lastInsertedId;
+
+    internal PooledCommand(PooledConnection? connection, IConnector connector)
     {
         _scope = new StatementScope(connection, "command");
-        _inner = inner;
+        _connector = connector;
+        _own = connector.CreateCommand();
+        _text = _own.CommandText;
     }
 
-    /// <inheritdoc/>
+    /// <summary>The statement.</summary>
+    /// <exception cref="InvalidOperationException">Set while the command's reader is open.</exception>
     [AllowNull]
     public override string CommandText
     {
-        get => _inner.CommandText;
-        set => _inner.CommandText = value;
+        get => _text;
+        set
+        {
+            ThrowIfReading();
+            _text = value ?? "";
+        }
     }
 
     /// <summary>
@@ -43,33 +64,37 @@ public sealed class PooledCommand : DbCommand, IStatement
     /// <inheritdoc/>
     public override CommandType CommandType
     {
-        get => _inner.CommandType;
-        set => _inner.CommandType = value;
+        get => _own.CommandType;
+        set => _own.CommandType = value;
     }
 
     /// <inheritdoc/>
     public override bool DesignTimeVisible
     {
-        get => _inner.DesignTimeVisible;
-        set => _inner.DesignTimeVisible = value;
+        get => _own.DesignTimeVisible;
+        set => _own.DesignTimeVisible = value;
     }
 
     /// <inheritdoc/>
     public override UpdateRowSource UpdatedRowSource
     {
-        get => _inner.UpdatedRowSource;
-        set => _inner.UpdatedRowSource = value;
+        get => _own.UpdatedRowSource;
+        set => _own.UpdatedRowSource = value;
     }
 
     /// <inheritdoc/>
     protected override DbConnection? DbConnection
     {
         get => _scope.Connection;
-        set => _scope.Connection = value;
+        set
+        {
+            ThrowIfReading();
+            _scope.Connection = value;
+        }
     }
 
     /// <inheritdoc/>
-    protected override DbParameterCollection DbParameterCollection => _inner.Parameters;
+    protected override DbParameterCollection DbParameterCollection => _own.Parameters;
 
     /// <inheritdoc/>
     protected override DbTransaction? DbTransaction
@@ -78,20 +103,26 @@ public sealed class PooledCommand : DbCommand, IStatement
         set => _scope.Transaction = value;
     }
 
+    /// <summary>
+    /// The first id that AUTO_INCREMENT generated for the last execution of this command, as far as the server has
+    /// answered it; 0 if none. Over SQLite: the connection's last rowid.
+    /// </summary>
+    public long LastInsertedId => _lastInsertedId;
+
     /// <inheritdoc/>
     public override Task<int> ExecuteNonQueryAsync(CancellationToken cancellationToken) => Execution.RunAsync(
-        this, static (statement, _) => statement._inner.ExecuteNonQueryAsync(CancellationToken.None),
+        this, static (statement, _) => statement._running!.ExecuteNonQueryAsync(CancellationToken.None),
         cancellationToken);
 
     /// <inheritdoc/>
     public override Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken) => Execution.RunAsync(
-        this, static (statement, _) => statement._inner.ExecuteScalarAsync(CancellationToken.None), cancellationToken);
+        this, static (statement, _) => statement._running!.ExecuteScalarAsync(CancellationToken.None), cancellationToken);
 
     /// <inheritdoc/>
     protected override Task<DbDataReader> ExecuteDbDataReaderAsync(
         CommandBehavior behavior, CancellationToken cancellationToken) => Execution.ReadAsync(
             this, behavior,
-            static (statement, asked) => statement._inner.ExecuteReaderAsync(asked, CancellationToken.None),
+            static (statement, asked) => statement._running!.ExecuteReaderAsync(asked, CancellationToken.None),
             cancellationToken);
 
     /// <summary>
@@ -140,18 +171,23 @@ public sealed class PooledCommand : DbCommand, IStatement
     public override void Cancel() => _scope.Cancel();
 
     /// <inheritdoc/>
-    protected override DbParameter CreateDbParameter() => _inner.CreateParameter();
+    protected override DbParameter CreateDbParameter() => _own.CreateParameter();
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        if (disposing) _inner.Dispose();
+        if (disposing)
+        {
+            _isDisposed = true;
+            _own.Dispose();
+        }
+
         base.Dispose(disposing);
     }
 
     private async Task<T> ReadAllAsync<T>(Func<DbDataReader, Task<T>> read)
     {
-        DbDataReader reader = await _inner.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
+        DbDataReader reader = await _running!.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
         await using (reader.ConfigureAwait(false))
         {
             T result = await read(reader).ConfigureAwait(false);
@@ -162,26 +198,75 @@ public sealed class PooledCommand : DbCommand, IStatement
         }
     }
 
+    private void ThrowIfReading()
+    {
+        if (_reader is { IsOpen: true })
+        {
+            throw new InvalidOperationException(
+                "The command's text and connection cannot be changed while its reader is open; close that first.");
+        }
+    }
+
     StatementScope IStatement.Scope => _scope;
 
-    ScriptKind IStatement.Kind => Script.Of(_inner.CommandText, _inner.CommandType);
+    ScriptKind IStatement.Kind => Script.Of(_text, _own.CommandType);
+
+    object? IStatement.Running => _running;
 
     bool IStatement.IsFixedSelect(CommandBehavior behavior) =>
         _scope.Required.Physical.Select is { } select
-        && _inner.CommandText == select.Text
-        && _inner.CommandType == CommandType.Text
+        && _text == select.Text
+        && _own.CommandType == CommandType.Text
         && (behavior & ~HarmlessBehavior) == 0
 
         // With fewer, one of its names would be a variable.
-        && (select.Parameters == 0 || _inner.Parameters.Count == select.Parameters);
+        && (select.Parameters == 0 || _own.Parameters.Count == select.Parameters);
 
     OperationBound IStatement.Bind(OperationBound bound)
     {
-        _inner.Connection = bound.Physical.Inner;
-        _inner.Transaction = _scope.InnerTransaction(bound);
-        _inner.CommandTimeout = _scope.DriverTimeout(bound);
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        DbCommand running = Choose();
+        _running = running;
+        _reader = null;
+        running.CommandText = _text;
+        running.Connection = bound.Physical.Inner;
+        running.Transaction = _scope.InnerTransaction(bound);
+        running.CommandTimeout = _scope.DriverTimeout(bound);
         return StatementTrace.IsOn
-            ? bound with { Span = StatementTrace.Start(_scope.Required.Pool, bound.Physical.Inner, CommandText) }
+            ? bound with { Span = StatementTrace.Start(_scope.Required.Pool, bound.Physical.Inner, _text) }
             : bound;
+    }
+
+    void IStatement.Advance(object? running)
+    {
+        if (!ReferenceEquals(running, _running)) return;
+
+        _outputs?.CarryOver();
+        _lastInsertedId = _connector.LastInsertedId(_running!);
+    }
+
+    void IStatement.End(object? running)
+    {
+        if (ReferenceEquals(running, _own)) _isHeld = false;
+    }
+
+    void IStatement.Open(PooledDataReader reader) => _reader = reader;
+
+    /// <summary>The caller's own command, or a copy when the driver may still hold that, or will write into its
+    /// parameters.</summary>
+    private DbCommand Choose()
+    {
+        _outputs = null;
+        if (!_isHeld && _own.CommandType != CommandType.StoredProcedure)
+        {
+            // Until it has ended well. What a deadline or a close has cut off ends elsewhere, some time.
+            _isHeld = true;
+            return _own;
+        }
+
+        DbCommand copy = _connector.CopyCommand(_own);
+        _outputs = new OutputValues();
+        _outputs.Add(_own.Parameters, copy.Parameters);
+        return copy;
     }
 }

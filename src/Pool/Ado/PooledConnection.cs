@@ -221,12 +221,10 @@ public sealed class PooledConnection : DbConnection
     }
 
     /// <inheritdoc/>
-    protected override DbCommand CreateDbCommand() => new PooledCommand(this, _pool.Connector.CreateCommand());
+    protected override DbCommand CreateDbCommand() => new PooledCommand(this, _pool.Connector);
 
     /// <inheritdoc/>
-    protected override DbBatch CreateDbBatch() => new PooledBatch(
-        this,
-        _pool.Connector.CreateBatch() ?? throw new NotSupportedException("This database's driver has no batches."));
+    protected override DbBatch CreateDbBatch() => new PooledBatch(this, _pool.Connector);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
@@ -305,9 +303,7 @@ public sealed class PooledConnection : DbConnection
         await lingering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (lingering.Exception?.InnerException is { } failure) ThrowIfLost(bound, failure);
 
-        physical.Lingering = null;
-        physical.LingeringReader = false;
-        physical.LingeringRollback = false;
+        physical.EndLingering();
     }
 
     /// <summary>Waits for an operation of the driver and gives its result; severs the connection at the
@@ -417,6 +413,14 @@ public sealed class PooledConnection : DbConnection
 
     private async ValueTask EndAsync(Task operation, OperationBound bound, CancellationToken token)
     {
+        OperationEnd end = await WaitAsync(operation, bound, token).ConfigureAwait(false);
+        if (end != OperationEnd.Completed) throw Severed(end, token);
+    }
+
+    /// <summary>Waits for an operation of the driver; when something else comes first, the connection is
+    /// severed.</summary>
+    internal async ValueTask<OperationEnd> WaitAsync(Task operation, OperationBound bound, CancellationToken token)
+    {
         PhysicalConnection physical = bound.Physical;
         physical.Begin(operation);
         OperationEnd end = await physical.Operation
@@ -424,7 +428,7 @@ public sealed class PooledConnection : DbConnection
         if (end == OperationEnd.Completed)
         {
             physical.End(operation);
-            return;
+            return end;
         }
 
         // Nobody awaits the driver's task any more; its failure is of no interest but must not go unobserved.
@@ -433,7 +437,7 @@ public sealed class PooledConnection : DbConnection
             TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
             TaskScheduler.Default);
         Sever(bound, end);
-        throw Severed(end, token);
+        return end;
     }
 
     // By the rent of the operation: a caller who closed and opened again meanwhile has another one.
@@ -445,7 +449,7 @@ public sealed class PooledConnection : DbConnection
         _pool.Release(bound.Physical, bound.RentId);
     }
 
-    private Exception Severed(OperationEnd end, CancellationToken token) => end switch
+    internal Exception Severed(OperationEnd end, CancellationToken token) => end switch
     {
         OperationEnd.Cancelled => new OperationCanceledException(token),
         OperationEnd.Deadline => new DeadlineExceededException(

@@ -5,7 +5,7 @@ using UPool.Core;
 namespace UPool;
 
 /// <summary>What a command and a batch have in common: whose they are, and how long they may take.</summary>
-internal struct StatementScope(PooledConnection connection, string what)
+internal struct StatementScope(PooledConnection? connection, string what)
 {
     private PooledConnection? _connection = connection;
     private PooledTransaction? _transaction;

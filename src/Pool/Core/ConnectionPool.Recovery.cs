@@ -160,15 +160,13 @@ internal sealed partial class ConnectionPool
     private static async Task SkipWhatIsLeftAsync(PhysicalConnection connection)
     {
         await connection.AdoptAsync().ConfigureAwait(false);
-        if (connection.Reader is { } reader && !connection.IsBroken) connection.SkipRows(reader);
+        if (connection.Reader is { } reader && !connection.IsBroken) _ = connection.SkipRows(reader);
     }
 
     private static async Task CleanAsync(PhysicalConnection connection)
     {
         // Seen to its end already.
-        connection.Lingering = null;
-        connection.LingeringReader = false;
-        connection.LingeringRollback = false;
+        connection.EndLingering();
         if (connection.Transaction is { } transaction)
         {
             // The driver keeps its own note of the transaction, which a reset of the session would not clear.

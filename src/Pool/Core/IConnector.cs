@@ -38,6 +38,16 @@ internal interface IConnector : IAsyncDisposable
     /// <summary>Creates a batch of the driver, not yet tied to a connection; null when the driver has none.</summary>
     DbBatch? CreateBatch();
 
+    /// <summary>Copies a command of the driver, parameters included: what the driver writes into the copy is not seen
+    /// in the original.</summary>
+    DbCommand CopyCommand(DbCommand command);
+
+    /// <summary>The same for a batch and its commands.</summary>
+    DbBatch CopyBatch(DbBatch batch);
+
+    /// <summary>The id that the last execution of this command generated; 0 if none.</summary>
+    long LastInsertedId(DbCommand command);
+
     /// <summary>What a failure of the driver means.</summary>
     DriverFailure Classify(Exception exception);
 

@@ -115,12 +115,20 @@ internal abstract class PhysicalConnection
     /// Elsewhere: the driver first goes through all that has arrived, on the thread that calls it.
     /// </summary>
     /// <param name="reader">The reader.</param>
-    /// <param name="next">The step to its next result when that is under way already.</param>
-    public void SkipRows(DbDataReader reader, Task<bool>? next = null)
+    /// <param name="underWay">The reader's step that is under way already; it has not ended the reader.</param>
+    public Task SkipRows(DbDataReader reader, Task<bool>? underWay = null)
     {
         Reader = null;
         LingeringReader = true;
-        Lingering = Task.Run(() => SkipAsync(reader, next));
+        return Lingering = Task.Run(() => SkipAsync(reader, underWay));
+    }
+
+    /// <summary>Everything that lingered has ended well.</summary>
+    public void EndLingering()
+    {
+        Lingering = null;
+        LingeringReader = false;
+        LingeringRollback = false;
     }
 
     /// <summary>Remembers what the driver was asked for, before anybody can be cut off from it.</summary>
@@ -169,14 +177,17 @@ internal abstract class PhysicalConnection
         return true;
     }
 
-    private static async Task SkipAsync(DbDataReader reader, Task<bool>? next)
+    private static async Task SkipAsync(DbDataReader reader, Task<bool>? underWay)
     {
         try
         {
+            if (underWay is not null) await underWay.ConfigureAwait(false);
+
             // Not by the dispose alone: the driver's keeps the errors that it meets to itself, and a deadlock among
             // them has rolled the transaction back (INV-9).
-            next ??= reader.NextResultAsync(CancellationToken.None);
-            while (await next.ConfigureAwait(false)) next = reader.NextResultAsync(CancellationToken.None);
+            while (await reader.NextResultAsync(CancellationToken.None).ConfigureAwait(false))
+            {
+            }
         }
         finally
         {

@@ -64,6 +64,23 @@ internal sealed class MySqlServerConnector : IConnector
 
     public DbBatch CreateBatch() => new MySqlBatch();
 
+    public DbCommand CopyCommand(DbCommand command) => ((MySqlCommand)command).Clone();
+
+    public DbBatch CopyBatch(DbBatch batch)
+    {
+        var copy = new MySqlBatch();
+        foreach (MySqlBatchCommand command in ((MySqlBatch)batch).BatchCommands)
+        {
+            var copied = new MySqlBatchCommand(command.CommandText) { CommandType = command.CommandType };
+            foreach (MySqlParameter parameter in command.Parameters) copied.Parameters.Add(parameter.Clone());
+            copy.BatchCommands.Add(copied);
+        }
+
+        return copy;
+    }
+
+    public long LastInsertedId(DbCommand command) => ((MySqlCommand)command).LastInsertedId;
+
     public DriverFailure Classify(Exception exception) => MySqlErrors.Classify(exception);
 
     public bool IsCommitRefused(Exception exception) => MySqlErrors.IsCommitRefused(exception);

@@ -2,6 +2,8 @@ using System.Data.Common;
 
 using Microsoft.Data.Sqlite;
 
+using SQLitePCL;
+
 using UPool.Core;
 
 namespace UPool.Sqlite;
@@ -49,6 +51,21 @@ internal sealed class SqliteConnector(string path) : IConnector
     public DbCommand CreateCommand() => new SqliteCommand();
 
     public DbBatch? CreateBatch() => null;
+
+    public DbCommand CopyCommand(DbCommand command)
+    {
+        var copy = new SqliteCommand { CommandText = command.CommandText };
+
+        // Shared: SQLite knows input parameters only, and reads them when the statement begins.
+        foreach (SqliteParameter parameter in command.Parameters) copy.Parameters.Add(parameter);
+        return copy;
+    }
+
+    public DbBatch CopyBatch(DbBatch batch) => throw new NotSupportedException("SQLite's driver has no batches.");
+
+    public long LastInsertedId(DbCommand command) => command.Connection is SqliteConnection { Handle: { } handle }
+        ? raw.sqlite3_last_insert_rowid(handle)
+        : 0;
 
     public DriverFailure Classify(Exception exception) => exception switch
     {

@@ -27,7 +27,9 @@ public sealed class UnreadRowsTests : OnSharedServer
         await using (DbCommand script = connection.CreateCommand())
         {
             script.CommandText = "SELECT 1; UPDATE t SET v = 1 WHERE id = 2";
-            await using DbDataReader reader = await script.ExecuteReaderAsync();
+
+            // Closed without a wait: an asynchronous close would read on.
+            using DbDataReader reader = await script.ExecuteReaderAsync();
             Assert.True(await reader.ReadAsync());
         }
 
@@ -49,7 +51,7 @@ public sealed class UnreadRowsTests : OnSharedServer
         {
             await using DbCommand script = connection.CreateCommand();
             script.CommandText = "SELECT 1; SELECT SLEEP(30)";
-            await using DbDataReader reader = await script.ExecuteReaderAsync();
+            using DbDataReader reader = await script.ExecuteReaderAsync();
             while (await reader.ReadAsync())
             {
             }

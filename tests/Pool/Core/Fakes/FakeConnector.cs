@@ -48,6 +48,9 @@ internal sealed class FakeConnector : IConnector
 
     public int Results { get; set; } = 2;
 
+    /// <summary>Whether a reader's steps throw at the call, before there is a task.</summary>
+    public bool ThrowAtTheCall { get; set; }
+
     public bool IsDisposed { get; private set; }
 
     /// <summary>Answers each call in place of the gates, when set.</summary>
@@ -205,6 +208,12 @@ internal sealed class FakeConnector : IConnector
     public DbCommand CreateCommand() => new FakeDbCommand();
 
     public DbBatch CreateBatch() => new FakeDbBatch();
+
+    public DbCommand CopyCommand(DbCommand command) => new FakeDbCommand { CommandText = command.CommandText };
+
+    public DbBatch CopyBatch(DbBatch batch) => new FakeDbBatch();
+
+    public long LastInsertedId(DbCommand command) => 0;
 
     public DriverFailure Classify(Exception exception) =>
         exception is FakeDbException fake ? fake.Kind : DriverFailure.None;

@@ -2,6 +2,8 @@ using System.Data;
 using System.Data.Common;
 using System.Diagnostics.CodeAnalysis;
 
+using MySqlConnector;
+
 namespace UPool.Tests.Fakes;
 
 internal sealed class FakeDbCommand : DbCommand
@@ -19,7 +21,8 @@ internal sealed class FakeDbCommand : DbCommand
 
     protected override DbConnection? DbConnection { get; set; }
 
-    protected override DbParameterCollection DbParameterCollection => throw new NotSupportedException();
+    // The driver's own, as in FakeDbBatch.
+    protected override DbParameterCollection DbParameterCollection { get; } = new MySqlCommand().Parameters;
 
     protected override DbTransaction? DbTransaction { get; set; }
 
@@ -55,7 +58,7 @@ internal sealed class FakeDbCommand : DbCommand
 
     public override void Prepare() => throw new NotSupportedException();
 
-    protected override DbParameter CreateDbParameter() => throw new NotSupportedException();
+    protected override DbParameter CreateDbParameter() => new MySqlParameter();
 
     protected override DbDataReader ExecuteDbDataReader(CommandBehavior behavior) => throw new NotSupportedException();
 }

@@ -60,6 +60,14 @@ internal sealed class FakeDbDataReader(FakeDbConnection connection) : DbDataRead
 
     public override int GetInt32(int ordinal) => _row;
 
+    public override int GetValues(object[] values)
+    {
+        values[0] = _row;
+        return 1;
+    }
+
+    public override string GetDataTypeName(int ordinal) => "INT";
+
     public override object GetValue(int ordinal) => _row;
 
     public override string GetName(int ordinal) => "n";
@@ -86,8 +94,6 @@ internal sealed class FakeDbDataReader(FakeDbConnection connection) : DbDataRead
     public override long GetChars(int ordinal, long dataOffset, char[]? buffer, int bufferOffset, int length) =>
         throw new NotSupportedException();
 
-    public override string GetDataTypeName(int ordinal) => throw new NotSupportedException();
-
     public override DateTime GetDateTime(int ordinal) => throw new NotSupportedException();
 
     public override decimal GetDecimal(int ordinal) => throw new NotSupportedException();
@@ -106,8 +112,6 @@ internal sealed class FakeDbDataReader(FakeDbConnection connection) : DbDataRead
 
     public override string GetString(int ordinal) => throw new NotSupportedException();
 
-    public override int GetValues(object[] values) => throw new NotSupportedException();
-
     protected override void Dispose(bool disposing)
     {
         if (disposing && !_closed) connection.Server.Violate("the driver's reader was closed synchronously");
@@ -118,6 +122,8 @@ internal sealed class FakeDbDataReader(FakeDbConnection connection) : DbDataRead
     private Task<bool> AdvanceAsync(Step step, Func<bool> advance, CancellationToken token)
     {
         if (token.CanBeCanceled) connection.Server.Violate("the driver saw a caller's token");
+        if (connection.Server.ThrowAtTheCall) throw new NotSupportedException("at the call");
+
         Task call = connection.CallAsync(step);
         return call.IsCompletedSuccessfully ? Task.FromResult(advance()) : WaitAsync(call, advance);
     }
