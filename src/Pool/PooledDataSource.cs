@@ -30,6 +30,8 @@ public sealed class PooledDataSource : DbDataSource
     {
         ILogger logger = GuardedLogger.For<PooledDataSource>(loggers);
         _pool = new ConnectionPool(options, connector, clock ?? TimeProvider.System, logger, needsLease);
+        Factory = new PooledProviderFactory(_pool);
+        _pool.Factory = Factory;
     }
 
     /// <summary>The pool's name.</summary>
@@ -41,8 +43,13 @@ public sealed class PooledDataSource : DbDataSource
     /// <summary>What the pool connects to, for people: host, port and database. Never a credential.</summary>
     public string Target => _pool.Connector.Target;
 
-    /// <summary>What the pool connects to; not a connection string, so that no credential leaves the pool.</summary>
-    public override string ConnectionString => Target;
+    /// <summary>What the pool's sessions are opened with, without user and password: no credential leaves the
+    /// pool.</summary>
+    public override string ConnectionString => _pool.Connector.ConnectionString;
+
+    /// <summary>Makes connections, commands, parameters and adapters of this pool, for libraries that ask for a
+    /// factory.</summary>
+    public PooledProviderFactory Factory { get; }
 
     /// <summary>
     /// The most sessions the pool may have on the server. Set, it works at once in both directions: surplus idle

@@ -89,13 +89,14 @@ public sealed class PooledBatch : DbBatch, IStatement
         return ExecuteDbDataReaderAsync(behavior, CancellationToken.None).GetAwaiter().GetResult();
     }
 
-    /// <summary>Nothing: a prepared handle would not outlive the rent.</summary>
-    public override void Prepare()
-    {
-    }
+    /// <summary>Looks whether there is a connection to execute on, and prepares nothing: a prepared handle would not
+    /// outlive the rent.</summary>
+    /// <exception cref="InvalidOperationException">There is no open connection.</exception>
+    public override void Prepare() => _ = _scope.Required.Physical;
 
     /// <inheritdoc cref="Prepare"/>
-    public override Task PrepareAsync(CancellationToken cancellationToken = default) => Task.CompletedTask;
+    public override Task PrepareAsync(CancellationToken cancellationToken = default) =>
+        StatementScope.TryAsync(Prepare, cancellationToken);
 
     /// <summary>Cuts the batch in flight off from its caller and ends it on the server. Does not wait.</summary>
     public override void Cancel() => _scope.Cancel();

@@ -156,13 +156,18 @@ public sealed class PooledCommand : DbCommand, IStatement
         return ExecuteDbDataReaderAsync(behavior, CancellationToken.None).GetAwaiter().GetResult();
     }
 
-    /// <summary>Nothing: a prepared handle would not outlive the rent, and the driver forgets to forget it.</summary>
+    /// <summary>Looks whether the command could be executed, and prepares nothing: a prepared handle would not outlive
+    /// the rent, and the driver forgets to forget it.</summary>
+    /// <exception cref="InvalidOperationException">It has no text, or no open connection.</exception>
     public override void Prepare()
     {
+        _ = _scope.Required.Physical;
+        if (string.IsNullOrWhiteSpace(_text)) throw new InvalidOperationException("The command has no text.");
     }
 
     /// <inheritdoc cref="Prepare"/>
-    public override Task PrepareAsync(CancellationToken cancellationToken = default) => Task.CompletedTask;
+    public override Task PrepareAsync(CancellationToken cancellationToken = default) =>
+        StatementScope.TryAsync(Prepare, cancellationToken);
 
     /// <summary>
     /// Cuts the statement in flight off from its caller and ends it on the server; the connection is severed. Does not

@@ -1,9 +1,7 @@
 using System.Data;
 using System.Data.Common;
-using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
-using System.Runtime.ExceptionServices;
 
 using UPool.Core;
 
@@ -14,8 +12,13 @@ namespace UPool;
 /// made from it can touch the session. Every operation ends by the rent's <see cref="Deadline"/>.
 /// </summary>
 /// <remarks>As any ADO.NET connection, for one caller at a time.</remarks>
-public sealed class PooledConnection : DbConnection
+public sealed partial class PooledConnection : DbConnection
 {
+    private static readonly StateChangeEventArgs Opened = new(ConnectionState.Closed, ConnectionState.Open);
+    private static readonly StateChangeEventArgs Closed = new(ConnectionState.Open, ConnectionState.Closed);
+    private static readonly StateChangeEventArgs Broke = new(ConnectionState.Open, ConnectionState.Broken);
+    private static readonly StateChangeEventArgs ClosedBroken = new(ConnectionState.Broken, ConnectionState.Closed);
+
     private readonly ConnectionPool _pool;
     private PhysicalConnection? _physical;
     private long _rentId;
@@ -23,6 +26,9 @@ public sealed class PooledConnection : DbConnection
     private OperationEnd _severedBy;
     private RentPlace _openedBy;
     private bool _disposed;
+
+    // What StateChange has told last.
+    private ConnectionState _told;
 
     internal PooledConnection(ConnectionPool pool, RentPlace openedBy = default)
     {
@@ -36,6 +42,7 @@ public sealed class PooledConnection : DbConnection
         _physical = rented.Connection;
         _rentId = rented.RentId;
         _deadline = deadline;
+        _told = ConnectionState.Open;
     }
 
     /// <summary>
@@ -47,32 +54,51 @@ public sealed class PooledConnection : DbConnection
         set => _deadline = value;
     }
 
-    /// <summary>What the pool connects to. Never a credential. Cannot be changed.</summary>
+    /// <summary>
+    /// What the pool's sessions are opened with, without user and password. Cannot be changed; setting it to what it is
+    /// does nothing.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">Set while the connection is open.</exception>
+    /// <exception cref="NotSupportedException">Set to anything else.</exception>
     [AllowNull]
     public override string ConnectionString
     {
-        get => _pool.Connector.Target;
-        set => throw new NotSupportedException(
-            $"Pool '{_pool.Options.Name}': a pooled connection takes its settings from the pool.");
+        get => _pool.Connector.ConnectionString;
+        set
+        {
+            if (value == ConnectionString) return;
+            if (IsOpen) throw new InvalidOperationException("The connection string of an open connection cannot be set.");
+
+            throw new NotSupportedException(
+                $"Pool '{_pool.Options.Name}': a pooled connection takes its settings from the pool.");
+        }
     }
 
-    /// <inheritdoc/>
-    public override string Database => IsOpen ? Physical.Inner.Database : "";
+    /// <summary>The current database; while closed, the one that the pool opens with.</summary>
+    public override string Database => IsOpen ? Physical.Inner.Database : _pool.Connector.Database;
 
-    /// <inheritdoc/>
-    public override string DataSource => _pool.Connector.Target;
+    /// <summary>The server's name or address, or the file.</summary>
+    public override string DataSource => _pool.Connector.DataSource;
 
     /// <inheritdoc/>
     public override string ServerVersion => Physical.Inner.ServerVersion;
 
-    /// <inheritdoc/>
-    public override ConnectionState State => IsOpen ? ConnectionState.Open : ConnectionState.Closed;
+    /// <summary>
+    /// Open from the rent to the return; closed also when a deadline, a cancellation or the pool has taken the
+    /// connection away; broken when the session was lost and the connection is still to be closed.
+    /// </summary>
+    public override ConnectionState State => !IsOpen ? ConnectionState.Closed
+        : _physical!.IsBroken ? ConnectionState.Broken
+        : ConnectionState.Open;
 
     /// <inheritdoc/>
     public override int ConnectionTimeout => (int)Math.Ceiling(_pool.Options.RentTimeout.TotalSeconds);
 
     /// <inheritdoc/>
     public override bool CanCreateBatch => true;
+
+    /// <inheritdoc/>
+    protected override DbProviderFactory? DbProviderFactory => _pool.Factory;
 
     internal ConnectionPool Pool => _pool;
 
@@ -103,12 +129,7 @@ public sealed class PooledConnection : DbConnection
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (_physical is not null)
             throw IsOpen ? new InvalidOperationException("The connection is open already.") : NotOpen();
-        if (System.Transactions.Transaction.Current is not null)
-        {
-            throw new NotSupportedException(
-                "An ambient TransactionScope is not supported: it would be spread over several sessions. "
-                + "Use BeginTransactionAsync on one connection.");
-        }
+        if (System.Transactions.Transaction.Current is not null) throw NoAmbientTransactions();
 
         RentPlace openedBy = _openedBy.Member is null ? _pool.FindCaller() : _openedBy;
         _openedBy = default;
@@ -127,6 +148,7 @@ public sealed class PooledConnection : DbConnection
         _physical = outcome.Connection;
         _rentId = outcome.RentId;
         _severedBy = default;
+        Tell(ConnectionState.Open);
     }
 
     /// <summary>Opens, blocking the thread. Only with <see cref="PoolOptions.AllowSynchronous"/>.</summary>
@@ -147,6 +169,7 @@ public sealed class PooledConnection : DbConnection
 
         _physical = null;
         _pool.Release(physical, _rentId);
+        Tell(ConnectionState.Closed);
     }
 
     /// <summary>
@@ -220,6 +243,16 @@ public sealed class PooledConnection : DbConnection
         return BeginDbTransactionAsync(isolationLevel, CancellationToken.None).AsTask().GetAwaiter().GetResult();
     }
 
+    /// <summary>No more than to enlist in nothing: one distributed transaction would be spread over several
+    /// sessions.</summary>
+    /// <exception cref="InvalidOperationException">The connection is not open.</exception>
+    /// <exception cref="NotSupportedException">With a transaction.</exception>
+    public override void EnlistTransaction(System.Transactions.Transaction? transaction)
+    {
+        _ = Physical;
+        if (transaction is not null) throw NoAmbientTransactions();
+    }
+
     /// <inheritdoc/>
     protected override DbCommand CreateDbCommand() => new PooledCommand(this, _pool.Connector);
 
@@ -238,255 +271,24 @@ public sealed class PooledConnection : DbConnection
         base.Dispose(disposing);
     }
 
-    /// <summary>
-    /// Makes ready for an operation: claims the session, checks that there is still time, and waits for what an earlier
-    /// dispose left to be done. Who gets the bound releases it when the operation has ended.
-    /// </summary>
-    /// <param name="timeout">The operation's own bound; infinite for none but the connection's.</param>
-    /// <param name="token">The caller's token.</param>
-    /// <param name="isFixedSelect">Whether it is the fixed SELECT of a no-reset rent; whatever else is done makes a
-    /// reset due.</param>
-    internal async ValueTask<OperationBound> BeginAsync(
-        TimeSpan timeout, CancellationToken token, bool isFixedSelect = false)
+    private static NotSupportedException NoAmbientTransactions() => new(
+        "An ambient TransactionScope is not supported: it would be spread over several sessions. "
+        + "Use BeginTransactionAsync on one connection.");
+
+    /// <summary>Raises StateChange when the state is another than was told last.</summary>
+    private void Tell(ConnectionState state)
     {
-        _ = Physical;
-        token.ThrowIfCancellationRequested();
-        Deadline deadline = Deadline.Earlier(_deadline, Deadline.After(timeout, _pool.Clock));
-        if (deadline.HasPassed(_pool.Clock))
+        ConnectionState told = _told;
+        if (told == state) return;
+
+        _told = state;
+        OnStateChange((told, state) switch
         {
-            throw new DeadlineExceededException(
-                $"Pool '{_pool.Options.Name}': the deadline had passed before the statement was sent; "
-                + "nothing was done.");
-        }
-
-        OperationBound bound = Claim(deadline);
-        bound.Physical.HasExecuted = true;
-        if (!isFixedSelect || bound.Physical.Lingering is not null) bound.Physical.MustReset = true;
-        if (bound.Physical.Lingering is null) return bound;
-
-        try
-        {
-            await FinishLingeringAsync(bound, token).ConfigureAwait(false);
-            return bound;
-        }
-        catch
-        {
-            bound.Release();
-            throw;
-        }
+            (ConnectionState.Closed, ConnectionState.Open) => Opened,
+            (ConnectionState.Open, ConnectionState.Closed) => Closed,
+            (ConnectionState.Open, ConnectionState.Broken) => Broke,
+            (ConnectionState.Broken, ConnectionState.Closed) => ClosedBroken,
+            _ => new StateChangeEventArgs(told, state),
+        });
     }
-
-    /// <summary>
-    /// Claims the session for an operation, when it is still this connection's. Whoever takes it away meanwhile waits
-    /// until the claim is released (INV-3).
-    /// </summary>
-    /// <exception cref="InvalidOperationException">It is not, or an operation is in flight.</exception>
-    internal OperationBound Claim(Deadline deadline)
-    {
-        // In this order; see Operation.
-        PhysicalConnection physical = _physical ?? throw NotOpen();
-        long seen = physical.Operation.CurrentRun;
-        if (physical.RentId != _rentId) throw NotOpen();
-
-        var bound = new OperationBound(physical, _rentId, deadline, physical.Operation.Claim(seen));
-        if (bound.IsHeld) return bound;
-
-        bound.Release();
-        throw NotOpen();
-    }
-
-    private async ValueTask FinishLingeringAsync(OperationBound bound, CancellationToken token)
-    {
-        PhysicalConnection physical = bound.Physical;
-        Task lingering = physical.Lingering!;
-        await EndAsync(lingering, bound, token).ConfigureAwait(false);
-        await lingering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (lingering.Exception?.InnerException is { } failure) ThrowIfLost(bound, failure);
-
-        physical.EndLingering();
-    }
-
-    /// <summary>Waits for an operation of the driver and gives its result; severs the connection at the
-    /// deadline.</summary>
-    internal async ValueTask<T> RunAsync<T>(Task<T> operation, OperationBound bound, CancellationToken token)
-    {
-        if (bound.Span is not null) return await RunTracedAsync(operation, bound, token).ConfigureAwait(false);
-        if (!operation.IsCompleted) await EndAsync(operation, bound, token).ConfigureAwait(false);
-
-        try
-        {
-            return await operation.ConfigureAwait(false);
-        }
-        catch (Exception exception)
-        {
-            bound.Physical.MustReset = true;
-            _pool.NoteFailure(bound.Physical, exception);
-            throw;
-        }
-    }
-
-    /// <summary>The same for an operation without a result.</summary>
-    internal async ValueTask RunAsync(Task operation, OperationBound bound, CancellationToken token)
-    {
-        if (!operation.IsCompleted) await EndAsync(operation, bound, token).ConfigureAwait(false);
-
-        try
-        {
-            await operation.ConfigureAwait(false);
-        }
-        catch (Exception exception)
-        {
-            bound.Physical.MustReset = true;
-            _pool.NoteFailure(bound.Physical, exception);
-            throw;
-        }
-    }
-
-    /// <summary>Cuts the operation in flight off from its caller, who then severs the connection.</summary>
-    internal void Cancel()
-    {
-        if (_physical is not { } physical) return;
-
-        // Which run first, then whose: in the other order the run could be the next renter's (INV-3).
-        long run = physical.Operation.CurrentRun;
-        if (physical.RentId == _rentId) physical.Operation.Cancel(run);
-    }
-
-    /// <summary>Severs between two operations, for a caller that never waits long enough to be cut off in
-    /// one.</summary>
-    internal Exception SeverBetween(OperationBound bound, OperationEnd end, CancellationToken token)
-    {
-        _ = Physical;
-        Sever(bound, end);
-        return Severed(end, token);
-    }
-
-    /// <summary>
-    /// Of what failed behind the renter's back, throws what it must hear before it goes on (INV-9); the session is
-    /// severed, so that a commit cannot acknowledge what is not there.
-    /// </summary>
-    private void ThrowIfLost(OperationBound bound, Exception failure)
-    {
-        // After a rollback that failed, what is executed now would run in the old transaction and be lost at its end.
-        bool isStuck = bound.Physical.LingeringRollback;
-
-        // Rows that nobody read ended with an error: in a transaction part of it was not done, or all is rolled back.
-        if (!isStuck && bound.Physical.Transaction is null
-            && _pool.Connector.Classify(failure) != DriverFailure.RolledBack)
-        {
-            return;
-        }
-
-        _pool.NoteFailure(bound.Physical, failure);
-        if (isStuck) bound.Physical.MustDiscard = true;
-        bound.Release();
-        Sever(bound, OperationEnd.Closed);
-        ExceptionDispatchInfo.Throw(failure);
-    }
-
-    internal void ThrowUnlessSynchronous(string instead)
-    {
-        if (_pool.Options.AllowSynchronous) return;
-
-        throw new InvalidOperationException(
-            $"Pool '{_pool.Options.Name}': synchronous database calls block a thread and are not allowed. "
-            + $"Use {instead}, or set AllowSynchronous.");
-    }
-
-    private async ValueTask<T> RunTracedAsync<T>(Task<T> operation, OperationBound bound, CancellationToken token)
-    {
-        Activity span = bound.Span!;
-        try
-        {
-            return await RunAsync(operation, bound with { Span = null }, token).ConfigureAwait(false);
-        }
-        catch (Exception exception)
-        {
-            StatementTrace.Fail(span, exception);
-            throw;
-        }
-        finally
-        {
-            StatementTrace.Stop(span);
-        }
-    }
-
-    private async ValueTask EndAsync(Task operation, OperationBound bound, CancellationToken token)
-    {
-        OperationEnd end = await WaitAsync(operation, bound, token).ConfigureAwait(false);
-        if (end != OperationEnd.Completed) throw Severed(end, token);
-    }
-
-    /// <summary>Waits for an operation of the driver; when something else comes first, the connection is
-    /// severed.</summary>
-    internal async ValueTask<OperationEnd> WaitAsync(Task operation, OperationBound bound, CancellationToken token)
-    {
-        PhysicalConnection physical = bound.Physical;
-        physical.Begin(operation);
-        OperationEnd end = await physical.Operation
-            .RaceAsync(operation, bound.Deadline.Timestamp, _pool.Wheel, token).ConfigureAwait(false);
-        if (end == OperationEnd.Completed)
-        {
-            physical.End(operation);
-            return end;
-        }
-
-        // Nobody awaits the driver's task any more; its failure is of no interest but must not go unobserved.
-        _ = operation.ContinueWith(
-            static severed => severed.Exception, CancellationToken.None,
-            TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
-            TaskScheduler.Default);
-        Sever(bound, end);
-        return end;
-    }
-
-    // By the rent of the operation: a caller who closed and opened again meanwhile has another one.
-    private void Sever(OperationBound bound, OperationEnd end)
-    {
-        _severedBy = end;
-        bound.Physical.MustReset = true;
-        _pool.OnSevered();
-        _pool.Release(bound.Physical, bound.RentId);
-    }
-
-    internal Exception Severed(OperationEnd end, CancellationToken token) => end switch
-    {
-        OperationEnd.Cancelled => new OperationCanceledException(token),
-        OperationEnd.Deadline => new DeadlineExceededException(
-            $"Pool '{_pool.Options.Name}': a statement did not end by its deadline. It is being ended on the server; "
-            + "in autocommit its effect is unknown, in a transaction it is rolled back."),
-        OperationEnd.Closed => _physical is null
-            ? new InvalidOperationException("The connection was closed while a statement was under way.")
-            : SeveredByPool(),
-        _ => new InvalidOperationException($"bug: an operation ended with {end}."),
-    };
-
-    private Exception NotOpen()
-    {
-        if (_disposed) return new ObjectDisposedException(nameof(PooledConnection));
-        if (_severedBy is not (OperationEnd.Completed or OperationEnd.Closed))
-        {
-            return new InvalidOperationException(
-                $"The connection was severed ({_severedBy}) during an earlier statement. Rent another one.");
-        }
-
-        return _physical is null ? new InvalidOperationException("The connection is not open.") : SeveredByPool();
-    }
-
-    private ConnectionSeveredException SeveredByPool() => new(
-        $"Pool '{_pool.Options.Name}': the connection was taken away, because the lease of its permit had ended or the "
-        + "pool was drained. Rent another one.");
-}
-
-/// <summary>The session an operation runs on, when it has to end, and the claim by which it may.</summary>
-internal readonly record struct OperationBound(PhysicalConnection Physical, long RentId, Deadline Deadline, long Run)
-{
-    /// <summary>The operation has ended, and what it came to is taken.</summary>
-    public void Release() => Physical.Operation.Release(Run);
-
-    /// <summary>Whether the caller still holds the session.</summary>
-    public bool IsHeld => Physical.RentId == RentId;
-
-    /// <summary>The span of the statement that begins; null when nobody listens.</summary>
-    public Activity? Span { get; init; }
 }

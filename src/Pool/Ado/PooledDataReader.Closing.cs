@@ -101,6 +101,8 @@ public sealed partial class PooledDataReader
     /// <summary>Goes over what has arrived, without a wait; gives what is left, as a task, or null.</summary>
     private Task? CloseInner(PhysicalConnection physical)
     {
+        // What a no-reset rent was made for is read to its end.
+        if (!_readToEnd && !_resultReadToEnd) physical.MustReset = true;
         if (!TrySkipArrived(out Task<bool>? underWay))
         {
             _recordsAffected = _inner.RecordsAffected;

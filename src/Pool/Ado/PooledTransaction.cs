@@ -14,6 +14,7 @@ public sealed class PooledTransaction : DbTransaction
     private readonly PooledConnection _connection;
     private readonly DbTransaction _inner;
     private bool _ended;
+    private bool _isDisposed;
 
     internal PooledTransaction(PooledConnection connection, DbTransaction inner)
     {
@@ -28,8 +29,8 @@ public sealed class PooledTransaction : DbTransaction
     /// <inheritdoc/>
     public override bool SupportsSavepoints => _inner.SupportsSavepoints;
 
-    /// <inheritdoc/>
-    protected override DbConnection DbConnection => _connection;
+    /// <summary>The connection; null once the transaction has ended.</summary>
+    protected override DbConnection? DbConnection => _ended ? null : _connection;
 
     /// <summary>Commits.</summary>
     /// <exception cref="OutcomeUnknownException">
@@ -114,13 +115,23 @@ public sealed class PooledTransaction : DbTransaction
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        if (disposing && !_ended)
+        if (disposing)
         {
-            _ended = true;
-            RollBack();
+            _isDisposed = true;
+            if (!_ended)
+            {
+                _ended = true;
+                RollBack();
+            }
         }
 
         base.Dispose(disposing);
+    }
+
+    private void ThrowIfEnded()
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        if (_ended) throw new InvalidOperationException("The transaction has ended.");
     }
 
     private void RollBack()
@@ -145,7 +156,7 @@ public sealed class PooledTransaction : DbTransaction
 
     private async Task SavepointAsync(Func<Task> operation, CancellationToken token)
     {
-        if (_ended) throw new InvalidOperationException("The transaction has ended.");
+        ThrowIfEnded();
 
         OperationBound bound = await _connection
             .BeginAsync(_connection.Pool.Options.StatementTimeout, token).ConfigureAwait(false);
@@ -161,7 +172,7 @@ public sealed class PooledTransaction : DbTransaction
 
     private async ValueTask<OperationBound> BeginEndAsync(CancellationToken token)
     {
-        if (_ended) throw new InvalidOperationException("The transaction has ended.");
+        ThrowIfEnded();
 
         OperationBound bound = await _connection
             .BeginAsync(_connection.Pool.Options.StatementTimeout, token).ConfigureAwait(false);

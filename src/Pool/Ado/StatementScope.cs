@@ -74,6 +74,22 @@ internal struct StatementScope(PooledConnection? connection, string what)
         return (int)Math.Min(int.MaxValue / 1000, Math.Ceiling(seconds));
     }
 
+    /// <summary>Does what waits for nothing, as a task.</summary>
+    public static Task TryAsync(Action action, CancellationToken token)
+    {
+        if (token.IsCancellationRequested) return Task.FromCanceled(token);
+
+        try
+        {
+            action();
+            return Task.CompletedTask;
+        }
+        catch (Exception exception)
+        {
+            return Task.FromException(exception);
+        }
+    }
+
     /// <summary>Cuts the execution in flight off from its caller.</summary>
     public readonly void Cancel() => _connection?.Cancel();
 }

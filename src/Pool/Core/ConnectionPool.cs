@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Diagnostics.CodeAnalysis;
 
 using Microsoft.Extensions.Logging;
@@ -98,6 +99,9 @@ internal sealed partial class ConnectionPool
     public PoolOptions Options => _options;
 
     public IConnector Connector => _connector;
+
+    /// <summary>Makes the objects of the pool's ADO.NET surface; null below it.</summary>
+    public DbProviderFactory? Factory { get; set; }
 
     public TimeProvider Clock => _clock;
 

@@ -1,3 +1,4 @@
+using System.Data;
 using System.Data.Common;
 
 namespace UPool.Core;
@@ -10,6 +11,18 @@ internal interface IConnector : IAsyncDisposable
 
     /// <summary>What is connected to, for people: host, port and database, never a credential.</summary>
     string Target { get; }
+
+    /// <summary>What sessions are opened with, without user and password, as a connection string.</summary>
+    string ConnectionString { get; }
+
+    /// <summary>The server's name or address, or the file.</summary>
+    string DataSource { get; }
+
+    /// <summary>The database that sessions are opened with.</summary>
+    string Database { get; }
+
+    /// <summary>Makes the driver's own objects.</summary>
+    DbProviderFactory DriverFactory { get; }
 
     /// <summary>
     /// Why the server cannot be asked whether closed sessions are gone, in one plain line; null when it can, or when
@@ -47,6 +60,9 @@ internal interface IConnector : IAsyncDisposable
 
     /// <summary>The id that the last execution of this command generated; 0 if none.</summary>
     long LastInsertedId(DbCommand command);
+
+    /// <summary>Gives a parameter the type of a column, of which the driver's schema table has a row.</summary>
+    void ApplyColumnType(DbParameter parameter, DataRow column);
 
     /// <summary>What a failure of the driver means.</summary>
     DriverFailure Classify(Exception exception);

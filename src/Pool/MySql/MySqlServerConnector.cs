@@ -22,6 +22,9 @@ internal sealed class MySqlServerConnector : IConnector
         _killLane = killLane;
         _loggers = loggers;
         Target = MySqlSettings.Describe(settings);
+        ConnectionString = MySqlSettings.WithoutCredentials(settings);
+        DataSource = settings.Server;
+        Database = settings.Database;
         _dataSource = MySqlSettings.Build(settings, loggers);
     }
 
@@ -42,6 +45,14 @@ internal sealed class MySqlServerConnector : IConnector
 
     public string Target { get; }
 
+    public string ConnectionString { get; private set; }
+
+    public string DataSource { get; }
+
+    public string Database { get; }
+
+    public DbProviderFactory DriverFactory => MySqlConnectorFactory.Instance;
+
     public string? Problem => _killLane.Problem;
 
     public event Action? ProblemFound
@@ -57,7 +68,7 @@ internal sealed class MySqlServerConnector : IConnector
         MySqlConnectionStringBuilder settings = MySqlSettings.Derive(connectionString, Options);
         MySqlSettings.ThrowIfElsewhere(settings, Target);
         KnowAccount?.Invoke(settings.UserID);
-        return new Candidate(this, MySqlSettings.Build(settings, _loggers));
+        return new Candidate(this, settings);
     }
 
     public DbCommand CreateCommand() => new MySqlCommand();
@@ -78,6 +89,9 @@ internal sealed class MySqlServerConnector : IConnector
 
         return copy;
     }
+
+    public void ApplyColumnType(DbParameter parameter, DataRow column) =>
+        ((MySqlParameter)parameter).MySqlDbType = (MySqlDbType)column[SchemaTableColumn.ProviderType];
 
     public long LastInsertedId(DbCommand command) => ((MySqlCommand)command).LastInsertedId;
 
@@ -148,10 +162,16 @@ internal sealed class MySqlServerConnector : IConnector
 
     // The former data source is left to the collector: without a pool of its own it holds nothing, and an open over it
     // may be under way.
-    private sealed class Candidate(MySqlServerConnector connector, MySqlDataSource dataSource) : ICandidate
+    private sealed class Candidate(MySqlServerConnector connector, MySqlConnectionStringBuilder settings) : ICandidate
     {
-        public Task<PhysicalConnection> OpenAsync() => connector.OpenAsync(dataSource);
+        private readonly MySqlDataSource _changed = MySqlSettings.Build(settings, connector._loggers);
 
-        public void Adopt() => connector._dataSource = dataSource;
+        public Task<PhysicalConnection> OpenAsync() => connector.OpenAsync(_changed);
+
+        public void Adopt()
+        {
+            connector._dataSource = _changed;
+            connector.ConnectionString = MySqlSettings.WithoutCredentials(settings);
+        }
     }
 }

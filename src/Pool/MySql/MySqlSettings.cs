@@ -107,6 +107,14 @@ internal static class MySqlSettings
     public static string Describe(MySqlConnectionStringBuilder builder) => string.Create(
         CultureInfo.InvariantCulture, $"MySQL at {builder.Server}:{builder.Port}/{builder.Database}");
 
+    /// <summary>The settings as a connection string that holds nothing to log in with.</summary>
+    public static string WithoutCredentials(MySqlConnectionStringBuilder builder)
+    {
+        var shown = new MySqlConnectionStringBuilder(builder.ConnectionString);
+        foreach (string key in (string[])["User ID", "Password", "Certificate Password"]) shown.Remove(key);
+        return shown.ConnectionString;
+    }
+
     // By its text: a name that leads here today may lead elsewhere tomorrow.
     private static bool IsOnThisMachine(MySqlConnectionStringBuilder builder) =>
         builder.ConnectionProtocol is not (MySqlConnectionProtocol.Socket or MySqlConnectionProtocol.Tcp)

@@ -1,3 +1,4 @@
+using System.Data;
 using System.Data.Common;
 
 using Microsoft.Data.Sqlite;
@@ -30,6 +31,14 @@ internal sealed class SqliteConnector(string path) : IConnector
 
     public string Target => $"SQLite at {path}";
 
+    public string ConnectionString => _connectionString;
+
+    public string DataSource => path;
+
+    public string Database => "main";
+
+    public DbProviderFactory DriverFactory => SqliteFactory.Instance;
+
     public string? Problem => null;
 
     public event Action? ProblemFound
@@ -61,7 +70,12 @@ internal sealed class SqliteConnector(string path) : IConnector
         return copy;
     }
 
-    public DbBatch CopyBatch(DbBatch batch) => throw new NotSupportedException("SQLite's driver has no batches.");
+    public DbBatch CopyBatch(DbBatch batch) => throw new InvalidOperationException("bug: a batch over SQLite.");
+
+    // SQLite goes by the value.
+    public void ApplyColumnType(DbParameter parameter, DataRow column)
+    {
+    }
 
     public long LastInsertedId(DbCommand command) => command.Connection is SqliteConnection { Handle: { } handle }
         ? raw.sqlite3_last_insert_rowid(handle)

@@ -43,7 +43,7 @@ public sealed class ClosedConnectionTests
         RentOutcome next = await pool.FinishAsync(pool.Rent());
         int[] calls = Calls(pool);
         Assert.Equal(ConnectionState.Closed, connection.State);
-        Assert.Equal("", connection.Database);
+        Assert.Equal("db", connection.Database);
         await RefusedAsync(() => command.ExecuteNonQueryAsync());
         await RefusedAsync(() => command.ExecuteScalarAsync());
         await RefusedAsync(() => command.ExecuteReaderAsync());
@@ -176,7 +176,10 @@ public sealed class ClosedConnectionTests
         using var foreign = new FakeDbConnection(pool.Server, 99);
         Assert.Throws<InvalidCastException>(() => command.Connection = foreign);
         Assert.Throws<InvalidCastException>(() => batch.Connection = foreign);
-        Assert.Throws<NotSupportedException>(() => connection.ConnectionString = "Server=x");
+        Assert.Throws<InvalidOperationException>(() => connection.ConnectionString = "Server=x");
+        connection.ConnectionString = connection.ConnectionString;
+        using DbConnection closed = pool.Source.CreateConnection();
+        Assert.Throws<NotSupportedException>(() => closed.ConnectionString = "Server=x");
         command.Connection = null;
         await Assert.ThrowsAsync<InvalidOperationException>(() => command.ExecuteNonQueryAsync());
     });
@@ -185,8 +188,8 @@ public sealed class ClosedConnectionTests
     public Task ConnectionString_HoldsNoCredential() => PoolHarness.RunAsync(async pool =>
     {
         await using PooledConnection connection = await pool.OpenedAsync();
-        Assert.Equal(pool.Server.Target, connection.ConnectionString);
-        Assert.Equal(pool.Server.Target, pool.Source.ConnectionString);
+        Assert.Equal(pool.Server.ConnectionString, connection.ConnectionString);
+        Assert.Equal(pool.Server.ConnectionString, pool.Source.ConnectionString);
         Assert.Equal("db", connection.Database);
     });
 

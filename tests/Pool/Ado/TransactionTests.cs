@@ -161,7 +161,7 @@ public sealed class TransactionTests
         await ExecuteAsync(connection, "kept");
         Assert.Equal(["kept"], pool.Server.Applied);
         Assert.Equal(1, pool.Server.CallsOf(Step.Rollback));
-        await Assert.ThrowsAsync<InvalidOperationException>(() => transaction.CommitAsync());
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => transaction.CommitAsync());
     });
 
     [Fact]

@@ -150,16 +150,14 @@ public sealed class ClosedReaderTests : OnSharedServer
     {
         await using PooledConnection connection = await WithAsync(Slow);
         await using DbBatch batch = connection.CreateBatch();
-        DbBatchCommand first = batch.CreateBatchCommand(), call = batch.CreateBatchCommand();
-        first.CommandText = "SELECT 1";
+        DbBatchCommand call = batch.CreateBatchCommand();
         call.CommandText = "slow";
         call.CommandType = CommandType.StoredProcedure;
         var n = new MySqlParameter("n", MySqlDbType.Int32) { Direction = ParameterDirection.InputOutput };
         call.Parameters.Add(n);
 
-        // The driver gives the output values of a batch's first command.
+        // Alone: the driver cannot put a statement behind a procedure in one batch.
         batch.BatchCommands.Add(call);
-        batch.BatchCommands.Add(first);
         for (int i = 1; i <= 3; i++)
         {
             n.Value = i;

@@ -1,6 +1,9 @@
+using System.Data;
 using System.Data.Common;
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
+
+using MySqlConnector;
 
 using UPool.Core;
 
@@ -37,6 +40,14 @@ internal sealed class FakeConnector : IConnector
     public SqlDialect Dialect => SqlDialect.MySql;
 
     public string Target => "Fake at nowhere:0/db";
+
+    public string ConnectionString => "Server=nowhere;Database=db";
+
+    public string DataSource => "nowhere";
+
+    public string Database => "db";
+
+    public DbProviderFactory DriverFactory => MySqlConnectorFactory.Instance;
 
     public string? Problem { get; private set; }
 
@@ -212,6 +223,10 @@ internal sealed class FakeConnector : IConnector
     public DbCommand CopyCommand(DbCommand command) => new FakeDbCommand { CommandText = command.CommandText };
 
     public DbBatch CopyBatch(DbBatch batch) => new FakeDbBatch();
+
+    public void ApplyColumnType(DbParameter parameter, DataRow column)
+    {
+    }
 
     public long LastInsertedId(DbCommand command) => 0;
 

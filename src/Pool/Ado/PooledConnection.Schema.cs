@@ -1,0 +1,57 @@
+using System.Collections.Frozen;
+using System.Data;
+
+namespace UPool;
+
+/// <content>What the database holds, as the driver describes it.</content>
+public sealed partial class PooledConnection
+{
+    // For these the driver asks nobody.
+    private static readonly FrozenSet<string> Known = FrozenSet.ToFrozenSet(
+        ["MetaDataCollections", "DataSourceInformation", "DataTypes", "ReservedWords", "Restrictions"],
+        StringComparer.OrdinalIgnoreCase);
+
+    /// <inheritdoc/>
+    public override DataTable GetSchema() => GetSchema("MetaDataCollections");
+
+    /// <inheritdoc/>
+    public override DataTable GetSchema(string collectionName) => GetSchema(collectionName, []);
+
+    /// <summary>Blocks the thread where the server has to be asked: only with
+    /// <see cref="PoolOptions.AllowSynchronous"/>.</summary>
+    public override DataTable GetSchema(string collectionName, string?[] restrictionValues)
+    {
+        if (!Known.Contains(collectionName ?? "")) ThrowUnlessSynchronous("GetSchemaAsync");
+        return GetSchemaAsync(collectionName!, restrictionValues, CancellationToken.None).GetAwaiter().GetResult();
+    }
+
+    /// <inheritdoc/>
+    public override Task<DataTable> GetSchemaAsync(CancellationToken cancellationToken = default) =>
+        GetSchemaAsync("MetaDataCollections", cancellationToken);
+
+    /// <inheritdoc/>
+    public override Task<DataTable> GetSchemaAsync(
+        string collectionName, CancellationToken cancellationToken = default) =>
+        GetSchemaAsync(collectionName, [], cancellationToken);
+
+    /// <inheritdoc/>
+    public override async Task<DataTable> GetSchemaAsync(
+        string collectionName, string?[] restrictionValues, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(collectionName);
+        OperationBound bound = await BeginAsync(_pool.Options.StatementTimeout, cancellationToken)
+            .ConfigureAwait(false);
+        try
+        {
+            // The driver takes no list for "no restrictions" as several collections have none.
+            Task<DataTable> schema = restrictionValues is null or []
+                ? bound.Physical.Inner.GetSchemaAsync(collectionName, CancellationToken.None)
+                : bound.Physical.Inner.GetSchemaAsync(collectionName, restrictionValues, CancellationToken.None);
+            return await RunAsync(schema, bound, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            bound.Release();
+        }
+    }
+}

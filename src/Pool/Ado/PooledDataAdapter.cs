@@ -1,0 +1,12 @@
+using System.Data.Common;
+
+namespace UPool;
+
+/// <summary>Fills data sets over a pool and writes their changes; synchronously, as ADO.NET's adapters do.</summary>
+internal sealed class PooledDataAdapter : DbDataAdapter
+{
+    /// <summary>A row is about to be written.</summary>
+    public event EventHandler<RowUpdatingEventArgs>? RowUpdating;
+
+    protected override void OnRowUpdating(RowUpdatingEventArgs value) => RowUpdating?.Invoke(this, value);
+}
