@@ -65,9 +65,9 @@ public sealed partial class ControlConnections
 
         return AccountRights.Parse(grants) switch
         {
-            { SeesAll: false, EndsAll: false } => "PROCESS and no CONNECTION ADMIN",
+            { SeesAll: false, EndsAll: false } => $"PROCESS and no {FamilyOf(connection).EndingRight}",
             { SeesAll: false } => "PROCESS",
-            { EndsAll: false } => "CONNECTION ADMIN",
+            { EndsAll: false } => FamilyOf(connection).EndingRight,
             _ => null,
         };
     }
@@ -80,6 +80,9 @@ public sealed partial class ControlConnections
             return $"{target} is reached through a multiplexing proxy or a local socket, where CONNECTION_ID() does "
                 + "not say which session is meant: no budget can be kept there. Connect to the server itself over TCP.";
         }
+
+        if (FamilyOf(connection).Blindness is { } blindness)
+            return $"{target} cannot say when a session is gone: no budget can be kept there. {blindness}";
 
         string? engine = await TextAsync(
             connection,
@@ -104,6 +107,9 @@ public sealed partial class ControlConnections
             : $"{target}: what one session writes into {SessionRegister.Table} another one does not see. No budget can "
                 + "be kept where several servers answer under one name.";
     }
+
+    private static ServerFamily FamilyOf(PooledConnection connection) =>
+        ((MySqlPhysicalConnection)connection.Physical).Family;
 
     private static async Task<string?> TextAsync(
         PooledConnection connection, string text, string a, string b, CancellationToken cancellationToken)

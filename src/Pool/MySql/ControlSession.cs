@@ -28,6 +28,9 @@ internal sealed class ControlSession
     /// <summary>Who it is on the server; null where ids are another's.</summary>
     public ServerSession? Session => _facts.IsProxied ? null : _facts.Session;
 
+    /// <summary>What it was when it was new.</summary>
+    public SessionFacts Facts => _facts;
+
     /// <summary>The server's word that this account may not end a session that was asked about; null when it said none
     /// since the question before.</summary>
     public MySqlException? Denial { get; set; }
@@ -96,7 +99,7 @@ internal sealed class ControlSession
         string ids =
             string.Join(',', questions.Select(q => q.Session.Id.ToString(CultureInfo.InvariantCulture)).Distinct());
         using var command = new MySqlCommand(
-            $"SELECT ID, HOST FROM information_schema.PROCESSLIST WHERE ID IN ({ids})", _connection);
+            $"SELECT ID, HOST FROM {_facts.Family.ProcessList} WHERE ID IN ({ids})", _connection);
 
         // Left pending on a server that does not answer: it is the probe.
         command.CommandTimeout = 0;
@@ -107,20 +110,20 @@ internal sealed class ControlSession
         return hosts;
     }
 
-    /// <summary>Ends one statement or session; false when the server does not know it any more.</summary>
-    private Task<bool> EndAsync(KillQuestion question, Dictionary<long, string> hosts)
+    /// <summary>Ends one statement or session; false when it is gone.</summary>
+    private async Task<bool> EndAsync(KillQuestion question, Dictionary<long, string> hosts)
     {
         bool isListed = hosts.TryGetValue(question.Session.Id, out string? host);
-        if (isListed && question.Session.Host.Length == 0) return Task.FromResult(true);
+        if (isListed && question.Session.Host.Length == 0) return true;
 
         bool isAnothers = isListed && host != question.Session.Host;
 
         // The id with another host is another's session, after a restart of the server: never kill that. The look and
         // the kill go over one connection, so the server cannot have restarted between them. A session that is not
         // listed may be one that this account cannot see, or one that the server still counts although its socket is
-        // closed: only the answer to the KILL says that it is gone (INV-1).
+        // closed: only the answer to the KILL says that it is gone, and on MySQL not that alone (INV-1).
         bool asks = question.UntilGone ? !isAnothers : isListed && !isAnothers;
-        return asks ? KillAsync(question) : Task.FromResult(false);
+        return asks && (await KillAsync(question).ConfigureAwait(false) || !_facts.Family.IsGone(isListed));
     }
 
     private async Task RegisterAsync()

@@ -70,11 +70,15 @@ internal sealed partial class KillLane : IAsyncDisposable
         _target = MySqlSettings.Describe(settings);
         _clock = clock;
         _logger = GuardedLogger.For<KillLane>(loggers);
+        Server = new KnownServer(_target, GuardedLogger.For<KnownServer>(loggers));
         _source = new LaneSource(MySqlSettings.Build(settings, loggers), register, clock);
         using (ExecutionContext.SuppressFlow()) _loop = Task.Run(RunAsync);
     }
 
     public TimeProvider Clock => _clock;
+
+    /// <summary>What is known of the server that all of the process's sessions are with.</summary>
+    public KnownServer Server { get; }
 
     /// <summary>Why the server cannot be asked, in one plain line; null when it can, or nobody tried.</summary>
     public string? Problem => _problem;
@@ -220,6 +224,7 @@ internal sealed partial class KillLane : IAsyncDisposable
     {
         ControlSession session = await _source.OpenAsync(isReplaced).ConfigureAwait(false);
         _newest = session;
+        Server.Note(session.Facts);
         _openedAt = _clock.GetTimestamp();
         return session;
     }

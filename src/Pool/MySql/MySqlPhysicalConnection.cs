@@ -26,6 +26,9 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
     /// <summary>Who it is on the server.</summary>
     public ServerSession Session => facts.Session;
 
+    /// <summary>What kind of server it is with.</summary>
+    public ServerFamily Family => facts.Family;
+
     /// <summary>The register in which the session still has to be entered, once its table is there; null when it
     /// is.</summary>
     public SessionRegister? ToRegister { get; set; }

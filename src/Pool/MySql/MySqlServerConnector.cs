@@ -113,6 +113,7 @@ internal sealed class MySqlServerConnector : IConnector
         {
             await inner.OpenAsync(CancellationToken.None).ConfigureAwait(false);
             facts = await SessionFacts.ReadAsync(inner).ConfigureAwait(false);
+            _killLane.Server.Note(facts);
 
             // What a reset brings back, a new session has from the start.
             if (facts.AsNew is null)

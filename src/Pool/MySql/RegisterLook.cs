@@ -13,8 +13,9 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
     // Where the server keeps the witness of its start: no session has this id.
     private const int WitnessId = 0;
 
-    // The command of a connection that has not logged in yet.
-    private const string LoggingIn = "Connect";
+    // A connection that has not logged in yet: MariaDB shows the command, MySQL the user.
+    private const string Connecting = "Connect";
+    private const string Unauthenticated = "unauthenticated user";
 
     // The server's own threads: not connections, although they stand in the process list.
     private const string SystemUser = "system user";
@@ -67,7 +68,7 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
         List<Process> clients =
             [.. answers.Processes.Where(static one => one.User != SystemUser && one.Command != Daemon)];
         return clients.Count >= answers.Connected
-            && !clients.Exists(one => one.Id < own.Id && one.Command == LoggingIn);
+            && !clients.Exists(one => one.Id < own.Id && (one.Command == Connecting || one.User == Unauthenticated));
     }
 
     private static bool IsIn(Dictionary<long, Process> listed, Row row) =>
@@ -76,6 +77,7 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
     private static async Task<Answers> ReadAsync(
         PooledConnection connection, SessionRegister register, CancellationToken cancellationToken)
     {
+        ServerFamily family = ((MySqlPhysicalConnection)connection.Physical).Family;
         using DbCommand command = connection.CreateCommand();
 
         // The witness first: whoever looks first after the server's start puts one down.
@@ -84,7 +86,7 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
             $"INSERT IGNORE INTO {register.QualifiedTable} (ConnectionId, Host, Account, Incarnation, IsControl) "
             + string.Create(CultureInfo.InvariantCulture, $"VALUES ({WitnessId}, '', '', @witness, TRUE); ")
             + $"{rows}; "
-            + "SELECT ID, USER, HOST, COMMAND FROM information_schema.PROCESSLIST; "
+            + $"SELECT ID, USER, HOST, COMMAND FROM {family.ProcessList}; "
             + $"{rows}; "
             + "SELECT CONNECTION_ID(), @@GLOBAL.max_connections; "
             + "SHOW GLOBAL STATUS WHERE Variable_name IN ('Threads_connected', 'Uptime'); "

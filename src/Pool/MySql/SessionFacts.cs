@@ -18,12 +18,10 @@ namespace UPool.MySql;
 /// be followed by <paramref name="Restore"/> in any case.
 /// </param>
 /// <param name="Restore">The statement that brings all of that back. It takes twice the time of the look.</param>
-internal sealed record SessionFacts(ServerSession Session, bool IsProxied, string Look, string? AsNew, string Restore)
+/// <param name="Family">What kind of server it is.</param>
+internal sealed record SessionFacts(
+    ServerSession Session, bool IsProxied, string Look, string? AsNew, string Restore, ServerFamily Family)
 {
-    // One round trip. A process list shows an ordinary account its own sessions.
-    private const string Common =
-        "SELECT CONNECTION_ID(), DATABASE(), @@collation_connection, @@autocommit, "
-        + "(SELECT HOST FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()), ";
 
     // What a reset itself sets stands first. Compared here, letter by letter: to the server two names may be equal that
     // differ in case. Quoted, so that no name can end where another begins.
@@ -32,33 +30,31 @@ internal sealed record SessionFacts(ServerSession Session, bool IsProxied, strin
 
     public static async Task<SessionFacts> ReadAsync(MySqlConnection connection)
     {
-        bool isMariaDb = connection.ServerVersion.Contains("MariaDB", StringComparison.OrdinalIgnoreCase);
-        bool hasRoles = isMariaDb || !connection.ServerVersion.StartsWith("5.", StringComparison.Ordinal);
-        string state = $"CONCAT_WS('|', {Settings}, QUOTE(DATABASE()){(hasRoles ? ", QUOTE(CURRENT_ROLE())" : "")})";
+        ServerFamily family = ServerFamily.Of(connection.ServerVersion);
+        string state =
+            $"CONCAT_WS('|', {Settings}, QUOTE(DATABASE()){(family.HasRoles ? ", QUOTE(CURRENT_ROLE())" : "")})";
 
-        // Without a bound of the driver's, as the open itself: given up and repeated it would count on the server
-        // twice.
-        using var command = new MySqlCommand(
-            Common + state + (hasRoles ? ", CURRENT_ROLE()" : ""), connection);
-        command.CommandTimeout = 0;
-        using MySqlDataReader reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
-        if (!await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false))
-            throw new InvalidOperationException("The server did not say who the session is.");
-
-        long id = reader.GetInt64(0);
-        string? database = reader.IsDBNull(1) ? null : reader.GetString(1);
-        string collation = reader.GetString(2);
-        bool isAutocommit = reader.GetInt64(3) == 1;
-        string host = reader.IsDBNull(4) ? "" : reader.GetString(4);
-        string? role = hasRoles && !reader.IsDBNull(6) ? reader.GetString(6) : null;
+        // One round trip.
+        (long id, string? database, string collation, bool isAutocommit, string? host, string? asNew, string? role) =
+            await AskAsync(
+                connection,
+                $"SELECT CONNECTION_ID(), DATABASE(), @@collation_connection, @@autocommit, {Host(family)}, {state}, "
+                    + (family.HasRoles ? "CURRENT_ROLE()" : "NULL"),
+                static row => (row.GetInt64(0), Text(row, 1), row.GetString(2), row.GetInt64(3) == 1, Text(row, 4),
+                    Text(row, 5), Text(row, 6))).ConfigureAwait(false);
+        if (host is null)
+        {
+            family = family.WithoutProcessList();
+            host = await AskAsync(
+                connection, $"SELECT {Host(family)}", static row => Text(row, 0)).ConfigureAwait(false) ?? "";
+        }
 
         // The driver keeps the id in 32 bits. A host without a port is a local socket's: there the id alone would have
         // to say who it is, and ids start again with the server.
         bool isProxied = unchecked((int)id) != connection.ServerThread || !host.Contains(':', StringComparison.Ordinal);
         return new SessionFacts(
-            new ServerSession(id, host), isProxied, $"SELECT {state}",
-            isAutocommit ? reader.GetValue(5) as string : null,
-            Restoring(isMariaDb, hasRoles, database, collation, role));
+            new ServerSession(id, host), isProxied, $"SELECT {state}", isAutocommit ? asNew : null,
+            Restoring(family, database, collation, role), family);
     }
 
     /// <summary>
@@ -73,7 +69,24 @@ internal sealed record SessionFacts(ServerSession Session, bool IsProxied, strin
         return end < 0 ? null : state![..end];
     }
 
-    private static string Restoring(bool isMariaDb, bool hasRoles, string? database, string collation, string? role)
+    // A process list shows an ordinary account its own sessions.
+    private static string Host(ServerFamily family) =>
+        $"(SELECT HOST FROM {family.ProcessList} WHERE ID = CONNECTION_ID())";
+
+    private static async Task<T> AskAsync<T>(MySqlConnection connection, string text, Func<MySqlDataReader, T> read)
+    {
+        // Without a bound of the driver's, as the open itself: given up and repeated it would count on the server
+        // twice.
+        using var command = new MySqlCommand(text, connection) { CommandTimeout = 0 };
+        using MySqlDataReader reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
+        return await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false)
+            ? read(reader)
+            : throw new InvalidOperationException("The server did not say who the session is.");
+    }
+
+    private static string? Text(MySqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
+
+    private static string Restoring(ServerFamily family, string? database, string collation, string? role)
     {
         // A collation's name starts with its charset's.
         string charset = collation.Split('_')[0];
@@ -81,15 +94,10 @@ internal sealed record SessionFacts(ServerSession Session, bool IsProxied, strin
         // Autocommit too: a server may be configured without, and a write in autocommit would be answered and then
         // rolled back by the next reset (INV-9).
         string restore = $"SET NAMES {charset} COLLATE {collation}, autocommit = 1";
-        if (database is not null) restore += $"; USE {Quote(database)}";
-        if (hasRoles && isMariaDb) restore += $"; SET ROLE {(role is null ? "NONE" : Quote(role))}";
-
-        // MySQL answers with a list that is quoted already, or with NONE.
-        else if (hasRoles) restore += $"; SET ROLE {role ?? "NONE"}";
+        if (database is not null) restore += $"; USE `{database.Replace("`", "``", StringComparison.Ordinal)}`";
+        if (family.RestoreRole(role) is { } restoreRole) restore += $"; {restoreRole}";
 
         // For FOUND_ROWS().
         return restore + "; SELECT 1";
     }
-
-    private static string Quote(string name) => "`" + name.Replace("`", "``", StringComparison.Ordinal) + "`";
 }

@@ -404,9 +404,12 @@ public sealed class MySqlPoolTests : OnSharedServer
     {
         await using DatabaseServer server = await DatabaseServer.StartNewAsync();
         await using var fixture = new MySqlPoolFixture(server.ConnectionString());
-        PooledDataSource pool = fixture.CreatePool(o => o.MaxConnections = 4);
+        PooledDataSource pool = fixture.CreatePool(o =>
+        {
+            o.MaxConnections = 4;
+            o.RentTimeout = TimeSpan.FromSeconds(30);
+        });
         await using MySqlConnection observer = await fixture.ObserveAsync(server.RootConnectionString);
-        await ExecuteAsync(observer, "FLUSH STATUS");
         for (int i = 0; i < 100; i++)
         {
             await Task.WhenAll(Enumerable.Range(0, 8).Select(async _ =>

@@ -67,6 +67,34 @@ public sealed class CheckTests
         Assert.InRange(most - 1, 1, ControlConnections.MaxConnections);
     }
 
+    /// <summary>Off by default on MariaDB, where nothing is asked of it.</summary>
+    [Fact]
+    public async Task Check_WithoutPerformanceSchema_IsRefusedOnMySqlAlone()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync(arguments: "--performance-schema=0");
+        string? found = await server.CreateControl().CheckAsync(server.ConnectionString);
+        if (ServerFamily.Of(server.Root.ServerVersion) is MariaDbFamily)
+        {
+            Assert.Null(found);
+            return;
+        }
+
+        Assert.Contains(
+            "cannot say when a session is gone: no budget can be kept there.", found, StringComparison.Ordinal);
+        Assert.Contains("Start the server with performance_schema=ON.", found, StringComparison.Ordinal);
+
+        // Without a budget it is used, and warned of once.
+        PooledDataSource pool = server.CreatePool(server.CreateControl(incarnation: null), 2);
+        for (int i = 0; i < 3; i++)
+        {
+            await (await pool.OpenConnectionAsync()).DisposeAsync();
+            pool.Clear();
+            await UntilAsync(pool, s => s is { Idle: 0, Closing: 0, Used: 0 });
+        }
+
+        Assert.Contains("Warning 1112 MySQL at 127.0.0.1", server.Log, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Check_NoTable_SaysSo()
     {
