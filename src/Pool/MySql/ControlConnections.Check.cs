@@ -108,7 +108,7 @@ public sealed partial class ControlConnections
                 + "be kept where several servers answer under one name.";
     }
 
-    private static ServerFamily FamilyOf(PooledConnection connection) =>
+    private static DatabaseFamily FamilyOf(PooledConnection connection) =>
         ((MySqlPhysicalConnection)connection.Physical).Family;
 
     private static async Task<string?> TextAsync(

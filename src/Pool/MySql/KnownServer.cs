@@ -13,7 +13,8 @@ internal sealed partial class KnownServer(string target, ILogger logger)
     // Guarded by _gate.
     private string? _family;
 
-    /// <summary>Takes in what a new session has found. What an operator should know of the server is said once.</summary>
+    /// <summary>Takes in what a new session has found. What an operator should know of the server is said
+    /// once.</summary>
     public void Note(SessionFacts facts)
     {
         lock (_gate)

@@ -27,7 +27,7 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
     public ServerSession Session => facts.Session;
 
     /// <summary>What kind of server it is with.</summary>
-    public ServerFamily Family => facts.Family;
+    public DatabaseFamily Family => facts.Family;
 
     /// <summary>The register in which the session still has to be entered, once its table is there; null when it
     /// is.</summary>

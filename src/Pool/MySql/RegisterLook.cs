@@ -77,7 +77,7 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
     private static async Task<Answers> ReadAsync(
         PooledConnection connection, SessionRegister register, CancellationToken cancellationToken)
     {
-        ServerFamily family = ((MySqlPhysicalConnection)connection.Physical).Family;
+        DatabaseFamily family = ((MySqlPhysicalConnection)connection.Physical).Family;
         using DbCommand command = connection.CreateCommand();
 
         // The witness first: whoever looks first after the server's start puts one down.

@@ -20,7 +20,7 @@ namespace UPool.MySql;
 /// <param name="Restore">The statement that brings all of that back. It takes twice the time of the look.</param>
 /// <param name="Family">What kind of server it is.</param>
 internal sealed record SessionFacts(
-    ServerSession Session, bool IsProxied, string Look, string? AsNew, string Restore, ServerFamily Family)
+    ServerSession Session, bool IsProxied, string Look, string? AsNew, string Restore, DatabaseFamily Family)
 {
 
     // What a reset itself sets stands first. Compared here, letter by letter: to the server two names may be equal that
@@ -30,7 +30,7 @@ internal sealed record SessionFacts(
 
     public static async Task<SessionFacts> ReadAsync(MySqlConnection connection)
     {
-        ServerFamily family = ServerFamily.Of(connection.ServerVersion);
+        DatabaseFamily family = DatabaseFamily.Of(connection.ServerVersion);
         string state =
             $"CONCAT_WS('|', {Settings}, QUOTE(DATABASE()){(family.HasRoles ? ", QUOTE(CURRENT_ROLE())" : "")})";
 
@@ -70,7 +70,7 @@ internal sealed record SessionFacts(
     }
 
     // A process list shows an ordinary account its own sessions.
-    private static string Host(ServerFamily family) =>
+    private static string Host(DatabaseFamily family) =>
         $"(SELECT HOST FROM {family.ProcessList} WHERE ID = CONNECTION_ID())";
 
     private static async Task<T> AskAsync<T>(MySqlConnection connection, string text, Func<MySqlDataReader, T> read)
@@ -86,7 +86,7 @@ internal sealed record SessionFacts(
 
     private static string? Text(MySqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
 
-    private static string Restoring(ServerFamily family, string? database, string collation, string? role)
+    private static string Restoring(DatabaseFamily family, string? database, string collation, string? role)
     {
         // A collation's name starts with its charset's.
         string charset = collation.Split('_')[0];

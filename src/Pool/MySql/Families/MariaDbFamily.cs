@@ -2,7 +2,7 @@ namespace UPool.MySql;
 
 /// <summary>MariaDB: a session can be killed until the server has dropped it, its rollback included. Measured on 11.8
 /// with 262,144 rows to roll back: error 1094 after 5,707 ms, no longer counted after 5,711 ms.</summary>
-internal sealed class MariaDbFamily(string version) : ServerFamily(version)
+internal sealed class MariaDbFamily(string version) : DatabaseFamily(version)
 {
     public override string Name => Version;
 

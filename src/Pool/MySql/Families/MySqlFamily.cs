@@ -5,7 +5,7 @@ namespace UPool.MySql;
 /// roll back, 9.7 answered 1094 after 19 ms and counted the session for 7 s. Its process list in performance_schema
 /// shows a session until it is counted no more. The one in information_schema does not, and warns at each look (1287).
 /// </summary>
-internal sealed class MySqlFamily : ServerFamily
+internal sealed class MySqlFamily : DatabaseFamily
 {
     // The version that brought performance_schema.processlist.
     private static readonly Version Since = new(8, 0, 22);
@@ -43,7 +43,7 @@ internal sealed class MySqlFamily : ServerFamily
     // CURRENT_ROLE() answers with a list that is quoted already, or with NONE.
     public override string? RestoreRole(string? role) => HasRoles ? $"SET ROLE {role ?? "NONE"}" : null;
 
-    public override ServerFamily WithoutProcessList() =>
+    public override DatabaseFamily WithoutProcessList() =>
         _hasProcessList ? new MySqlFamily(Version, hasProcessList: false) : this;
 
     private static Version NumberOf(string version)

@@ -87,7 +87,8 @@ public sealed class ReclaimTests
         List<Task> running = [];
         foreach (string statement in (string[])[
             "SELECT 1",
-            "SELECT COUNT(*) FROM seq_1_to_1000000 a, seq_1_to_1000000 b WHERE a.seq * b.seq = -1",
+            $"SELECT COUNT(*) FROM {ServerFamily.Tested.Sequence(100_000, "a")}, "
+                + $"{ServerFamily.Tested.Sequence(100_000, "b")} WHERE a.seq * b.seq = -1",
             "UPDATE t SET v = 3 WHERE id = 1",
             "DO SLEEP(3600)",
             "DO GET_LOCK('upool', 3600)"])
@@ -125,7 +126,7 @@ public sealed class ReclaimTests
         await ExecuteAsync(server.Root, "CREATE TABLE big (id INT PRIMARY KEY, v CHAR(200)) ENGINE = InnoDB");
         (MySqlConnection dead, DeploymentSession session) = await server.ConnectDeadAsync("silo-2");
         await ExecuteAsync(dead, "BEGIN");
-        await ExecuteAsync(dead, "INSERT INTO big SELECT seq, 'x' FROM seq_1_to_100000");
+        await ExecuteAsync(dead, $"INSERT INTO big SELECT seq, 'x' FROM {ServerFamily.Tested.Sequence(100_000)}");
         await control.LookAsync();
         await OpenLaneAsync(control);
         long with = await server.ConnectedAsync();
@@ -216,7 +217,6 @@ public sealed class ReclaimTests
         await using BudgetServer server = await BudgetServer.StartAsync();
         ControlConnections control = server.CreateControl();
         await control.FreshLookAsync();
-        await ExecuteAsync(server.Root, "FLUSH STATUS");
         HashSet<long> ids = [];
         for (int i = 0; i < 50; i++)
         {
@@ -297,7 +297,8 @@ public sealed class ReclaimTests
         await using (DbConnection storage = await control.Storage.OpenConnectionAsync())
             await control.KillLane.WaitUntilGoneAsync(new ServerSession(999_999, "10.0.0.1:1"));
 
-        await ExecuteAsync(server.Root, "GRANT PROCESS, CONNECTION ADMIN ON *.* TO 'upool_blind'@'%'");
+        await ExecuteAsync(
+            server.Root, $"GRANT PROCESS, {ServerFamily.Tested.ConnectionAdmin} ON *.* TO 'upool_blind'@'%'");
         await gone.WaitAsync(TimeSpan.FromSeconds(10));
         await server.UntilAsync("healthy", () => Task.FromResult(control.Health.IsHealthy));
         await alive.DisposeAsync();

@@ -3,7 +3,7 @@ using UPool.MySql;
 namespace UPool.Tests.MySql;
 
 /// <summary>What each family of servers answers.</summary>
-public sealed class ServerFamilyTests
+public sealed class DatabaseFamilyTests
 {
     [Theory]
     [InlineData("10.11.19-MariaDB-0+deb12u1", "MariaDbFamily", true)]
@@ -17,14 +17,14 @@ public sealed class ServerFamilyTests
     [InlineData("", "MySqlFamily", false)]
     public void Of_AnyVersion_IsItsFamilyAndSaysWhetherItWasTested(string version, string family, bool wasTested)
     {
-        ServerFamily found = ServerFamily.Of(version);
+        DatabaseFamily found = DatabaseFamily.Of(version);
         Assert.Equal((family, wasTested), (found.GetType().Name, found.WasTested));
     }
 
     [Fact]
     public void IsGone_MySqlStillListsTheSession_OnlyOnceItDoesNot()
     {
-        ServerFamily mysql = ServerFamily.Of("9.7.4");
+        DatabaseFamily mysql = DatabaseFamily.Of("9.7.4");
         Assert.False(mysql.IsGone(wasListed: true));
         Assert.True(mysql.IsGone(wasListed: false));
         Assert.Equal("performance_schema.processlist", mysql.ProcessList);
@@ -34,7 +34,7 @@ public sealed class ServerFamilyTests
     [Fact]
     public void IsGone_MariaDb_AsSoonAsTheKillSaysSo()
     {
-        ServerFamily mariaDb = ServerFamily.Of("10.11.19-MariaDB");
+        DatabaseFamily mariaDb = DatabaseFamily.Of("10.11.19-MariaDB");
         Assert.True(mariaDb.IsGone(wasListed: true));
         Assert.Null(mariaDb.Blindness);
         Assert.Same(mariaDb, mariaDb.WithoutProcessList());
@@ -46,7 +46,7 @@ public sealed class ServerFamilyTests
     [InlineData("9.7.4")]
     public void Blindness_NoProcessListInPerformanceSchema_IsSaidWithTheCure(string version)
     {
-        ServerFamily blind = ServerFamily.Of(version).WithoutProcessList();
+        DatabaseFamily blind = DatabaseFamily.Of(version).WithoutProcessList();
         Assert.Equal("information_schema.PROCESSLIST", blind.ProcessList);
         Assert.True(blind.IsGone(wasListed: true));
         Assert.Contains("Start the server with performance_schema=ON.", blind.Blindness, StringComparison.Ordinal);
@@ -80,8 +80,8 @@ public sealed class ServerFamilyTests
     [InlineData("9.7.4", "`a`@`%`,`b`@`%`", "SET ROLE `a`@`%`,`b`@`%`")]
     [InlineData("5.7.44", null, null)]
     public void RestoreRole_AnyRole_IsInTheFamilysWords(string version, string? role, string? statement) =>
-        Assert.Equal(statement, ServerFamily.Of(version).RestoreRole(role));
+        Assert.Equal(statement, DatabaseFamily.Of(version).RestoreRole(role));
 
     private static SessionFacts FactsOf(string version) =>
-        new(default, IsProxied: false, "", "", "", ServerFamily.Of(version));
+        new(default, IsProxied: false, "", "", "", DatabaseFamily.Of(version));
 }

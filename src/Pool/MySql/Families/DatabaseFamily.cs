@@ -1,9 +1,9 @@
 namespace UPool.MySql;
 
 /// <summary>What the two families of servers answer differently. Each answers in a file of its own.</summary>
-internal abstract class ServerFamily
+internal abstract class DatabaseFamily
 {
-    private protected ServerFamily(string version) => Version = version;
+    private protected DatabaseFamily(string version) => Version = version;
 
     /// <summary>The server's own version text.</summary>
     public string Version { get; }
@@ -42,11 +42,11 @@ internal abstract class ServerFamily
     public abstract string? RestoreRole(string? role);
 
     /// <summary>This family on a server whose process list does not show its own session.</summary>
-    public virtual ServerFamily WithoutProcessList() => this;
+    public virtual DatabaseFamily WithoutProcessList() => this;
 
     /// <summary>The family of a server.</summary>
     /// <param name="version">The server's own version text.</param>
-    public static ServerFamily Of(string version) =>
+    public static DatabaseFamily Of(string version) =>
         version.Contains("MariaDB", StringComparison.OrdinalIgnoreCase)
             ? new MariaDbFamily(version)
             : new MySqlFamily(version);
