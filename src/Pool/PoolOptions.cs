@@ -1,6 +1,7 @@
 namespace UPool;
 
-/// <summary>The settings of a pool. <see cref="Validate"/> names every value that is out of its range.</summary>
+/// <summary>The settings of a pool. <see cref="Validate"/> names every value that is out of its range. A pool keeps those
+/// that it was made with: later edits change nothing.</summary>
 public sealed class PoolOptions
 {
     /// <summary>The pool's name in messages, logs and metrics. Default <c>upool</c>; 1 to 64 characters.</summary>
@@ -80,6 +81,9 @@ public sealed class PoolOptions
     /// <summary>Whether synchronous open and execute are allowed; they block a thread. Default false: they
     /// throw.</summary>
     public bool AllowSynchronous { get; set; }
+
+    /// <summary>The same settings in an object of its own.</summary>
+    internal PoolOptions Copy() => (PoolOptions)MemberwiseClone();
 
     /// <summary>Every value that is out of its range, as a message that names the option; empty when all is
     /// well.</summary>

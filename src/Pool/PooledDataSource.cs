@@ -196,10 +196,23 @@ public sealed class PooledDataSource : DbDataSource
     }
 
     /// <summary>
-    /// Opens the first connection; the others are opened when they are needed. Does not throw when the database is
-    /// away: <see cref="Health"/> says so, and the pool keeps trying.
+    /// Opens the first connection; the others are opened when they are needed. Waits until that has succeeded, has
+    /// failed, or has not been answered within <see cref="PoolOptions.OpenTimeout"/>. Does not throw when the database
+    /// is away: <see cref="Health"/> says so, and the pool keeps trying.
     /// </summary>
-    public Task StartAsync(CancellationToken cancellationToken = default) => _pool.WarmUpAsync(cancellationToken);
+    public Task StartAsync(CancellationToken cancellationToken = default) =>
+        _pool.StartAsync(timeout: null, cancellationToken);
+
+    /// <summary>
+    /// As <see cref="StartAsync"/>, for work that needs a connection, like a set-up: waits for the first connection with a time of its own,
+    /// however often an open fails meanwhile.
+    /// </summary>
+    /// <param name="timeout">How long to wait.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>Whether a connection is open.</returns>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public Task<bool> OpenFirstAsync(TimeSpan timeout, CancellationToken cancellationToken = default) =>
+        _pool.StartAsync(timeout, cancellationToken);
 
     /// <summary>
     /// Opens with another connection string from now on, to the same server and database: other credentials,

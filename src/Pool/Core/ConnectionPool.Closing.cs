@@ -38,28 +38,26 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
         {
             _draining = true;
             _drained ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            _changed?.TrySetResult(false);
+            _changed.End();
+            CompleteStarts_NeedsLock(isOpen: false);
             drained = _drained.Task;
-            refusal = Refuse_NeedsLock(RefusalReason.Draining);
-            refused = DequeueAll_NeedsLock(RefusalReason.Draining);
+            (refused, refusal) = DequeueAll_NeedsLock(RefusalReason.Draining);
             CloseIdle_NeedsLock(CloseReason.Drained);
             NoteDrained_NeedsLock();
         }
 
-        foreach (PendingRent rent in refused) rent.Complete(new RentOutcome(refusal));
-        if (await drained.EndsWithinAsync(timeout, _clock).ConfigureAwait(false)) return true;
-
-        PhysicalConnection[] left;
-        lock (_gate) left = [.. _open.Where(static connection => connection.RentId != 0)];
-        if (left.Length > 0) LogDrainSevers(_options.Name, Counts.ToString());
-        foreach (PhysicalConnection connection in left)
+        RefuseAll(refused, refusal);
+        if (!await drained.EndsWithinAsync(timeout, _clock).ConfigureAwait(false))
         {
-            // Its renter may be about to send a statement: such a session is closed, never cleaned and reused.
-            connection.MustDiscard = true;
-            Release(connection, connection.RentId);
+            PhysicalConnection[] left;
+            lock (_gate) left = [.. _books.Open.Where(static connection => connection.RentId != 0)];
+            if (left.Length > 0) LogDrainSevers(_options.Name, Counts.ToString());
+            SeverAll(left);
+            if (!await drained.EndsWithinAsync(_options.RecoveryTimeout, _clock).ConfigureAwait(false)) return false;
         }
 
-        return await drained.EndsWithinAsync(_options.RecoveryTimeout, _clock).ConfigureAwait(false);
+        // Of a server that is away nobody knows, and nobody waits for it.
+        lock (_gate) return _books.Elsewhere == 0;
     }
 
     /// <summary>Drains, and lets go of the connector whatever came of it.</summary>
@@ -71,11 +69,37 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
         if (!await DrainAsync(isDrained ? TimeSpan.Zero : _options.DrainTimeout).ConfigureAwait(false))
             LogNotDrained(_options.Name, Counts.ToString());
         _connector.ProblemFound -= OnProblemFound;
+        _connector.ServerChanged -= OnServerChanged;
         await _maintenance.DisposeAsync().ConfigureAwait(false);
-        if (_leaseTimer is not null) await _leaseTimer.DisposeAsync().ConfigureAwait(false);
+        if (_lease.Timer is { } leaseTimer) await leaseTimer.DisposeAsync().ConfigureAwait(false);
         Wheel.Dispose();
         Telemetry.Dispose();
         await _connector.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Another server answers than before. What is open leads to the former one and closes as it comes back; there it
+    /// holds no permit, and counts again if that server answers once more.
+    /// </summary>
+    private void OnServerChanged() => Guard(static pool =>
+    {
+        lock (pool._gate)
+        {
+            pool.Clear_NeedsLock();
+            pool._books.CountAnew();
+            pool.Grow_NeedsLock();
+            pool.NoteDrained_NeedsLock();
+        }
+    });
+
+    private void SeverAll(PhysicalConnection[] rented)
+    {
+        foreach (PhysicalConnection connection in rented)
+        {
+            // Its renter may be about to send a statement: such a session is closed, never cleaned and reused.
+            connection.MustDiscard = true;
+            Release(connection, connection.RentId);
+        }
     }
 
     /// <summary>Closes a used connection.</summary>
@@ -93,7 +117,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     private CloseReason? WhyClose_NeedsLock(PhysicalConnection connection, long now) =>
         connection.MustDiscard || connection.IsBroken ? CloseReason.Discarded
         : _draining ? CloseReason.Drained
-        : IsOfEndedLease_NeedsLock(connection) ? CloseReason.Expired
+        : _lease.IsOfEndedLease(connection.Generation) ? CloseReason.Expired
         : connection.Generation != _generation ? CloseReason.Cleared
         : MakesRoom_NeedsLock() ? CloseReason.Cleared
         : IsSurplus_NeedsLock() ? CloseReason.Surplus
@@ -103,19 +127,19 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     /// <summary>The permit stays held, as "closing", until the server has dropped the session (INV-1).</summary>
     private void BeginClose_NeedsLock(PhysicalConnection connection, CloseReason reason)
     {
-        if (!_open.Remove(connection))
+        if (!_books.TryBeginClose(connection, reason))
             throw new InvalidOperationException($"bug: a connection was closed twice ({Counts_NeedsLock()}).");
 
-        _used--;
-        _closing++;
-        _closed[(int)reason]++;
-        Telemetry.OnClosed(reason);
-        Queue(static (pool, closed) => pool.CloseAsync(closed), connection);
+        Queue(static (pool, closed) => pool.CloseAsync(closed.connection, closed.reason), (connection, reason));
+
+        // It may have been the last that those who wait could hope for.
+        if (_pending.Count > 0 && IsDown_NeedsLock()) Queue(static pool => pool.RefusePendingIfDown());
     }
 
-    private async Task CloseAsync(PhysicalConnection connection)
+    private async Task CloseAsync(PhysicalConnection connection, CloseReason reason)
     {
         bool isConfirmed = false, recovered = false;
+        Telemetry.OnClosed(reason);
         try
         {
             await connection.CloseAsync().ConfigureAwait(false);
@@ -136,8 +160,8 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
 
         lock (_gate)
         {
-            if (isConfirmed) recovered = NoteAnswered_NeedsLock();
-            _closing--;
+            if (isConfirmed) recovered = _judge.NoteAnswered();
+            _books.EndClose(connection);
             Grow_NeedsLock();
             NoteDrained_NeedsLock();
         }
@@ -147,31 +171,19 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
 
     private void CloseIdle_NeedsLock(CloseReason reason)
     {
-        foreach (PhysicalConnection connection in _idle)
-        {
-            _used++;
-            BeginClose_NeedsLock(connection, reason);
-        }
-
-        _idle.Clear();
+        for (int i = _books.Idle.Count - 1; i >= 0; i--) BeginClose_NeedsLock(_books.TakeIdle(i), reason);
     }
 
     private void CloseSurplus_NeedsLock()
     {
         // The longest idle first, as pruning would.
-        while (_idle.Count > 0 && IsSurplus_NeedsLock()) CloseOldestIdle_NeedsLock(CloseReason.Surplus);
+        while (_books.Idle.Count > 0 && IsSurplus_NeedsLock()) CloseOldestIdle_NeedsLock(CloseReason.Surplus);
     }
 
     /// <summary>What is closing already does not count, or a shrink would close more than it has to.</summary>
-    private bool IsSurplus_NeedsLock() => _open.Count + _opening > _permits;
+    private bool IsSurplus_NeedsLock() => _books.OpenHere + _judge.Opening > _books.Permits;
 
-    private void CloseOldestIdle_NeedsLock(CloseReason reason)
-    {
-        PhysicalConnection connection = _idle[0];
-        _idle.RemoveAt(0);
-        _used++;
-        BeginClose_NeedsLock(connection, reason);
-    }
+    private void CloseOldestIdle_NeedsLock(CloseReason reason) => BeginClose_NeedsLock(_books.TakeIdle(0), reason);
 
     private void NoteDrained_NeedsLock()
     {
@@ -184,25 +196,21 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
         lock (_gate)
         {
             long now = _clock.GetTimestamp();
-            RetryCandidate_NeedsLock(now);
+            if (IsCandidateDue_NeedsLock()) Grow_NeedsLock();
             long idleTimeout = Ticks(_options.IdleTimeout);
-            while (_idle.Count > 0 && now - _idle[0].IdleSince > idleTimeout)
+            List<PhysicalConnection> idle = _books.Idle;
+            while (idle.Count > 0 && now - idle[0].IdleSince > idleTimeout)
                 CloseOldestIdle_NeedsLock(CloseReason.Pruned);
 
-            for (int i = _idle.Count - 1; i >= 0; i--)
+            for (int i = idle.Count - 1; i >= 0; i--)
             {
-                PhysicalConnection connection = _idle[i];
-                if (now < connection.RetireAt) continue;
-
-                _idle.RemoveAt(i);
-                _used++;
-                BeginClose_NeedsLock(connection, CloseReason.Retired);
+                if (now >= idle[i].RetireAt) BeginClose_NeedsLock(_books.TakeIdle(i), CloseReason.Retired);
             }
 
             if (_options.HeldTooLongTimeout != Timeout.InfiniteTimeSpan)
             {
                 long limit = Ticks(_options.HeldTooLongTimeout);
-                foreach (PhysicalConnection connection in _open)
+                foreach (PhysicalConnection connection in _books.Open)
                 {
                     if (connection.RentId == 0 || connection.ReportedHeld) continue;
                     if (now - connection.RentedAt < limit) continue;

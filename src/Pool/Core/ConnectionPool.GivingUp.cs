@@ -12,6 +12,9 @@ internal sealed partial class ConnectionPool
     // When the queue is looked at next, on the wheel; long.MaxValue while it is not. Guarded by _gate.
     private long _giveUpAt = long.MaxValue;
 
+    // Taken out of the queue past their time, and not refused yet. Guarded by _gate.
+    private readonly List<PendingRent> _late = [];
+
     /// <summary>
     /// The queue's one entry on the wheel, not after the earliest deadline in it. Not one for each rent: nearly all are
     /// served before theirs, and putting each on the wheel and taking it off again cost as much as all the rest of a
@@ -35,10 +38,51 @@ internal sealed partial class ConnectionPool
         _giveUpAt = long.MaxValue;
     }
 
+    /// <summary>The longest-waiting rent that can still use a connection.</summary>
+    private PendingRent? DequeueLive_NeedsLock(long now)
+    {
+        PendingRent? rent = PeekLive_NeedsLock(now);
+        if (rent is not null) _pending.Remove(rent);
+        return rent;
+    }
+
+    private PendingRent? PeekLive_NeedsLock(long now)
+    {
+        while (_pending.Head is { } rent)
+        {
+            if (rent.Due > now) return rent;
+
+            // The wheel would have said so within a tick: never hand a connection to a request that has ended.
+            _pending.Remove(rent);
+            if (_late.Count == 0) Queue(static pool => pool.RefuseLate());
+            _late.Add(rent);
+        }
+
+        return null;
+    }
+
+    /// <summary>Empties the queue of rents that will be refused for one and the same reason.</summary>
+    private (List<PendingRent> Rents, RentRefusal Refusal) DequeueAll_NeedsLock(RefusalReason reason)
+    {
+        RentRefusal refusal = Describe_NeedsLock(reason);
+        List<PendingRent> rents = [];
+        _books.Rejected += _pending.Count;
+        while (_pending.Dequeue() is { } rent) rents.Add(rent);
+        StopGivingUp_NeedsLock();
+        return (rents, refusal);
+    }
+
+    private void RefuseAll(List<PendingRent> rents, RentRefusal refusal)
+    {
+        foreach (PendingRent rent in rents)
+        {
+            rent.Complete(new RentOutcome(refusal));
+            Telemetry.OnRefused(refusal.Reason);
+        }
+    }
+
     private void GiveUp(long now)
     {
-        List<PendingRent> late = [];
-        RentRefusal? refusal = null;
         lock (_gate)
         {
             StopGivingUp_NeedsLock();
@@ -53,22 +97,35 @@ internal sealed partial class ConnectionPool
                 }
 
                 _pending.Remove(rent);
-                late.Add(rent);
-
-                // One for all, with the counts that the first of them leaves behind.
-                refusal ??= Refuse_NeedsLock(WhyTimedOut_NeedsLock());
+                _late.Add(rent);
             }
 
             if (_pending.Count > 0) GiveUpAt_NeedsLock(earliest, now);
-            _timedOut += late.Count;
         }
 
-        if (refusal is null) return;
+        RefuseLate();
+    }
+
+    private void RefuseLate()
+    {
+        PendingRent[] late;
+        RentRefusal refusal;
+        lock (_gate)
+        {
+            if (_late.Count == 0) return;
+
+            late = [.. _late];
+            _late.Clear();
+            _books.TimedOut += late.Length;
+
+            // One for all, with the counts that the first of them leaves behind.
+            refusal = Describe_NeedsLock(WhyWaiting_NeedsLock(), _pending.Count + late.Length - 1);
+        }
 
         foreach (PendingRent rent in late)
         {
-            Telemetry.OnTimedOut();
             rent.Complete(new RentOutcome(refusal));
+            Telemetry.OnTimedOut();
         }
     }
 }

@@ -3,110 +3,66 @@ namespace UPool.Core;
 /// <content>Opening beside the queue, the pause between failed opens, and the ping of what sat idle too long.</content>
 internal sealed partial class ConnectionPool
 {
-    // The first pause after a failed open. Long enough for the server to have dropped the failed session.
-    private static readonly TimeSpan MinOpenRetryInterval = TimeSpan.FromMilliseconds(50);
+    private void Grow_NeedsLock() => Grow_NeedsLock(Wanted_NeedsLock());
 
-    // Guarded by _gate.
-    private Backoff _backoff;
-    private long _retryAt;
-
-    // Numbers of opens, in the order in which they were sent: the newest of all, when an answer of any kind was last
-    // given, the newest that was answered, that failed, that stayed unanswered; and how many of the last are under way.
-    private long _sent, _sentAtAnswer, _newestAnswered, _newestFailed, _newestUnanswered;
-    private int _unanswered;
-
-    // Opens that take longer than half a rent's wait; those that stay unanswered are not among them.
-    private int _lateOpens;
-
-    /// <summary>An open under way. Guarded by the pool's lock.</summary>
-    private sealed class Opening(int generation, ICandidate? candidate)
-    {
-        public int Generation => generation;
-
-        /// <summary>What it is tried with in place of what the connector opens with.</summary>
-        public ICandidate? Candidate => candidate;
-
-        /// <summary>Its place in the order in which opens were sent; past all others until it is sent.</summary>
-        public long Number { get; set; } = long.MaxValue;
-
-        public bool IsLate { get; set; }
-
-        public bool IsUnanswered { get; set; }
-
-        public bool HasEnded { get; set; }
-    }
-
-    /// <summary>
-    /// Opens the first connection, and waits until that has succeeded or failed, for
-    /// <see cref="PoolOptions.RentTimeout"/> at most. The pool keeps trying whatever came of it.
-    /// </summary>
-    public async Task WarmUpAsync(CancellationToken token)
-    {
-        RentOutcome outcome = await RentAsync(Deadline.None, token).ConfigureAwait(false);
-        if (outcome.Connection is { } connection) Release(connection, outcome.RentId);
-    }
-
-    private void Grow_NeedsLock() => Grow_NeedsLock(_pending.Count);
-
-    /// <summary>Starts as many pings and opens as this many rents need and the limits allow.</summary>
+    /// <summary>Starts as many pings and opens as this many rents need and the rules allow.</summary>
     private void Grow_NeedsLock(int wanted)
     {
         if (_draining) return;
 
         // An open under way does not spare a ping: it may stay unanswered while what is open works.
-        while (wanted > _validating && _idle.Count > 0) Validate_NeedsLock();
+        while (wanted > _books.Validating && _books.Idle.Count > 0) Validate_NeedsLock();
 
-        // One that stays unanswered is the probe; others would only stand behind it in the server's accept queue.
-        if (_fault is { IsUnanswered: true }) return;
+        // Nearly always: all permits are in use, and there is nothing that has to be tried.
+        if (_judge.Fault is null && !_changed.IsTaken && Sessions_NeedsLock() >= _books.Permits) return;
 
-        TryCandidate_NeedsLock();
-        int fresh = _opening - _unanswered;
-        if (_fault is not null)
-        {
-            ForgetFault_NeedsLock();
-
-            // One probe at a time, wanted or not: it is what notices that the database is back.
-            if (fresh == 0 && Sessions_NeedsLock() < _permits && _clock.GetTimestamp() >= _retryAt)
-                StartOpen_NeedsLock();
-            return;
-        }
-
-        // One that was lost may still come to light, and with a lease there is never more than one of them (INV-2).
-        if (_needsLease && _opening >= MaxOpeningWithLease) return;
-
-        // While established sessions work and opens do not, they are tried one by one: each may cost a permit for long.
-        int most = _needsLease ? MaxOpeningWithLease
-            : _unanswered == 0 || _newestAnswered > _newestUnanswered ? _options.MaxOpening
-            : 1;
-
-        // What is being opened or pinged will serve somebody; the connections in use are not counted on, nor is what is
-        // late already: it may have been lost, and who waits needs another.
-        int missing = wanted - (fresh - _lateOpens) - _validating;
-        for (; missing > 0 && fresh < most && Sessions_NeedsLock() < _permits; missing--, fresh++)
-            StartOpen_NeedsLock();
+        ForgetFault_NeedsLock();
+        OpenAnswer answer;
+        while ((answer = OpenRules.MayOpen(State_NeedsLock(wanted))).IsYes()) StartOpen_NeedsLock();
+        if (answer == OpenAnswer.MakeRoom && _books.Idle.Count > 0) CloseOldestIdle_NeedsLock(CloseReason.Cleared);
     }
+
+    private OpenState State_NeedsLock(int wanted) => new()
+    {
+        IsDraining = _draining,
+        NeedsLease = _lease.IsNeeded,
+        IsLeased = _lease.IsInForce,
+        Permits = _books.Permits,
+        Open = _books.OpenHere,
+        Opening = _judge.Opening,
+        Late = _judge.Late,
+        Unanswered = _judge.Unanswered,
+        Closing = _books.Closing,
+        Fault = _judge.FaultKind,
+        IsPausing = _judge.Fault is not null && _judge.IsPausing,
+        AreOpensAnswered = _judge.AreOpensAnswered,
+        IsCandidateDue = IsCandidateDue_NeedsLock(),
+        HasControlProblem = _connector.Problem is not null,
+        Wanted = wanted,
+        Validating = _books.Validating,
+        MaxOpening = _options.MaxOpening,
+    };
 
     /// <summary>Makes the newest idle connection ready for any rent.</summary>
     private void Validate_NeedsLock()
     {
-        PhysicalConnection unready = _idle[^1];
-        _idle.RemoveAt(_idle.Count - 1);
-        _used++;
-        _validating++;
+        PhysicalConnection unready = _books.TakeIdle(_books.Idle.Count - 1);
+        _books.Validating++;
         Queue(static (pool, connection) => pool.ValidateAsync(connection), unready);
     }
 
     private void StartOpen_NeedsLock()
     {
-        _opening++;
-        Queue(static (pool, opening) => pool.OpenAsync(opening), new Opening(_generation, TakeCandidate_NeedsLock()));
+        var opening = new Opening(_generation);
+        if (IsCandidateDue_NeedsLock()) _changed.Take(opening);
+        _judge.Begin();
+        Queue(static (pool, begun) => pool.OpenAsync(begun), opening);
     }
 
     private async Task OpenAsync(Opening opening)
     {
-        if (!MayOpen(opening.Generation)) return;
+        if (!TrySend(opening)) return;
 
-        lock (_gate) opening.Number = ++_sent;
         long startedAt = _clock.GetTimestamp();
         PhysicalConnection connection;
         try
@@ -136,68 +92,71 @@ internal sealed partial class ConnectionPool
         connection.RetireAt = openedAt + Ticks(TimeSpan.FromSeconds(lifetime));
 
         // First: no listener or logger may keep the connection from those who wait.
-        bool recovered = Arrive(connection, Arrival.Open, opening);
+        bool recovered = OnReady(connection, Readied.ByOpen, opening);
         Telemetry.OnOpened(startedAt, openedAt);
         if (recovered) LogRecovered(_options.Name, _connector.Target);
+    }
+
+    /// <summary>The last look before an open is sent: since it was begun the lease may have ended, the permits may have
+    /// gone down, or the pool may drain.</summary>
+    private bool TrySend(Opening opening)
+    {
+        lock (_gate)
+        {
+            ReadClock_NeedsLock();
+            if (!_draining && !_lease.IsOfEndedLease(opening.Generation) && Sessions_NeedsLock() <= _books.Permits)
+            {
+                _judge.Send(opening);
+                return true;
+            }
+
+            _judge.End(opening);
+            _changed.PutBack(opening);
+            CompleteStarts_NeedsLock(isOpen: false);
+            Grow_NeedsLock();
+            NoteDrained_NeedsLock();
+            return false;
+        }
     }
 
     private void NoteLate(Opening opening)
     {
         lock (_gate)
         {
-            if (opening.HasEnded) return;
-
-            opening.IsLate = true;
-            _lateOpens++;
-            Grow_NeedsLock();
+            if (_judge.NoteLate(opening)) Grow_NeedsLock();
         }
-    }
-
-    private void EndOpen_NeedsLock(Opening opening)
-    {
-        opening.HasEnded = true;
-        _opening--;
-        if (opening.IsLate) _lateOpens--;
-        if (opening.IsUnanswered) _unanswered--;
     }
 
     private void OnOpenFailed(Opening opening, Exception exception)
     {
-        bool noPermit = _connector.Classify(exception) == DriverFailure.NoPermit;
+        bool isNoPermit = _connector.Classify(exception) == DriverFailure.NoPermit;
         string problem = _connector.Explain(exception);
-        bool isNews = false;
-        TimeSpan pause = MinOpenRetryInterval;
+        var fault = new OpenFault(
+            problem, new StrippedException(problem, exception), isNoPermit ? FaultKind.NoPermit : FaultKind.Failed);
+        TimeSpan pause;
+        bool isNews;
         lock (_gate)
         {
             // Its permit is held through the pause: the server may count the failed session a moment longer.
-            EndOpen_NeedsLock(opening);
-            _closing++;
-            TryCandidateNext_NeedsLock();
-
-            // The end of one that was lost on its way says nothing new about a server that has answered later ones.
-            if (!opening.IsUnanswered || _newestAnswered < opening.Number)
-            {
-                _newestFailed = Math.Max(_newestFailed, opening.Number);
-                pause = _backoff.Next();
-                _retryAt = _clock.GetTimestamp() + Ticks(pause);
-                isNews = SetFault_NeedsLock(new Fault(problem, new StrippedException(problem, exception), noPermit));
-            }
+            _judge.End(opening);
+            _books.BeginPause();
+            (pause, isNews) = _judge.NoteFailed(opening, fault);
+            _changed.NoteFormerFailed();
+            CompleteStarts_NeedsLock(isOpen: false);
         }
 
-        Queue(static (pool, time) => pool.RetryAfterAsync(time), pause);
+        Queue(static (pool, time) => pool.EndPauseAsync(time, isOfProbe: true), pause);
         if (isNews) LogOpenFailed(_options.Name, problem);
         RefusePendingIfDown();
     }
 
-    private async Task RetryAfterAsync(TimeSpan pause)
+    private async Task EndPauseAsync(TimeSpan pause, bool isOfProbe)
     {
         await Task.Delay(pause, _clock).ConfigureAwait(false);
         lock (_gate)
         {
-            _closing--;
-
-            // A delay may end a moment before the clock says so; the pause is over because the delay is.
-            _retryAt = Math.Min(_retryAt, _clock.GetTimestamp());
+            _books.EndPause();
+            if (isOfProbe) _judge.EndPause();
             Grow_NeedsLock();
             NoteDrained_NeedsLock();
         }
@@ -231,7 +190,7 @@ internal sealed partial class ConnectionPool
 
         connection.Operation.Release(run);
         if (!alive) connection.MustDiscard = true;
-        if (Arrive(connection, Arrival.Ping)) LogRecovered(_options.Name, _connector.Target);
+        if (OnReady(connection, Readied.ByPing)) LogRecovered(_options.Name, _connector.Target);
     }
 
     /// <summary>Runs work of the pool on the thread pool, never on a request's path and never under the lock.</summary>
@@ -241,6 +200,16 @@ internal sealed partial class ConnectionPool
             (Pool: this, Work: work, Argument: argument),
             preferLocal: false);
 
+    /// <summary>The same for work that waits for nothing.</summary>
+    private void Queue(Action<ConnectionPool> work) =>
+        Queue(
+            static (pool, action) =>
+            {
+                action(pool);
+                return Task.CompletedTask;
+            },
+            work);
+
     private async Task GuardAsync<T>(Func<ConnectionPool, T, Task> work, T argument)
     {
         try
@@ -249,7 +218,7 @@ internal sealed partial class ConnectionPool
         }
         catch (Exception exception)
         {
-            Blame(exception);
+            ReportBug(exception);
         }
     }
 
@@ -262,10 +231,10 @@ internal sealed partial class ConnectionPool
         }
         catch (Exception exception)
         {
-            Blame(exception);
+            ReportBug(exception);
         }
     }
 
-    // Each piece of work handles what the driver may throw; whatever arrives here is a defect of the pool.
-    private void Blame(Exception exception) => LogBug(_options.Name, Counts.ToString(), exception);
+    // Each piece of work handles what the driver may throw; any exception that gets here is a defect of the pool.
+    private void ReportBug(Exception exception) => LogBug(_options.Name, Counts.ToString(), exception);
 }

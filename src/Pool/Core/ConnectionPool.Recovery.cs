@@ -14,37 +14,38 @@ internal sealed partial class ConnectionPool
     /// </summary>
     public void Release(PhysicalConnection connection, long rentId)
     {
-        bool isBack = false, recovered = false;
-        PendingRent? served = null;
-        long nextRentId = 0;
+        bool isBack, recovered = false;
+        HandedOver next = default;
+        long rentedAt, now;
         lock (_gate)
         {
             if (!connection.TryEndRent(rentId)) return;
 
-            // Read here, because the process may be stopped before the lock: who is at the head may have ended since.
-            long now = ReadClock_NeedsLock();
-            _use.Add(now - connection.RentedAt);
-            Telemetry.OnReleased(connection.RentedAt, now);
+            // Read here, because the process may be stopped before the lock: the rent at the head may have ended since.
+            now = ReadClock_NeedsLock();
+            rentedAt = connection.RentedAt;
+            _books.AddUse(now - rentedAt);
             if (connection.Waited is { } waited)
             {
                 connection.Waited = null;
                 _spares.Put(waited);
             }
 
-            if (IsReusable_NeedsLock(connection, now))
+            isBack = IsReusable_NeedsLock(connection, now);
+            if (isBack)
             {
-                isBack = true;
-                recovered = connection.HasExecuted && NoteAnswered_NeedsLock();
-                Pass_NeedsLock(connection, now, out served, out nextRentId);
+                recovered = connection.HasExecuted && _judge.NoteAnswered();
+                next = HandOver_NeedsLock(connection, now);
             }
         }
 
         if (!isBack) Queue(static (pool, released) => pool.RecoverAsync(released), connection);
-        else served?.Complete(new RentOutcome(connection, nextRentId));
+        else Complete(connection, next);
+        Telemetry.OnReleased(rentedAt, now);
         if (recovered) LogRecovered(_options.Name, _connector.Target);
     }
 
-    /// <summary>Whether whoever is next may have the session as its renter left it.</summary>
+    /// <summary>Whether the next renter may have the session as this one left it.</summary>
     private bool IsReusable_NeedsLock(PhysicalConnection connection, long now)
     {
         // Fenced first: what is read after that no operation changes any more.
@@ -66,7 +67,7 @@ internal sealed partial class ConnectionPool
     /// <summary>An operation of a renter was cut off at its deadline or by its caller's cancellation.</summary>
     public void OnSevered()
     {
-        lock (_gate) _severed++;
+        lock (_gate) _books.Severed++;
     }
 
     /// <summary>A renter saw the driver fail. What it means for the other connections is decided here.</summary>

@@ -18,27 +18,7 @@ internal sealed partial class ConnectionPool
         PoolSnapshot snapshot;
         lock (_gate)
         {
-            wait = _wait.Copy();
-            use = _use.Copy();
-            snapshot = new PoolSnapshot
-            {
-                Pool = _options.Name,
-                Permits = _permits,
-                Opening = _opening,
-                Idle = _idle.Count,
-                Used = _used,
-                Closing = _closing,
-                Pending = _pending.Count,
-                Rented = _lastRentId,
-                TimedOut = _timedOut,
-                Rejected = _rejected,
-                Opened = _opened,
-                Severed = _severed,
-                Closed = Enum.GetValues<CloseReason>()
-                    .ToDictionary(reason => PoolTelemetry.NameOf(reason), reason => _closed[(int)reason]),
-                Wait = default,
-                Use = default,
-            };
+            snapshot = _books.Copy(_options.Name, _judge.Opening, _pending.Count, out wait, out use);
         }
 
         return snapshot with
@@ -48,6 +28,5 @@ internal sealed partial class ConnectionPool
         };
     }
 
-    private PoolCounts Counts_NeedsLock() =>
-        new(_permits, _used, _idle.Count, _opening, _closing, _pending.Count);
+    private PoolCounts Counts_NeedsLock() => _books.Count(_judge.Opening, _pending.Count);
 }

@@ -6,13 +6,17 @@ using Microsoft.Extensions.Logging;
 namespace UPool.Core;
 
 /// <summary>
-/// The pool: one lock over one state (idle, pending, counts). Opens, resets, pings and closes are queued under it and
-/// run outside; whatever they lead to comes back through <see cref="Return"/>, and goes to the head of the queue.
+/// The pool: one lock over one state. Opens, resets, pings and closes are queued under it and run outside; their results
+/// come back through <see cref="OnReady"/> and go to the head of the queue. Rents are completed, and listeners and
+/// loggers called, outside the lock.
 /// </summary>
 /// <remarks>
 /// Read in the order of a connection's life: this file rents and returns, <c>.Opening</c> opens and validates,
-/// <c>.Faults</c> judges opens that fail or stay unanswered, <c>.Recovery</c> takes a connection from its renter and
-/// makes it clean, <c>.Closing</c> closes, prunes and drains, <c>.Lease</c> ends what a lease no longer covers.
+/// <c>.Faults</c> says what failed and unanswered opens mean for those who wait, <c>.Changing</c> tries changed
+/// credentials, <c>.Recovery</c> takes a connection from its renter and makes it clean, <c>.Closing</c> closes, prunes
+/// and drains, <c>.Lease</c> ends what a lease no longer covers. The state is in parts with tests of their own:
+/// <see cref="PoolBooks"/> (sessions and counts), <see cref="OpenJudge"/> (opens and faults), <see cref="LeaseGate"/>,
+/// <see cref="CandidateSlot"/>; <see cref="OpenRules"/> decides over all of them whether one more may be opened.
 /// </remarks>
 internal sealed partial class ConnectionPool
 {
@@ -21,7 +25,7 @@ internal sealed partial class ConnectionPool
     private const int MaxPaceWaits = 2;
 
     // The share of its time by which a rent must be predicted to be served. Under overload the queue is always as long
-    // as it may be: with all of the time, whoever joins would be served at its very end, or, as the pace varies,
+    // as it may be: with all of the time, a rent that joins would be served at its very end, or, as the pace varies,
     // refused there, after having waited for nothing.
     private const double PredictedShare = 0.75;
 
@@ -40,22 +44,15 @@ internal sealed partial class ConnectionPool
     private readonly Lock _gate = new();
 
     // All below is guarded by _gate.
-    private readonly List<PhysicalConnection> _idle = [];       // the newest last: last in, first out
-    private readonly HashSet<PhysicalConnection> _open = [];    // idle and used
-    private readonly long[] _closed = new long[Enum.GetValues<CloseReason>().Length];
-    private readonly DurationWindow _wait = new();
-    private readonly DurationWindow _use = new();
+    private readonly PoolBooks _books = new();
+    private readonly OpenJudge _judge;
+    private readonly LeaseGate _lease;
+    private readonly CandidateSlot _changed;
     private PendingQueue _pending;
     private SpareRents _spares;
     private ServicePace _pace;
-    private int _permits;
-    private int _opening;
-    private int _validating;
-    private int _used;
-    private int _closing;
+    private int _maxConnections;
     private int _generation;
-    private long _lastRentId;                                   // so many have been rented
-    private long _timedOut, _rejected, _opened, _severed;
     private bool _draining;
 
     public ConnectionPool(
@@ -64,38 +61,44 @@ internal sealed partial class ConnectionPool
         if (options.Validate() is { Count: > 0 } problems)
             throw new ArgumentException(string.Join(" ", problems), nameof(options));
 
-        _options = options;
+        // A copy: a later edit of the caller's object would change half of the pool and not the other half.
+        _options = options = options.Copy();
         _connector = connector;
         _clock = clock;
         _logger = logger;
-        _needsLease = needsLease;
+        _judge = new OpenJudge(clock, options.MaxOpenRetryInterval);
+        _changed = new CandidateSlot(clock);
         _maxConnections = options.MaxConnections;
-        _permits = needsLease ? 0 : _maxConnections;
-        _backoff = new Backoff(MinOpenRetryInterval, options.MaxOpenRetryInterval);
         _rentTimeout = Ticks(options.RentTimeout);
         _validationInterval = Ticks(options.ValidationInterval);
         _places = new RentPlaces(clock);
         TimeSpan half = options.RentTimeout / 2;
         _patience = half < options.OpenTimeout ? half : options.OpenTimeout;
         _pingTimeout = Ticks(half < options.RecoveryTimeout ? half : options.RecoveryTimeout);
-        Wheel = new DeadlineWheel(clock, Blame);
+        Wheel = new DeadlineWheel(clock, ReportBug);
         _queueDeadline = new QueueDeadline(this);
         using (ExecutionContext.SuppressFlow())
         {
             _maintenance = clock.CreateTimer(
                 static pool => ((ConnectionPool)pool!).Guard(static p => p.Maintain()), this, MaintenanceInterval,
                 MaintenanceInterval);
-            _leaseTimer = needsLease
-                ? clock.CreateTimer(
-                    static pool => ((ConnectionPool)pool!).Guard(static p => p.OnLeaseTimer()), this,
-                    Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan)
-                : null;
+            _lease = new LeaseGate(clock)
+            {
+                Timer = needsLease
+                    ? clock.CreateTimer(
+                        static pool => ((ConnectionPool)pool!).Guard(static p => p.OnLeaseTimer()), this,
+                        Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan)
+                    : null,
+            };
         }
 
+        _books.Permits = _lease.PermitsOf(_maxConnections);
         Telemetry = new PoolTelemetry(this, options);
         connector.ProblemFound += OnProblemFound;
+        connector.ServerChanged += OnServerChanged;
     }
 
+    /// <summary>The settings that the pool was made with.</summary>
     public PoolOptions Options => _options;
 
     public IConnector Connector => _connector;
@@ -115,7 +118,7 @@ internal sealed partial class ConnectionPool
     {
         get
         {
-            lock (_gate) return _permits;
+            lock (_gate) return _books.Permits;
         }
     }
 
@@ -147,25 +150,19 @@ internal sealed partial class ConnectionPool
         FixedSelect? select = null)
     {
         long now = _clock.GetTimestamp();
+        rentId = 0;
         lock (_gate)
         {
             // Again under the lock, because the process may have been stopped in between.
-            if (_needsLease) now = ReadClock_NeedsLock();
-            if (!_draining && _pending.Count == 0)
-            {
-                if (TryTakeIdle_NeedsLock(now, select, out connection))
-                {
-                    rentId = BeginRent_NeedsLock(connection, now, now, rentedBy, select);
-                    return true;
-                }
-
-                Grow_NeedsLock(wanted: 1);
-            }
+            if (_lease.IsNeeded) now = ReadClock_NeedsLock();
+            if (_draining || _pending.Count > 0) connection = null;
+            else if (TryTakeIdle_NeedsLock(now, select, out connection))
+                rentId = BeginRent_NeedsLock(connection, now, now, rentedBy, select);
+            else Want_NeedsLock(1);
         }
 
-        connection = null;
-        rentId = 0;
-        return false;
+        if (connection is not null) Telemetry.OnRented(now, now);
+        return connection is not null;
     }
 
     /// <summary>Rents in order of arrival; waits up to the rent timeout or the deadline.</summary>
@@ -180,130 +177,57 @@ internal sealed partial class ConnectionPool
 
         long now = _clock.GetTimestamp();
         long due = deadline.IsNone ? now + _rentTimeout : Math.Min(now + _rentTimeout, deadline.Timestamp);
-        PendingRent pending;
+        PhysicalConnection? connection = null;
+        PendingRent? pending = null;
+        RentRefusal? refusal = null;
+        long rentId = 0;
         lock (_gate)
         {
-            if (_needsLease) now = ReadClock_NeedsLock();
-            if (_draining) return Rejected_NeedsLock(RefusalReason.Draining);
-            if (due <= now)
+            if (_lease.IsNeeded) now = ReadClock_NeedsLock();
+            if (due > now && !_draining && _pending.Count == 0
+                && TryTakeIdle_NeedsLock(now, select, out connection))
             {
-                _timedOut++;
-                Telemetry.OnTimedOut();
-                return new ValueTask<RentOutcome>(new RentOutcome(Refuse_NeedsLock(RefusalReason.TimedOut)));
+                rentId = BeginRent_NeedsLock(connection, now, now, rentedBy, select);
             }
-
-            if (_pending.Count == 0 && TryTakeIdle_NeedsLock(now, select, out PhysicalConnection? connection))
+            else if (WhyRefuse_NeedsLock(now, due) is { } reason)
             {
-                long rentId = BeginRent_NeedsLock(connection, now, now, rentedBy, select);
-                return new ValueTask<RentOutcome>(new RentOutcome(connection, rentId));
+                refusal = Refuse_NeedsLock(reason);
             }
-
-            // With nothing open and the last open failed, waiting would only make the answer late.
-            if (IsDown_NeedsLock()) return Rejected_NeedsLock(RefusalReason.Unavailable);
-            if (_needsLease && !_isLeased)
+            else
             {
-                WantPermits_NeedsLock();
-                return Rejected_NeedsLock(RefusalReason.NoPermits);
+                pending = _spares.Take() ?? new PendingRent(this);
+                pending.Begin(now, due, rentedBy, select);
+                _pending.Enqueue(pending);
+                if (due < _giveUpAt) GiveUpAt_NeedsLock(due, now);
+                Want_NeedsLock(_pending.Count);
             }
+        }
 
-            if (_pending.Count >= _options.MaxPending) return Rejected_NeedsLock(RefusalReason.QueueFull);
-            if (IsPredictedLate_NeedsLock(due - now)) return Rejected_NeedsLock(RefusalReason.PredictedLate);
+        if (connection is not null)
+        {
+            Telemetry.OnRented(now, now);
+            return new ValueTask<RentOutcome>(new RentOutcome(connection, rentId));
+        }
 
-            pending = _spares.Take() ?? new PendingRent(this);
-            pending.Begin(now, due, rentedBy, select);
-            _pending.Enqueue(pending);
-            if (due < _giveUpAt) GiveUpAt_NeedsLock(due, now);
-            Grow_NeedsLock();
-            NoteDemand_NeedsLock();
-            WantPermitsIfShort_NeedsLock();
+        if (pending is null)
+        {
+            Telemetry.OnRefused(refusal!.Reason);
+            return new ValueTask<RentOutcome>(new RentOutcome(refusal));
         }
 
         pending.ListenTo(token);
         return pending.Task;
     }
 
-    /// <summary>
-    /// Takes a clean connection back, or in: from a reset, an open or a ping. Serves the head of the queue with it,
-    /// else makes it idle, else closes it.
-    /// </summary>
+    /// <summary>Takes a connection back that was reset.</summary>
     public void Return(PhysicalConnection connection)
     {
-        if (Arrive(connection, Arrival.Reset)) LogRecovered(_options.Name, _connector.Target);
-    }
-
-    /// <summary>The same; answers whether the database had been away until now.</summary>
-    private bool Arrive(PhysicalConnection connection, Arrival from, Opening? opening = null)
-    {
-        PendingRent? served;
-        long rentId;
-        bool recovered = false, changed = false;
-        lock (_gate)
-        {
-            // Under the same lock as what it serves: between the two, somebody's return would see a pending rent with
-            // nothing under way for it, and open once more.
-            if (from == Arrival.Ping) _validating--;
-            if (opening is not null)
-            {
-                recovered = _fault is not null;
-                _fault = null;
-                _backoff.Reset();
-                EndOpen_NeedsLock(opening);
-                _newestAnswered = Math.Max(_newestAnswered, opening.Number);
-                _used++;
-                _opened++;
-                _open.Add(connection);
-                if (opening.Candidate is { } candidate) changed = Adopt_NeedsLock(connection, candidate);
-            }
-
-            if (!connection.MustDiscard) recovered |= NoteAnswered_NeedsLock();
-
-            // A session that was only pinged was as new before.
-            connection.IsAsNew = true;
-            long now = ReadClock_NeedsLock();
-            connection.AnsweredAt = now;
-            Pass_NeedsLock(connection, now, out served, out rentId);
-        }
-
-        served?.Complete(new RentOutcome(connection, rentId));
-        if (changed) LogChanged(_options.Name);
-        return recovered;
-    }
-
-    /// <summary>Serves the head of the queue with a connection that may be rented, else makes it idle, else closes
-    /// it.</summary>
-    private void Pass_NeedsLock(PhysicalConnection connection, long now, out PendingRent? served, out long rentId)
-    {
-        served = null;
-        rentId = 0;
-        if (connection.RentedAt != 0) _pace.Add(Math.Min(now - connection.RentedAt, MaxPaceWaits * _rentTimeout));
-        connection.RentedAt = 0;
-        if (WhyClose_NeedsLock(connection, now) is { } reason)
-        {
-            BeginClose_NeedsLock(connection, reason);
-            Grow_NeedsLock();
-            return;
-        }
-
-        served = DequeueLive_NeedsLock(now);
-        if (served is null)
-        {
-            _used--;
-            connection.IdleSince = now;
-            _idle.Add(connection);
-        }
-        else
-        {
-            rentId = BeginRent_NeedsLock(connection, served.StartedAt, now, served.RentedBy, served.Select);
-            connection.Waited = served;
-        }
-
-        // This may have been an open or a ping that is done: there is room for the next one.
-        if (_pending.Count > 0) Grow_NeedsLock();
+        if (OnReady(connection, Readied.ByReset)) LogRecovered(_options.Name, _connector.Target);
     }
 
     /// <summary>The caller of a pending rent has gone. An open on its behalf goes on and serves somebody
     /// else.</summary>
-    public void Leave(PendingRent rent, CancellationToken token)
+    public void Withdraw(PendingRent rent, CancellationToken token)
     {
         lock (_gate)
         {
@@ -313,16 +237,117 @@ internal sealed partial class ConnectionPool
         rent.Fail(new OperationCanceledException(token));
     }
 
-    /// <summary>A refusal in the pool's words, of somebody who asked for no rent of his own.</summary>
-    public RentRefusal Refuse(RefusalReason reason)
+    /// <summary>A refusal in the pool's words, for a caller that rents nothing itself.</summary>
+    public RentRefusal Describe(RefusalReason reason)
     {
-        lock (_gate) return Refuse_NeedsLock(reason);
+        lock (_gate) return Describe_NeedsLock(reason);
     }
 
-    /// <summary>The code that calls, for a rent by ADO.NET's door; null when nobody will ask, or it was not looked
-    /// at.</summary>
+    /// <summary>The code that calls, for a rent through <c>DbDataSource</c>; null when nobody will ask, or it was not
+    /// looked at.</summary>
     public RentPlace FindCaller() =>
         _options.HeldTooLongTimeout == Timeout.InfiniteTimeSpan ? default : new RentPlace(_places.Find());
+
+    /// <summary>
+    /// Takes a clean connection in: from a reset, an open or a ping. Serves the head of the queue with it, else makes it
+    /// idle, else closes it. Answers whether the database had been away until now.
+    /// </summary>
+    private bool OnReady(PhysicalConnection connection, Readied by, Opening? opening = null)
+    {
+        HandedOver next;
+        bool recovered = false, isAdopted = false;
+        lock (_gate)
+        {
+            // Under the same lock as what it serves: between the two, somebody's return would see a pending rent with
+            // nothing under way for it, and open once more.
+            if (by == Readied.ByPing) _books.Validating--;
+            if (opening is not null)
+            {
+                _judge.End(opening);
+                recovered = _judge.NoteOpened(opening);
+                _books.Add(connection);
+                if (opening.Candidate is not null) isAdopted = Adopt_NeedsLock(connection, opening);
+                CompleteStarts_NeedsLock(isOpen: true);
+            }
+
+            if (!connection.MustDiscard) recovered |= _judge.NoteAnswered();
+
+            // A session that was only pinged was as new before.
+            connection.IsAsNew = true;
+            long now = ReadClock_NeedsLock();
+            connection.AnsweredAt = now;
+            next = HandOver_NeedsLock(connection, now);
+        }
+
+        Complete(connection, next);
+        if (isAdopted) LogChanged(_options.Name);
+        return recovered;
+    }
+
+    /// <summary>Serves the head of the queue with a connection that may be rented, else makes it idle, else closes
+    /// it.</summary>
+    private HandedOver HandOver_NeedsLock(PhysicalConnection connection, long now)
+    {
+        if (connection.RentedAt != 0) _pace.Add(Math.Min(now - connection.RentedAt, MaxPaceWaits * _rentTimeout));
+        connection.RentedAt = 0;
+        if (WhyClose_NeedsLock(connection, now) is { } reason)
+        {
+            BeginClose_NeedsLock(connection, reason);
+            Grow_NeedsLock();
+            return default;
+        }
+
+        HandedOver next = default;
+        if (DequeueLive_NeedsLock(now) is { } rent)
+        {
+            long rentId = BeginRent_NeedsLock(connection, rent.StartedAt, now, rent.RentedBy, rent.Select);
+            connection.Waited = rent;
+            next = new HandedOver(rent, rentId, rent.StartedAt, now);
+        }
+        else
+        {
+            _books.PutIdle(connection, now);
+        }
+
+        // This may have been an open or a ping that is done: there is room for the next one.
+        if (_pending.Count > 0) Grow_NeedsLock();
+        return next;
+    }
+
+    /// <summary>Completes the rent that a connection was handed to. First: no listener may keep the connection from its
+    /// renter.</summary>
+    private void Complete(PhysicalConnection connection, in HandedOver next)
+    {
+        if (next.Rent is null) return;
+
+        next.Rent.Complete(new RentOutcome(connection, next.RentId));
+        Telemetry.OnRented(next.StartedAt, next.At);
+    }
+
+    /// <summary>Why a rent is refused without waiting; null when it may wait.</summary>
+    private RefusalReason? WhyRefuse_NeedsLock(long now, long due)
+    {
+        if (_draining) return RefusalReason.Draining;
+        if (due <= now) return RefusalReason.TimedOut;
+
+        // With nothing open and the last open failed, waiting would only make the answer late.
+        if (IsDown_NeedsLock()) return RefusalReason.Unavailable;
+        if (_lease is { IsNeeded: true, IsInForce: false })
+        {
+            WantPermits_NeedsLock();
+            return RefusalReason.NoPermits;
+        }
+
+        if (_pending.Count >= _options.MaxPending)
+        {
+            // It wants a connection as much as one that waits. Where none may wait, none else would have one opened.
+            RefusalReason why = WhyWaiting_NeedsLock();
+            Want_NeedsLock(_pending.Count + 1);
+            return why == RefusalReason.TimedOut ? RefusalReason.QueueFull : why;
+        }
+
+        return IsPredictedLate_NeedsLock(due - now) ? RefusalReason.PredictedLate : null;
+    }
 
     /// <summary>
     /// Whether a rent that joined the queue now would, by the measured pace, still be in it at its deadline. Refused
@@ -331,10 +356,17 @@ internal sealed partial class ConnectionPool
     /// to measure the pace again after a stall.
     /// </summary>
     private bool IsPredictedLate_NeedsLock(long patience) =>
-        _pending.Count > 0 && _open.Count >= _permits
-        && _pace.PredictWait(_pending.Count, _open.Count) > patience * PredictedShare;
+        _pending.Count > 0 && _books.OpenHere >= _books.Permits
+        && _pace.PredictWait(_pending.Count, _books.OpenHere) > patience * PredictedShare;
 
-    private int Sessions_NeedsLock() => _open.Count + _opening + _closing;
+    /// <summary>So many rents want a connection and find none.</summary>
+    private void Want_NeedsLock(int wanted)
+    {
+        Grow_NeedsLock(wanted);
+        if (_lease.IsNeeded) NoteWanted_NeedsLock(wanted);
+    }
+
+    private int Sessions_NeedsLock() => _books.OpenHere + _judge.Opening + _books.Closing;
 
     /// <summary>
     /// Takes the connection that was returned last, so that surplus ones go idle long enough to be pruned. One that
@@ -347,16 +379,14 @@ internal sealed partial class ConnectionPool
         connection = null;
         while (FindIdle_NeedsLock(now, isNoReset: select is not null) is >= 0 and var index)
         {
-            PhysicalConnection candidate = _idle[index];
-            _idle.RemoveAt(index);
-            _used++;
-            if (WhyClose_NeedsLock(candidate, now) is { } reason)
+            PhysicalConnection taken = _books.TakeIdle(index);
+            if (WhyClose_NeedsLock(taken, now) is { } reason)
             {
-                BeginClose_NeedsLock(candidate, reason);
+                BeginClose_NeedsLock(taken, reason);
                 continue;
             }
 
-            connection = candidate;
+            connection = taken;
             return true;
         }
 
@@ -369,12 +399,13 @@ internal sealed partial class ConnectionPool
     /// </summary>
     private int FindIdle_NeedsLock(long now, bool isNoReset)
     {
+        List<PhysicalConnection> idle = _books.Idle;
         int newest = -1;
-        for (int i = _idle.Count - 1; i >= 0; i--)
+        for (int i = idle.Count - 1; i >= 0; i--)
         {
-            PhysicalConnection candidate = _idle[i];
-            if (!IsFresh(candidate, now)) break;
-            if (candidate.IsAsNew != isNoReset) return i;
+            PhysicalConnection connection = idle[i];
+            if (!IsFresh(connection, now)) break;
+            if (connection.IsAsNew != isNoReset) return i;
             if (isNoReset && newest < 0) newest = i;
         }
 
@@ -388,8 +419,6 @@ internal sealed partial class ConnectionPool
     private long BeginRent_NeedsLock(
         PhysicalConnection connection, long startedAt, long now, RentPlace rentedBy, FixedSelect? select)
     {
-        long rentId = ++_lastRentId;
-
         // Mostly the last rent's: comparing costs less than telling the collector of a reference that is written.
         if (!ReferenceEquals(connection.Select, select)) connection.Select = select;
         if (connection.RentedBy != rentedBy) connection.RentedBy = rentedBy;
@@ -400,75 +429,46 @@ internal sealed partial class ConnectionPool
         if (connection.RentId != 0)
             throw new InvalidOperationException($"bug: a rented connection was rented again ({Counts_NeedsLock()}).");
 
+        long rentId = _books.AddRent(now - startedAt);
         connection.BeginRent(rentId);
-        NoteDemand_NeedsLock();
-        _wait.Add(now - startedAt);
-        Telemetry.OnRented(startedAt, now);
+        _books.NoteDemand(_pending.Count);
         return rentId;
     }
 
-    /// <summary>The longest-waiting rent that can still use a connection; those past their time are refused.</summary>
-    private PendingRent? DequeueLive_NeedsLock(long now)
+    private RefusalReason WhyWaiting_NeedsLock() => OpenRules.WhyWaiting(State_NeedsLock(_pending.Count));
+
+    private RentRefusal Refuse_NeedsLock(RefusalReason reason)
     {
-        PendingRent? rent = PeekLive_NeedsLock(now);
-        if (rent is not null) _pending.Remove(rent);
-        return rent;
+        if (reason == RefusalReason.TimedOut) _books.TimedOut++;
+        else _books.Rejected++;
+        return Describe_NeedsLock(reason);
     }
 
-    private PendingRent? PeekLive_NeedsLock(long now)
+    private RentRefusal Describe_NeedsLock(RefusalReason reason) => Describe_NeedsLock(reason, _pending.Count);
+
+    private RentRefusal Describe_NeedsLock(RefusalReason reason, int pending)
     {
-        while (_pending.Head is { } rent)
+        OpenFault? fault = _judge.Fault;
+        string? problem = reason switch
         {
-            if (rent.Due > now) return rent;
-
-            // The wheel would have said so within a tick: never hand a connection to a request that has ended.
-            _pending.Remove(rent);
-            _timedOut++;
-            Telemetry.OnTimedOut();
-            rent.Complete(new RentOutcome(Refuse_NeedsLock(WhyTimedOut_NeedsLock())));
-        }
-
-        return null;
+            RefusalReason.Unavailable => fault?.Problem ?? _connector.Problem ?? _judge.Silence,
+            RefusalReason.NoPermits => _books.Permits == 0 ? _lease.Problem : fault?.Problem,
+            _ => fault?.Problem,
+        };
+        return new RentRefusal(
+            reason, _options.Name, _options.RentTimeout, _books.Count(_judge.Opening, pending), problem, fault?.Cause);
     }
-
-    /// <summary>Empties the queue of rents that will be refused for one and the same reason.</summary>
-    private List<PendingRent> DequeueAll_NeedsLock(RefusalReason reason)
-    {
-        List<PendingRent> rents = [];
-        while (_pending.Dequeue() is { } rent)
-        {
-            _rejected++;
-            Telemetry.OnRejected(reason);
-            rents.Add(rent);
-        }
-
-        StopGivingUp_NeedsLock();
-        return rents;
-    }
-
-    private RefusalReason WhyTimedOut_NeedsLock() =>
-        IsDown_NeedsLock() ? RefusalReason.Unavailable
-        : _permits == 0 || (_fault is { IsNoPermit: true } && _open.Count < _permits) ? RefusalReason.NoPermits
-        : RefusalReason.TimedOut;
-
-    private ValueTask<RentOutcome> Rejected_NeedsLock(RefusalReason reason)
-    {
-        _rejected++;
-        Telemetry.OnRejected(reason);
-        return new ValueTask<RentOutcome>(new RentOutcome(Refuse_NeedsLock(reason)));
-    }
-
-    private RentRefusal Refuse_NeedsLock(RefusalReason reason) => new(
-        reason, _options.Name, _options.RentTimeout, Counts_NeedsLock(),
-        _fault?.Problem ?? _connector.Problem ?? LeaseProblem_NeedsLock(), _fault?.Cause);
 
     private long Ticks(TimeSpan time) => (long)(time.TotalSeconds * _clock.TimestampFrequency);
 
-    /// <summary>Where a connection comes from.</summary>
-    private enum Arrival
+    /// <summary>The pending rent that a connection was handed to, and from when to when it waited.</summary>
+    private readonly record struct HandedOver(PendingRent? Rent, long RentId, long StartedAt, long At);
+
+    /// <summary>What made a connection ready to be rented.</summary>
+    private enum Readied
     {
-        Reset,
-        Open,
-        Ping,
+        ByReset,
+        ByOpen,
+        ByPing,
     }
 }

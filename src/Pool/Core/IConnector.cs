@@ -34,6 +34,16 @@ internal interface IConnector : IAsyncDisposable
     event Action? ProblemFound;
 
     /// <summary>
+    /// Another server answers than before, or a former one again, and
+    /// <see cref="PhysicalConnection.IsElsewhere"/> says so already. A handler must neither block nor throw.
+    /// </summary>
+    event Action? ServerChanged
+    {
+        add { }
+        remove { }
+    }
+
+    /// <summary>
     /// Opens a session. Takes no token and no bound: an open that was sent counts on the server until the server
     /// has answered it, so the pool waits for the answer behind everybody's back (INV-1).
     /// </summary>

@@ -118,5 +118,5 @@ internal sealed class PendingRent(ConnectionPool pool) : IValueTaskSource<RentOu
         Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _source.OnCompleted(continuation, state, token, flags);
 
-    private void OnCancelled(CancellationToken token) => pool.Leave(this, token);
+    private void OnCancelled(CancellationToken token) => pool.Withdraw(this, token);
 }

@@ -92,6 +92,15 @@ internal abstract class PhysicalConnection
     /// <summary>Whether the rent was reported as held too long.</summary>
     public bool ReportedHeld { get; set; }
 
+    /// <summary>
+    /// Whether the session is on a server that is not the one which answers now (after a switch-over): it holds no
+    /// permit there. Asked anew at each <see cref="IConnector.ServerChanged"/>, and when it closes.
+    /// </summary>
+    public virtual bool IsElsewhere => false;
+
+    /// <summary>Whether the pool's books count it as elsewhere.</summary>
+    public bool CountsElsewhere { get; set; }
+
     /// <summary>Whether the driver says that the session is lost.</summary>
     public bool IsBroken => Inner.State != System.Data.ConnectionState.Open;
 
@@ -107,7 +116,10 @@ internal abstract class PhysicalConnection
     /// </summary>
     public abstract Task KillStatementAsync();
 
-    /// <summary>Closes the session. Completes when the <b>server</b> has dropped it (INV-1).</summary>
+    /// <summary>
+    /// Closes the session. Completes when the <b>server</b> that it is on has dropped it (INV-1); stays pending while
+    /// another server answers in its place.
+    /// </summary>
     public abstract Task CloseAsync();
 
     /// <summary>

@@ -91,10 +91,14 @@ internal sealed class PoolTelemetry : IDisposable
 
     public void OnOpened(long from, long to) => Record(_createTime, from, to);
 
-    public void OnTimedOut() => Count(_timeouts, null);
+    public void OnRefused(RefusalReason reason)
+    {
+        if (reason == RefusalReason.TimedOut) OnTimedOut();
+        else Count(_rejected, _rejected.Enabled ? reason.ToHeader() : null);
+    }
 
-    public void OnRejected(RefusalReason reason) =>
-        Count(_rejected, _rejected.Enabled ? reason.ToHeader() : null);
+    /// <summary>A rent has waited too long, whatever it is told of the reason.</summary>
+    public void OnTimedOut() => Count(_timeouts, null);
 
     public void OnClosed(CloseReason reason) => Count(_closed, NameOf(reason));
 
@@ -130,8 +134,8 @@ internal sealed class PoolTelemetry : IDisposable
         }
         catch (Exception)
         {
-            // A listener is somebody else's code, called from the middle of a rent and under the pool's lock: what it
-            // throws must cost no connection and no permit (INV-7).
+            // A listener is somebody else's code, called from the middle of a rent: what it throws must cost no
+            // connection and no permit (INV-7).
         }
     }
 

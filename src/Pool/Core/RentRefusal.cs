@@ -12,7 +12,9 @@ internal sealed class RentRefusal(
     {
         RefusalReason.TimedOut =>
             $"Pool '{pool}': no connection within {rentTimeout.TotalMilliseconds:0} ms ({counts}). "
-            + "Raise MaxConnections within the cluster's budget, or shorten transactions."
+            + (counts is { Opening: > 0, Used: 0, Idle: 0 }
+                ? "The first connections are still being opened; try again."
+                : "Raise MaxConnections within the cluster's budget, or shorten transactions.")
             + (problem is null ? "" : $" The last open failed: {problem}"),
         RefusalReason.QueueFull =>
             $"Pool '{pool}': too many rents are pending ({counts}). "

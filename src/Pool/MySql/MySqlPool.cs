@@ -39,6 +39,7 @@ public static class MySqlPool
         string connectionString, PoolOptions options, ControlConnections control,
         ILoggerFactory? loggers = null, TimeProvider? clock = null)
     {
+        options = options.Copy();
         MySqlConnectionStringBuilder settings = MySqlSettings.Derive(connectionString, options);
         control.KnowAccount(settings.UserID);
         var connector = new MySqlServerConnector(settings, control.KillLane, loggers)

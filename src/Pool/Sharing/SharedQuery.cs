@@ -106,7 +106,7 @@ public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAn
     private protected abstract Task<TAnswer?> AskOneAsync(
         PooledConnection connection, TKey key, CancellationToken token);
 
-    private SharedAnswer<TAnswer> Refused(RefusalReason reason) => new(Pool.Refuse(reason));
+    private SharedAnswer<TAnswer> Refused(RefusalReason reason) => new(Pool.Describe(reason));
 
     private async ValueTask<SharedAnswer<TAnswer>> AskAloneAsync(TKey key, Deadline deadline, CancellationToken token)
     {

@@ -275,8 +275,23 @@ internal sealed class PoolHarness
         AssertNoViolation();
     }
 
-    private Task<RentOutcome[]> RentAllAsync() => FinishAsync(
-        Task.WhenAll(Enumerable.Range(0, Pool.Permits).Select(_ => Rent())), "full capacity");
+    private async Task<RentOutcome[]> RentAllAsync()
+    {
+        int permits = Pool.Permits;
+        if (Options.MaxPending >= permits)
+            return await FinishAsync(Task.WhenAll(Enumerable.Range(0, permits).Select(_ => Rent())), "full capacity");
+
+        // Where nobody may wait, one that is refused has one opened for the next.
+        List<RentOutcome> rented = [];
+        while (rented.Count < permits)
+        {
+            RentOutcome outcome = await FinishAsync(Rent());
+            if (outcome.Connection is not null) rented.Add(outcome);
+            else await UntilAsync("one for the next", c => c.Idle > 0);
+        }
+
+        return [.. rented];
+    }
 
     private static int Sessions(PoolCounts counts) => counts.Used + counts.Idle + counts.Opening + counts.Closing;
 

@@ -1,0 +1,175 @@
+namespace UPool.Core;
+
+/// <summary>
+/// The pool's sessions, each in one place: idle, used, closing, or elsewhere; and the counts and totals that a snapshot
+/// shows. Knows no driver and decides nothing. Guarded by the pool's lock.
+/// </summary>
+internal sealed class PoolBooks
+{
+    private readonly HashSet<PhysicalConnection> _open = [];
+    private readonly HashSet<PhysicalConnection> _closing = [];
+    private readonly long[] _closed = new long[Enum.GetValues<CloseReason>().Length];
+    private readonly DurationWindow _wait = new();
+    private readonly DurationWindow _use = new();
+    private int _usedElsewhere, _closingElsewhere, _pausing, _peak;
+
+    /// <summary>The idle ones, the newest last.</summary>
+    public List<PhysicalConnection> Idle { get; } = [];
+
+    /// <summary>Idle and used.</summary>
+    public IReadOnlyCollection<PhysicalConnection> Open => _open;
+
+    /// <summary>The most sessions at this moment.</summary>
+    public int Permits { get; set; }
+
+    /// <summary>Open ones that are not idle: rented, being made ready, or being recovered.</summary>
+    public int Used { get; private set; }
+
+    /// <summary>Used ones that are made ready for those who want one.</summary>
+    public int Validating { get; set; }
+
+    /// <summary>Permits that are held until the server has dropped a session, or through the pause after a failed open,
+    /// whose session the server may count a moment longer.</summary>
+    public int Closing => _closing.Count - _closingElsewhere + _pausing;
+
+    /// <summary>Idle and used ones that hold a permit.</summary>
+    public int OpenHere => _open.Count - _usedElsewhere;
+
+    /// <summary>Sessions on a server that is not the present one: they hold no permit here.</summary>
+    public int Elsewhere => _usedElsewhere + _closingElsewhere;
+
+    public long Rented { get; private set; }
+
+    public long TimedOut { get; set; }
+
+    public long Rejected { get; set; }
+
+    public long Opened { get; private set; }
+
+    public long Severed { get; set; }
+
+    /// <summary>A new session, used until it is handed over.</summary>
+    public void Add(PhysicalConnection connection)
+    {
+        _open.Add(connection);
+        Used++;
+        Opened++;
+    }
+
+    /// <summary>An idle one is used from now on.</summary>
+    public PhysicalConnection TakeIdle(int index)
+    {
+        PhysicalConnection connection = Idle[index];
+        Idle.RemoveAt(index);
+        Used++;
+        return connection;
+    }
+
+    /// <summary>A used one is idle from now on.</summary>
+    public void PutIdle(PhysicalConnection connection, long now)
+    {
+        Used--;
+        connection.IdleSince = now;
+        Idle.Add(connection);
+    }
+
+    /// <summary>A used one is rented; answers the number of the rent.</summary>
+    public long AddRent(long wait)
+    {
+        _wait.Add(wait);
+        return ++Rented;
+    }
+
+    public void AddUse(long use) => _use.Add(use);
+
+    /// <summary>A used one closes; false when it does so already.</summary>
+    public bool TryBeginClose(PhysicalConnection connection, CloseReason reason)
+    {
+        if (!_open.Remove(connection)) return false;
+
+        Used--;
+        _closing.Add(connection);
+        _closed[(int)reason]++;
+        if (connection.CountsElsewhere)
+        {
+            _usedElsewhere--;
+            _closingElsewhere++;
+        }
+        else if (connection.IsElsewhere)
+        {
+            connection.CountsElsewhere = true;
+            _closingElsewhere++;
+        }
+
+        return true;
+    }
+
+    /// <summary>The server has dropped the session.</summary>
+    public void EndClose(PhysicalConnection connection)
+    {
+        if (_closing.Remove(connection) && connection.CountsElsewhere) _closingElsewhere--;
+    }
+
+    public void BeginPause() => _pausing++;
+
+    public void EndPause() => _pausing--;
+
+    /// <summary>Another server answers, or a former one again: which sessions hold permits is looked at anew.</summary>
+    public void CountAnew()
+    {
+        _usedElsewhere = CountElsewhere(_open);
+        _closingElsewhere = CountElsewhere(_closing);
+    }
+
+    /// <summary>What the pool's callers want at this moment; the most of it is kept until it is read.</summary>
+    public void NoteDemand(int waiting) => _peak = Math.Max(_peak, Used + waiting);
+
+    public LeaseUse ReadUse(long? sequence, int opening, int pending)
+    {
+        int peak = Math.Max(_peak, Used + pending);
+        _peak = 0;
+        return new LeaseUse(
+            sequence, Permits, opening, Idle.Count, Used - _usedElsewhere, Closing, pending, peak);
+    }
+
+    public PoolCounts Count(int opening, int pending) =>
+        new(Permits, Used, Idle.Count, opening, Closing, pending) { Elsewhere = Elsewhere };
+
+    /// <summary>The state at this moment; its percentiles are worked out elsewhere, from copies.</summary>
+    public PoolSnapshot Copy(string pool, int opening, int pending, out long[] wait, out long[] use)
+    {
+        wait = _wait.Copy();
+        use = _use.Copy();
+        return new PoolSnapshot
+        {
+            Pool = pool,
+            Permits = Permits,
+            Opening = opening,
+            Idle = Idle.Count,
+            Used = Used,
+            Closing = Closing,
+            Pending = pending,
+            Rented = Rented,
+            TimedOut = TimedOut,
+            Rejected = Rejected,
+            Opened = Opened,
+            Severed = Severed,
+            Closed = Enum.GetValues<CloseReason>()
+                .ToDictionary(reason => PoolTelemetry.NameOf(reason), reason => _closed[(int)reason]),
+            Wait = default,
+            Use = default,
+        };
+    }
+
+    private static int CountElsewhere(HashSet<PhysicalConnection> sessions)
+    {
+        int count = 0;
+        foreach (PhysicalConnection connection in sessions)
+        {
+            connection.CountsElsewhere = connection.IsElsewhere;
+            if (connection.CountsElsewhere) count++;
+        }
+
+        return count;
+    }
+}
