@@ -20,8 +20,13 @@ internal sealed partial class CredentialWatch(
     IOptions<DatabaseOptions> database,
     ControlDatabase control,
     IServiceProvider services,
+    TimeProvider clock,
     ILogger<CredentialWatch> logger) : BackgroundService
 {
+    // The control connections' change has been tried or is given up as the pool's turn: an open of theirs that is lost
+    // on its way must not keep the pool from its new password for ever.
+    private static readonly TimeSpan ControlTimeout = TimeSpan.FromSeconds(30);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         // The embedded default has no credentials, and a process does not move from it to a server.
@@ -32,6 +37,8 @@ internal sealed partial class CredentialWatch(
             new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
         using IDisposable registration = ChangeToken.OnChange(
             configuration.GetReloadToken, () => reloads.Writer.TryWrite(true));
+
+        Task controlChange = Task.CompletedTask;
 
         // First what was reloaded between the start's own reading and the registration.
         do
@@ -44,28 +51,33 @@ internal sealed partial class CredentialWatch(
                 continue;
             }
 
-            // The control connections first: it is they who confirm that the pool's former sessions are gone.
             if (newControls != controls)
             {
                 string key = configuration[DatabaseOptions.ControlConnectionStringKey] is null
                     ? DatabaseOptions.ConnectionStringKey
                     : DatabaseOptions.ControlConnectionStringKey;
-                _ = ChangeAsync(key, newControls, control.Connections.ChangeConnectionStringAsync, stoppingToken);
+                controls = newControls;
+                controlChange = ChangeAsync(
+                    key, newControls, control.Connections.ChangeConnectionStringAsync, stoppingToken);
             }
 
-            if (newPools != pools && services.GetService<PooledDataSource>() is { } pool)
-            {
-                _ = ChangeAsync(
-                    DatabaseOptions.ConnectionStringKey, newPools, pool.ChangeConnectionStringAsync, stoppingToken);
-            }
+            if (newPools == pools || services.GetService<PooledDataSource>() is not { } pool) continue;
 
-            (pools, controls) = (newPools, newControls);
+            // The control connections first: they confirm that the pool's former sessions are gone. A change that comes
+            // meanwhile is read first, since it may end this one.
+            Task reloaded = reloads.Reader.WaitToReadAsync(stoppingToken).AsTask();
+            await Task.WhenAny(controlChange, reloaded, Task.Delay(ControlTimeout, clock, stoppingToken));
+            if (reloaded.IsCompleted) continue;
+
+            pools = newPools;
+            _ = ChangeAsync(
+                DatabaseOptions.ConnectionStringKey, newPools, pool.ChangeConnectionStringAsync, stoppingToken);
         }
         while (await reloads.Reader.ReadAsync(stoppingToken));
     }
 
-    // Not waited for: while the server does not answer, the next change must not wait either; it ends this one. What
-    // came of it the pool tells itself, in its log and its health.
+    // The pool's is not waited for: while the server does not answer, the next change must not wait either; it ends this
+    // one. The pool tells itself what came of it, in its log and its health.
     private async Task ChangeAsync(
         string key, string connectionString, Func<string, CancellationToken, Task<bool>> change,
         CancellationToken cancellationToken)

@@ -133,7 +133,11 @@ internal sealed class PoolBooks
     }
 
     public PoolCounts Count(int opening, int pending) =>
-        new(Permits, Used, Idle.Count, opening, Closing, pending) { Elsewhere = Elsewhere };
+        new(Permits, Used, Idle.Count, opening, Closing, pending)
+        {
+            Elsewhere = Elsewhere,
+            UsedElsewhere = _usedElsewhere,
+        };
 
     /// <summary>The state at this moment; its percentiles are worked out elsewhere, from copies.</summary>
     public PoolSnapshot Copy(string pool, int opening, int pending, out long[] wait, out long[] use)

@@ -13,6 +13,9 @@ namespace UPool.Cluster.Tests.Hosting;
 /// <summary>A rotated password: the file changes, and the running host follows.</summary>
 public sealed class CredentialWatchTests : IAsyncLifetime
 {
+    private const string Changes = "has changed: new connections use it";
+    private const string Accepted = "the changed credentials work";
+
     private const string NewPassword = "n3w-passw0rd";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("upool-watch-").FullName;
@@ -53,8 +56,14 @@ public sealed class CredentialWatchTests : IAsyncLifetime
         Configure(With(NewPassword));
 
         // One of each: the pool, and storage and membership.
-        await UntilAsync(() => _lines.Count("the changed credentials work") == 2);
+        await UntilAsync(() => _lines.Count(Accepted) == 2);
         Assert.NotEqual(former, await SessionAsync());
+
+        // The control connections first: they confirm that the pool's former sessions are gone.
+        string[] lines = [.. _lines.All];
+        int accepted = Array.FindIndex(lines, static line => line.Contains(Accepted, StringComparison.Ordinal));
+        int asked = Array.FindLastIndex(lines, static line => line.Contains(Changes, StringComparison.Ordinal));
+        Assert.True(accepted < asked, string.Join('\n', lines));
         Assert.DoesNotContain(_lines.All, static line => line.Contains(NewPassword, StringComparison.Ordinal));
     }
 
@@ -81,10 +90,10 @@ public sealed class CredentialWatchTests : IAsyncLifetime
         long former = await SessionAsync();
         Configure(_server.ConnectionString(), "Debug");
         Configure(With(NewPassword));
-        await UntilAsync(() => _lines.Count("has changed: new connections use it") > 0);
+        await UntilAsync(() => _lines.Count(Changes) >= 2);
 
         // The pool and the control connections, for the second file alone.
-        Assert.Equal(2, _lines.Count("has changed: new connections use it"));
+        Assert.Equal(2, _lines.Count(Changes));
 
         // Refused, because the account has its former password: all goes on.
         await UntilAsync(() => _lines.Count("The changed credentials do not work yet") > 0);

@@ -35,7 +35,7 @@ public sealed class ClosingTests
 
         // The fake's session is still there: nobody said that it is gone.
         Assert.Equal(1, pool.Server.Sessions);
-        pool.Server.EndSession();
+        pool.Server.EndSession(0);
     });
 
     [Fact]

@@ -25,7 +25,7 @@ public sealed class GuardTests
         pool.Server.Fail(Step.Close, DriverFailure.Statement, times: 1);
         pool.Return(held);
         await pool.UntilAsync("replaced", c => c is { Used: 0, Closing: 0 });
-        pool.Server.EndSession();
+        pool.Server.EndSession(0);
         pool.Server.Fail(Step.Open, times: 1);
         await pool.FinishAsync(pool.Rent());
         await pool.AdvanceUntilAsync("a connection", c => c.Idle == 1);

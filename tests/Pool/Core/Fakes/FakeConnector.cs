@@ -25,7 +25,8 @@ internal sealed class FakeConnector : IConnector
     private readonly List<string> _applied = [];
     private readonly List<FakePhysicalConnection> _connections = [];
     private readonly int[] _calls;
-    private int _sessions, _maxSessions;
+    private readonly int[] _sessions = new int[2];
+    private int _maxSessions;
 
     public FakeConnector()
     {
@@ -36,6 +37,8 @@ internal sealed class FakeConnector : IConnector
     }
 
     public event Action? ProblemFound;
+
+    public event Action? ServerChanged;
 
     public SqlDialect Dialect => SqlDialect.MySql;
 
@@ -73,12 +76,15 @@ internal sealed class FakeConnector : IConnector
     /// <summary>Called at the start of each statement.</summary>
     public Action<FakeDbConnection, string>? Executing { get; set; }
 
-    /// <summary>Sessions as the server counts them: from the start of an open to the end of a close.</summary>
+    /// <summary>Which of two servers answers.</summary>
+    public int Present { get; private set; }
+
+    /// <summary>Sessions as the present server counts them: from the start of an open to the end of a close.</summary>
     public int Sessions
     {
         get
         {
-            lock (_gate) return _sessions;
+            lock (_gate) return _sessions[Present];
         }
     }
 
@@ -169,6 +175,13 @@ internal sealed class FakeConnector : IConnector
         if (problem is not null) ProblemFound?.Invoke();
     }
 
+    /// <summary>The other of two servers answers from now on.</summary>
+    public void SwitchOver()
+    {
+        lock (_gate) Present = 1 - Present;
+        ServerChanged?.Invoke();
+    }
+
     public void Violate(string what)
     {
         lock (_gate) _violations.Add(what);
@@ -210,10 +223,10 @@ internal sealed class FakeConnector : IConnector
 
     public ICandidate Prepare(string connectionString) => new Candidate(this, connectionString);
 
-    /// <summary>The server has dropped a session.</summary>
-    public void EndSession()
+    /// <summary>A server has dropped a session.</summary>
+    public void EndSession(int server)
     {
-        lock (_gate) _sessions--;
+        lock (_gate) _sessions[server]--;
     }
 
     public DbCommand CreateCommand() => new FakeDbCommand();
@@ -250,7 +263,13 @@ internal sealed class FakeConnector : IConnector
 
     private async Task<PhysicalConnection> OpenAsync(Step step, string credentials)
     {
-        lock (_gate) _maxSessions = Math.Max(_maxSessions, ++_sessions);
+        int server;
+        lock (_gate)
+        {
+            server = Present;
+            _maxSessions = Math.Max(_maxSessions, ++_sessions[server]);
+        }
+
         Opening?.Invoke();
         try
         {
@@ -260,13 +279,16 @@ internal sealed class FakeConnector : IConnector
         }
         catch
         {
-            EndSession();
+            EndSession(server);
             throw;
         }
 
         lock (_gate)
         {
-            var connection = new FakePhysicalConnection(this, _connections.Count + 1) { Credentials = credentials };
+            var connection = new FakePhysicalConnection(this, _connections.Count + 1, server)
+            {
+                Credentials = credentials,
+            };
             _connections.Add(connection);
             return connection;
         }

@@ -5,7 +5,8 @@ using UPool.Core;
 namespace UPool.Tests.Fakes;
 
 /// <summary>One session with the fake server.</summary>
-internal sealed class FakePhysicalConnection(FakeConnector server, int id) : PhysicalConnection
+internal sealed class FakePhysicalConnection(FakeConnector server, int id, int serverNumber = 0)
+    : PhysicalConnection
 {
     private int _closed;
 
@@ -17,6 +18,11 @@ internal sealed class FakePhysicalConnection(FakeConnector server, int id) : Phy
 
     /// <summary>What it was opened with.</summary>
     public required string Credentials { get; init; }
+
+    /// <summary>For books without a server: as if another one answered.</summary>
+    public bool Elsewhere { get; set; }
+
+    public override bool IsElsewhere => Elsewhere || serverNumber != server.Present;
 
     /// <summary>Who holds it, for tests that look for two owners.</summary>
     public object? Owner { get; set; }
@@ -53,6 +59,6 @@ internal sealed class FakePhysicalConnection(FakeConnector server, int id) : Phy
         var call = new FakeCall(Step.Close, Fake);
         server.Arrive(call);
         await call.Task;
-        server.EndSession();
+        server.EndSession(serverNumber);
     }
 }

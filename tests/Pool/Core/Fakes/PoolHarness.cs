@@ -293,7 +293,8 @@ internal sealed class PoolHarness
         return [.. rented];
     }
 
-    private static int Sessions(PoolCounts counts) => counts.Used + counts.Idle + counts.Opening + counts.Closing;
+    private static int Sessions(PoolCounts counts) =>
+        counts.Used - counts.UsedElsewhere + counts.Idle + counts.Opening + counts.Closing;
 
     // The pool's work runs on the thread pool: let it have the processor, then look again.
     private static async Task PauseAsync()
