@@ -1,7 +1,7 @@
 namespace UPool;
 
-/// <summary>The settings of a pool. <see cref="Validate"/> names every value that is out of its range. A pool keeps those
-/// that it was made with: later edits change nothing.</summary>
+/// <summary>The settings of a pool. <see cref="Validate"/> names every value that is out of its range. A pool keeps
+/// those that it was made with: later edits change nothing.</summary>
 public sealed class PoolOptions
 {
     /// <summary>The pool's name in messages, logs and metrics. Default <c>upool</c>; 1 to 64 characters.</summary>

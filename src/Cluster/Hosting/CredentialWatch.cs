@@ -23,8 +23,8 @@ internal sealed partial class CredentialWatch(
     TimeProvider clock,
     ILogger<CredentialWatch> logger) : BackgroundService
 {
-    // The control connections' change has been tried or is given up as the pool's turn: an open of theirs that is lost
-    // on its way must not keep the pool from its new password for ever.
+    // How long the pool's change waits for the control connections': an open of theirs that is lost on its way must not
+    // keep the pool from its new password for ever.
     private static readonly TimeSpan ControlTimeout = TimeSpan.FromSeconds(30);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -76,8 +76,8 @@ internal sealed partial class CredentialWatch(
         while (await reloads.Reader.ReadAsync(stoppingToken));
     }
 
-    // The pool's is not waited for: while the server does not answer, the next change must not wait either; it ends this
-    // one. The pool tells itself what came of it, in its log and its health.
+    // The pool's is not waited for: while the server does not answer, the next change must not wait either; it ends
+    // this one. The pool tells itself what came of it, in its log and its health.
     private async Task ChangeAsync(
         string key, string connectionString, Func<string, CancellationToken, Task<bool>> change,
         CancellationToken cancellationToken)

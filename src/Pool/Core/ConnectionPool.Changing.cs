@@ -24,7 +24,7 @@ internal sealed partial class ConnectionPool
 
     private bool IsCandidateDue_NeedsLock() => _changed.IsTaken && _changed.IsDue(_judge.IsPausing);
 
-    /// <summary>Whether a connection that comes back makes room for changed credentials that have to be tried.</summary>
+    /// <summary>Whether a connection that comes back makes room for a try of changed credentials.</summary>
     private bool MakesRoom_NeedsLock() =>
         _changed.IsTaken && OpenRules.MayOpen(State_NeedsLock(wanted: 0)) == OpenAnswer.MakeRoom;
 

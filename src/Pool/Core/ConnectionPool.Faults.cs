@@ -14,7 +14,7 @@ internal sealed partial class ConnectionPool
                 return _judge.Fault?.Problem ?? _connector.Problem
 
                     // With a lease no other open may be sent beside it: the pool cannot grow.
-                    ?? (_lease.IsNeeded ? _judge.Silence : null)
+                    ?? (_needsLease ? _judge.Silence : null)
                     ?? _changed.Problem;
             }
         }

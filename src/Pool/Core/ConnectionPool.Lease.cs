@@ -9,7 +9,7 @@ internal sealed partial class ConnectionPool
     /// </summary>
     public event Action? PermitsWanted;
 
-    public bool NeedsLease => _lease.IsNeeded;
+    public bool NeedsLease => _needsLease;
 
     /// <summary>The newest lease, ended or not. Works at once in both directions; null takes the permits
     /// away.</summary>
@@ -21,7 +21,7 @@ internal sealed partial class ConnectionPool
         }
         set
         {
-            if (!_lease.IsNeeded)
+            if (!_needsLease)
                 throw new InvalidOperationException($"Pool '{_options.Name}' was made to need no lease.");
             if (value is { Permits: < 0 } || value?.GraceEndsAt < value?.EndsAt)
                 throw new ArgumentOutOfRangeException(nameof(value), "A lease has 0 permits or more, and ends first.");

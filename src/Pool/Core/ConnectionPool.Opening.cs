@@ -25,7 +25,7 @@ internal sealed partial class ConnectionPool
     private OpenState State_NeedsLock(int wanted) => new()
     {
         IsDraining = _draining,
-        NeedsLease = _lease.IsNeeded,
+        NeedsLease = _needsLease,
         IsLeased = _lease.IsInForce,
         Permits = _books.Permits,
         Open = _books.OpenHere,

@@ -15,8 +15,8 @@ internal sealed partial class ConnectionPool
     public void Release(PhysicalConnection connection, long rentId)
     {
         bool isBack, recovered = false;
-        HandedOver next = default;
-        long rentedAt, now;
+        PendingRent? served = null;
+        long nextRentId = 0, rentedAt, now;
         lock (_gate)
         {
             if (!connection.TryEndRent(rentId)) return;
@@ -35,12 +35,12 @@ internal sealed partial class ConnectionPool
             if (isBack)
             {
                 recovered = connection.HasExecuted && _judge.NoteAnswered();
-                next = HandOver_NeedsLock(connection, now);
+                served = HandOver_NeedsLock(connection, now, out nextRentId);
             }
         }
 
         if (!isBack) Queue(static (pool, released) => pool.RecoverAsync(released), connection);
-        else Complete(connection, next);
+        else if (served is not null) Complete(served, connection, nextRentId);
         Telemetry.OnReleased(rentedAt, now);
         if (recovered) LogRecovered(_options.Name, _connector.Target);
     }

@@ -15,8 +15,8 @@ internal sealed partial class ConnectionPool
 
     /// <summary>Opens the first connection, and waits for it; answers whether one is open. The pool keeps trying
     /// whatever came of it.</summary>
-    /// <param name="timeout">How long to wait while opens fail; null: until the first open has succeeded, has failed, or
-    /// has not been answered for <see cref="PoolOptions.OpenTimeout"/>.</param>
+    /// <param name="timeout">How long to wait while opens fail; null: until the first open has succeeded, has failed,
+    /// or has not been answered for <see cref="PoolOptions.OpenTimeout"/>.</param>
     /// <param name="token">Ends the wait.</param>
     public async Task<bool> StartAsync(TimeSpan? timeout, CancellationToken token)
     {

@@ -6,9 +6,9 @@ using Microsoft.Extensions.Logging;
 namespace UPool.Core;
 
 /// <summary>
-/// The pool: one lock over one state. Opens, resets, pings and closes are queued under it and run outside; their results
-/// come back through <see cref="OnReady"/> and go to the head of the queue. Rents are completed, and listeners and
-/// loggers called, outside the lock.
+/// The pool: one lock over one state. Opens, resets, pings and closes are queued under it and run outside; their
+/// results come back through <see cref="OnReady"/> and go to the head of the queue. Rents are completed, and listeners
+/// and loggers called, outside the lock.
 /// </summary>
 /// <remarks>
 /// Read in the order of a connection's life: this file rents and returns, <c>.Opening</c> opens and validates,
@@ -41,6 +41,7 @@ internal sealed partial class ConnectionPool
     private readonly TimeSpan _patience;
     private readonly RentPlaces _places;
     private readonly long _pingTimeout;
+    private readonly bool _needsLease;
     private readonly Lock _gate = new();
 
     // All below is guarded by _gate.
@@ -66,6 +67,7 @@ internal sealed partial class ConnectionPool
         _connector = connector;
         _clock = clock;
         _logger = logger;
+        _needsLease = needsLease;
         _judge = new OpenJudge(clock, options.MaxOpenRetryInterval);
         _changed = new CandidateSlot(clock);
         _maxConnections = options.MaxConnections;
@@ -154,7 +156,7 @@ internal sealed partial class ConnectionPool
         lock (_gate)
         {
             // Again under the lock, because the process may have been stopped in between.
-            if (_lease.IsNeeded) now = ReadClock_NeedsLock();
+            if (_needsLease) now = ReadClock_NeedsLock();
             if (_draining || _pending.Count > 0) connection = null;
             else if (TryTakeIdle_NeedsLock(now, select, out connection))
                 rentId = BeginRent_NeedsLock(connection, now, now, rentedBy, select);
@@ -183,7 +185,7 @@ internal sealed partial class ConnectionPool
         long rentId = 0;
         lock (_gate)
         {
-            if (_lease.IsNeeded) now = ReadClock_NeedsLock();
+            if (_needsLease) now = ReadClock_NeedsLock();
             if (due > now && !_draining && _pending.Count == 0
                 && TryTakeIdle_NeedsLock(now, select, out connection))
             {
@@ -249,12 +251,13 @@ internal sealed partial class ConnectionPool
         _options.HeldTooLongTimeout == Timeout.InfiniteTimeSpan ? default : new RentPlace(_places.Find());
 
     /// <summary>
-    /// Takes a clean connection in: from a reset, an open or a ping. Serves the head of the queue with it, else makes it
-    /// idle, else closes it. Answers whether the database had been away until now.
+    /// Takes a clean connection in: from a reset, an open or a ping. Serves the head of the queue with it, else makes
+    /// it idle, else closes it. Answers whether the database had been away until now.
     /// </summary>
     private bool OnReady(PhysicalConnection connection, Readied by, Opening? opening = null)
     {
-        HandedOver next;
+        PendingRent? served;
+        long rentId;
         bool recovered = false, isAdopted = false;
         lock (_gate)
         {
@@ -276,52 +279,52 @@ internal sealed partial class ConnectionPool
             connection.IsAsNew = true;
             long now = ReadClock_NeedsLock();
             connection.AnsweredAt = now;
-            next = HandOver_NeedsLock(connection, now);
+            served = HandOver_NeedsLock(connection, now, out rentId);
         }
 
-        Complete(connection, next);
+        if (served is not null) Complete(served, connection, rentId);
         if (isAdopted) LogChanged(_options.Name);
         return recovered;
     }
 
     /// <summary>Serves the head of the queue with a connection that may be rented, else makes it idle, else closes
     /// it.</summary>
-    private HandedOver HandOver_NeedsLock(PhysicalConnection connection, long now)
+    private PendingRent? HandOver_NeedsLock(PhysicalConnection connection, long now, out long rentId)
     {
+        rentId = 0;
         if (connection.RentedAt != 0) _pace.Add(Math.Min(now - connection.RentedAt, MaxPaceWaits * _rentTimeout));
         connection.RentedAt = 0;
         if (WhyClose_NeedsLock(connection, now) is { } reason)
         {
             BeginClose_NeedsLock(connection, reason);
             Grow_NeedsLock();
-            return default;
+            return null;
         }
 
-        HandedOver next = default;
-        if (DequeueLive_NeedsLock(now) is { } rent)
+        PendingRent? served = DequeueLive_NeedsLock(now);
+        if (served is null)
         {
-            long rentId = BeginRent_NeedsLock(connection, rent.StartedAt, now, rent.RentedBy, rent.Select);
-            connection.Waited = rent;
-            next = new HandedOver(rent, rentId, rent.StartedAt, now);
+            _books.PutIdle(connection, now);
         }
         else
         {
-            _books.PutIdle(connection, now);
+            rentId = BeginRent_NeedsLock(connection, served.StartedAt, now, served.RentedBy, served.Select);
+            connection.Waited = served;
         }
 
         // This may have been an open or a ping that is done: there is room for the next one.
         if (_pending.Count > 0) Grow_NeedsLock();
-        return next;
+        return served;
     }
 
-    /// <summary>Completes the rent that a connection was handed to. First: no listener may keep the connection from its
-    /// renter.</summary>
-    private void Complete(PhysicalConnection connection, in HandedOver next)
+    /// <summary>Completes the rent that a connection was handed to. First: no listener may keep the connection from
+    /// its renter.</summary>
+    private void Complete(PendingRent served, PhysicalConnection connection, long rentId)
     {
-        if (next.Rent is null) return;
-
-        next.Rent.Complete(new RentOutcome(connection, next.RentId));
-        Telemetry.OnRented(next.StartedAt, next.At);
+        // Read before it is the renter's: both may serve another rent by the time the call returns.
+        long startedAt = served.StartedAt, at = connection.RentedAt;
+        served.Complete(new RentOutcome(connection, rentId));
+        Telemetry.OnRented(startedAt, at);
     }
 
     /// <summary>Why a rent is refused without waiting; null when it may wait.</summary>
@@ -363,7 +366,7 @@ internal sealed partial class ConnectionPool
     private void Want_NeedsLock(int wanted)
     {
         Grow_NeedsLock(wanted);
-        if (_lease.IsNeeded) NoteWanted_NeedsLock(wanted);
+        if (_needsLease) NoteWanted_NeedsLock(wanted);
     }
 
     private int Sessions_NeedsLock() => _books.OpenHere + _judge.Opening + _books.Closing;
@@ -460,9 +463,6 @@ internal sealed partial class ConnectionPool
     }
 
     private long Ticks(TimeSpan time) => (long)(time.TotalSeconds * _clock.TimestampFrequency);
-
-    /// <summary>The pending rent that a connection was handed to, and from when to when it waited.</summary>
-    private readonly record struct HandedOver(PendingRent? Rent, long RentId, long StartedAt, long At);
 
     /// <summary>What made a connection ready to be rented.</summary>
     private enum Readied

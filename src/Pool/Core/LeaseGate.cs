@@ -2,8 +2,8 @@ namespace UPool.Core;
 
 /// <summary>
 /// The lease of a pool whose permits are granted for a time (INV-2). Its end is compared under the pool's lock wherever
-/// a permit is about to be used; the timer only sees to it that an end is noticed when nothing else happens. A gate that
-/// needs no lease is always open. Guarded by the pool's lock.
+/// a permit is about to be used; the timer only sees to it that an end is noticed when nothing else happens. A gate
+/// that needs no lease is always open. Guarded by the pool's lock.
 /// </summary>
 internal sealed class LeaseGate(TimeProvider clock)
 {

@@ -7,7 +7,7 @@ namespace UPool.Tests.Core;
 public sealed class SwitchOverTests
 {
     [Fact]
-    public Task ServerChanged_FormerSessionsDoNotEnd_AllPermitsAreFreeOnTheNewOne() => PoolHarness.RunAsync(async pool =>
+    public Task ServerChanged_FormerSessionsLiveOn_AllPermitsAreFreeOnTheNewOne() => PoolHarness.RunAsync(async pool =>
     {
         await pool.WarmAsync(2);
         RentOutcome stuck = await pool.RentedAsync();
