@@ -9,11 +9,6 @@ namespace UPool.Grains;
 /// <summary>The users of <c>tb1</c>.</summary>
 public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> options) : WorkerGrain(pool), IUserGrain
 {
-    // ER_DATA_TOO_LONG and ER_TRUNCATED_WRONG_VALUE_FOR_FIELD: a name that the column's length or character set
-    // refuses.
-    private const int TooLongError = 1406;
-    private const int WrongValueError = 1366;
-
     // Few enough parameters for any driver, and half a megabyte is far from the smallest packet in use; a server with a
     // smaller one is obeyed. A statement's text takes its share, so only half of the packet is counted on.
     private const int MaxRowsOfInsert = 500;
@@ -22,13 +17,17 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
     private readonly UserStatements _statements = UserStatements.For(pool.Dialect);
     private readonly UserReads _reads = new(pool, options.Value.Shared);
 
-    // Who is refused by limits of this age has them read again: the table may have been altered meanwhile. So seldom
-    // that refusals stay cheap. The other way round the server refuses by itself.
-    private static readonly TimeSpan LimitsLifetime = TimeSpan.FromSeconds(1);
+    // The table may be altered at any time. If what is known is older than this and refuses a write, the table is
+    // looked at again: so seldom that refusals stay cheap.
+    private static readonly TimeSpan RefusalLifetime = TimeSpan.FromSeconds(1);
+
+    // Older than this, it is looked at again in any case: it says which promises can be kept.
+    private static readonly TimeSpan TableLifetime = TimeSpan.FromSeconds(60);
 
     // Read at the first write. Only written here, by this single activation.
-    private UserLimits? _limits;
-    private Deadline _limitsDue;
+    private UserTable? _table;
+    private Deadline _refusalDue;
+    private Deadline _tableDue;
 
     /// <inheritdoc/>
     public Task<Reply<UserPage>> List(int limit, long after, Deadline deadline, CancellationToken cancellationToken)
@@ -57,19 +56,21 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
     /// <inheritdoc/>
     public async Task<Reply<User>> Create(string name, Deadline deadline, CancellationToken cancellationToken)
     {
-        if (await ProblemAsync<User>([name], deadline, cancellationToken) is { } problem) return problem;
+        if (await ProblemAsync<User>([name], areNew: true, deadline, cancellationToken) is { } problem) return problem;
 
         return await WriteAsync(deadline, cancellationToken, async (connection, token) =>
         {
             try
             {
-                long id = await connection.ExecuteScalarAsync<long>(
-                    new CommandDefinition(_statements.Create, new { name }, cancellationToken: token));
-                return Reply.Ok(new User(id, name));
+                // To the last row: SQLite undoes an INSERT whose answer is not read to its end.
+                User user = (await QueryAsync(
+                    connection, new CommandDefinition(_statements.Create, new { name }, cancellationToken: token)))[0];
+                return user.Id > 0 ? Reply.Ok(user) : Reply.Ended<User>(
+                    ReplyStatus.OutcomeUnknown, "the user has an id that cannot be asked for");
             }
-            catch (DbException exception) when (IsRefusedName(exception))
+            catch (DbException exception) when (IsRefused(exception))
             {
-                return RefusedName<User>();
+                return Refused<User>(exception);
             }
         });
     }
@@ -79,7 +80,7 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
     {
         if (names is not { Length: > 0 and <= UserNames.MaxBatch })
             return Reply.Invalid<User[]>($"a batch has 1 to {UserNames.MaxBatch} users");
-        if (await ProblemAsync<User[]>(names, deadline, cancellationToken) is { } problem) return problem;
+        if (await ProblemAsync<User[]>(names, areNew: true, deadline, cancellationToken) is { } problem) return problem;
 
         return await WriteInTransactionAsync(deadline, cancellationToken, async (connection, transaction, token) =>
         {
@@ -90,7 +91,7 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
                     await InsertAsync(connection, transaction, names[chunk], users, token);
                 return Reply.Ok(users.ToArray());
             }
-            catch (DbException exception) when (IsRefusedName(exception))
+            catch (DbException exception) when (UserErrors.IsOfName(exception))
             {
                 return RefusedName<User[]>();
             }
@@ -100,59 +101,58 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
     /// <inheritdoc/>
     public async Task<Reply<User>> Rename(long id, string name, Deadline deadline, CancellationToken cancellationToken)
     {
-        if (await ProblemAsync<User>([name], deadline, cancellationToken) is { } problem) return problem;
+        if (await ProblemAsync<User>([name], areNew: false, deadline, cancellationToken) is { } problem) return problem;
         if (id < 1) return Reply.NotFound<User>();
 
         return await WriteAsync(deadline, cancellationToken, async (connection, token) =>
         {
             try
             {
-                int rows = await connection.ExecuteAsync(
-                    new CommandDefinition(_statements.Rename, new { id, name }, cancellationToken: token));
-
-                // With UseAffectedRows in the connection string the server counts rows that changed: the name a user
-                // has already counts as none.
-                if (rows == 0)
-                {
-                    List<User> users = await QueryAsync(
-                        connection,
-                        new CommandDefinition(UserStatements.GetOne, new { id }, cancellationToken: token));
-                    if (users.Count == 0) return Reply.NotFound<User>();
-                }
-
-                return Reply.Ok(new User(id, name));
+                return Found(await QueryAsync(
+                    connection, new CommandDefinition(_statements.Rename, new { id, name }, cancellationToken: token)));
             }
-            catch (DbException exception) when (IsRefusedName(exception))
+            catch (DbException exception) when (IsRefused(exception))
             {
-                return RefusedName<User>();
+                return Refused<User>(exception);
             }
         });
     }
 
     /// <inheritdoc/>
-    public Task<Reply<User>> Delete(long id, Deadline deadline, CancellationToken cancellationToken)
+    public async Task<Reply<User>> Delete(long id, Deadline deadline, CancellationToken cancellationToken)
     {
-        if (id < 1) return Task.FromResult(Reply.NotFound<User>());
+        if (id < 1) return Reply.NotFound<User>();
 
-        return WriteInTransactionAsync(deadline, cancellationToken, async (connection, transaction, token) =>
+        Reply<UserTable> table = await TableAsync(deadline, cancellationToken);
+        if (table.Status != ReplyStatus.Ok) return Failed<User, UserTable>(table);
+
+        // Where nothing can be rolled back, a failure behind the DELETE must not say that nothing was changed.
+        return table.Value!.IsTransactional
+            ? await WriteInTransactionAsync(deadline, cancellationToken, (connection, transaction, token) =>
+                DeleteAsync(connection, transaction, id, token))
+            : await WriteAsync(deadline, cancellationToken, (connection, token) =>
+                DeleteAsync(connection, transaction: null, id, token));
+    }
+
+    private async Task<Reply<User>> DeleteAsync(
+        PooledConnection connection, DbTransaction? transaction, long id, CancellationToken token)
+    {
+        List<User> users = await QueryAsync(connection, new CommandDefinition(
+            _statements.GetToDelete, new { id }, transaction, cancellationToken: token));
+        if (users.Count > 0)
         {
-            List<User> users = await QueryAsync(connection, new CommandDefinition(
-                _statements.GetToDelete, new { id }, transaction, cancellationToken: token));
-            if (users.Count > 0)
-            {
-                await connection.ExecuteAsync(new CommandDefinition(
-                    UserStatements.Delete, new { id }, transaction, cancellationToken: token));
-            }
+            await connection.ExecuteAsync(
+                new CommandDefinition(UserStatements.Delete, new { id }, transaction, cancellationToken: token));
+        }
 
-            return Found(users);
-        });
+        return Found(users);
     }
 
     private static async Task<List<User>> QueryAsync(PooledConnection connection, CommandDefinition command)
     {
         await using DbDataReader reader = await connection.ExecuteReaderAsync(command);
         var users = new List<User>();
-        while (await reader.ReadAsync(command.CancellationToken)) users.Add(UserReads.UserOf(reader));
+        while (await reader.ReadAsync(command.CancellationToken)) users.Add(UserRows.UserOf(reader));
         return users;
     }
 
@@ -165,19 +165,20 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
     {
         (string text, DynamicParameters parameters) = _statements.CreateAll(names);
         await connection.ExecuteAsync(new CommandDefinition(text, parameters, transaction, cancellationToken: token));
-        var ids = await connection.QuerySingleAsync<InsertedIds>(
-            new CommandDefinition(_statements.FirstIdAndStep, transaction: transaction, cancellationToken: token));
+        List<User> created = await QueryAsync(connection, new CommandDefinition(
+            _statements.LastCreated, new { count = names.Length }, transaction, cancellationToken: token));
+        if (created.Count != names.Length)
+        {
+            throw new InvalidOperationException(
+                $"Of {names.Length} inserted rows of tb1 {created.Count} are there: the transaction is rolled back.");
+        }
 
-        // The ids of one INSERT of known size follow each other by the server's step, in every autoinc_lock_mode.
-        // SQLite names the last id instead, and numbers a statement's rows one by one.
-        long first = Pool.Dialect == SqlDialect.Sqlite ? ids.FirstId - names.Length + 1 : ids.FirstId;
-        for (int index = 0; index < names.Length; index++)
-            users.Add(new User(first + index * ids.Step, names[index]));
+        users.AddRange(created);
     }
 
     private List<Range> Chunks(string[] names)
     {
-        long most = Math.Min(MaxBytesOfInsert, (_limits?.MaxPacket ?? MaxBytesOfInsert) / 2);
+        long most = Math.Min(MaxBytesOfInsert, (_table?.MaxPacket ?? MaxBytesOfInsert) / 2);
         var chunks = new List<Range>(1);
         int start = 0;
         long bytes = 0;
@@ -199,60 +200,88 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
         return chunks;
     }
 
-    // A reply when a name cannot be, or when the limits cannot be read; null when all is well.
+    // A reply when the names cannot be, or when the table cannot be looked at; null when all is well.
     private async Task<Reply<T>?> ProblemAsync<T>(
-        string[] names, Deadline deadline, CancellationToken cancellationToken)
+        string[] names, bool areNew, Deadline deadline, CancellationToken cancellationToken)
     {
         // What is wrong in any table needs no connection to be refused.
-        if (FirstProblem<T>(names, long.MaxValue) is { } wrong) return wrong;
-        if (_limits is { } known)
-        {
-            Reply<T>? problem = FirstProblem<T>(names, known.MaxLength);
-            if (problem is null || !_limitsDue.HasPassed()) return problem;
-        }
+        if (FirstProblem<T>(names, static name => UserNames.Problem(name, long.MaxValue)) is { } wrong) return wrong;
 
-        Reply<UserLimits> limits = await ReadAsync(deadline, cancellationToken, async (connection, token) =>
-            Reply.Ok(await connection.QuerySingleOrDefaultAsync<UserLimits>(
-                new CommandDefinition(_statements.Limits, cancellationToken: token)) ?? new UserLimits()));
-        if (limits.Status != ReplyStatus.Ok)
-            return new Reply<T> { Status = limits.Status, Refusal = limits.Refusal, Detail = limits.Detail };
+        Reply<UserTable> table = await TableAsync(deadline, cancellationToken);
+        if (table.Status != ReplyStatus.Ok) return Failed<T, UserTable>(table);
 
-        // No such column: the statement's own error will say so, and the next write looks again.
-        if (limits.Value!.MaxLength == 0) return null;
+        Reply<T>? problem = ProblemOf<T>(table.Value!, names, areNew);
+        if (problem is null || !_refusalDue.HasPassed()) return problem;
 
-        _limits = limits.Value;
-        _limitsDue = Deadline.After(LimitsLifetime);
-        return FirstProblem<T>(names, _limits.MaxLength);
+        table = await ReadTableAsync(deadline, cancellationToken);
+        return table.Status == ReplyStatus.Ok
+            ? ProblemOf<T>(table.Value!, names, areNew)
+            : Failed<T, UserTable>(table);
     }
 
-    private static Reply<T>? FirstProblem<T>(string[] names, long maxLength)
+    private static Reply<T>? ProblemOf<T>(UserTable table, string[] names, bool areNew)
+    {
+        // No such table or column: the statement's own error will say so.
+        if (!table.HasName) return null;
+        if (!table.HoldsText) return Reply.Ended<T>(ReplyStatus.Failed, "the column tb1.name does not hold any text");
+        if (areNew && !table.GivesIds) return Reply.Ended<T>(ReplyStatus.Failed, "tb1 gives no ids");
+        if (names.Length > 1 && !table.IsTransactional)
+            return Reply.Invalid<T>("a batch has 1 user here: the table is NOT TRANSACTIONAL");
+
+        return FirstProblem<T>(names, name => !table.KeepsTrailingSpaces && name.EndsWith(' ')
+            ? "name ends in a space, which the column does not keep"
+            : UserNames.Problem(name, table.MaxLength));
+    }
+
+    private static Reply<T>? FirstProblem<T>(string[] names, Func<string, string?> judge)
     {
         foreach (string name in names)
         {
-            if (UserNames.Problem(name, maxLength) is { } problem) return Reply.Invalid<T>(problem);
+            if (judge(name) is { } problem) return Reply.Invalid<T>(problem);
         }
 
         return null;
     }
 
+    private async Task<Reply<UserTable>> TableAsync(Deadline deadline, CancellationToken cancellationToken)
+    {
+        if (_table is not { } known) return await ReadTableAsync(deadline, cancellationToken);
+        if (!_tableDue.HasPassed()) return Reply.Ok(known);
+
+        // One looks, and the others go on with what is known meanwhile.
+        _tableDue = Deadline.After(TableLifetime);
+        return await ReadTableAsync(deadline, cancellationToken);
+    }
+
+    private async Task<Reply<UserTable>> ReadTableAsync(Deadline deadline, CancellationToken cancellationToken)
+    {
+        if (Pool.Dialect == SqlDialect.Sqlite) return Reply.Ok(UserTable.Embedded);
+
+        Reply<UserTable> table = await ReadAsync(deadline, cancellationToken, static async (connection, token) =>
+            Reply.Ok(await UserTable.ReadAsync(connection, token)));
+
+        // A table that is not there yet is looked for at the next write again.
+        if (table is { Status: ReplyStatus.Ok, Value: { HasName: true } read })
+        {
+            _table = read;
+            _refusalDue = Deadline.After(RefusalLifetime);
+            _tableDue = Deadline.After(TableLifetime);
+        }
+
+        return table;
+    }
+
+    private static Reply<T> Failed<T, TFailed>(Reply<TFailed> reply) =>
+        new() { Status = reply.Status, Refusal = reply.Refusal, Detail = reply.Detail };
+
     private static Reply<User> Found(List<User> users) => users.Count > 0 ? Reply.Ok(users[0]) : Reply.NotFound<User>();
 
-    private static bool IsRefusedName(DbException exception) =>
-        DatabaseError.NumberOf(exception) is TooLongError or WrongValueError;
+    private static bool IsRefused(DbException exception) =>
+        UserErrors.IsOfName(exception) || UserErrors.IsOfWrite(exception);
+
+    private static Reply<T> Refused<T>(DbException exception) => UserErrors.IsOfName(exception)
+        ? RefusedName<T>()
+        : Reply.Ended<T>(ReplyStatus.Failed, "the database failed the statement");
 
     private static Reply<T> RefusedName<T>() => Reply.Invalid<T>("name cannot be held by the column");
-
-    private sealed class UserLimits
-    {
-        public long MaxLength { get; init; }
-
-        public long MaxPacket { get; init; }
-    }
-
-    private sealed class InsertedIds
-    {
-        public long FirstId { get; init; }
-
-        public long Step { get; init; }
-    }
 }

@@ -12,7 +12,7 @@ public static class UserHostExtensions
     {
         ArgumentNullException.ThrowIfNull(builder);
         builder.Services.AddSingleton(UserSchema.Script);
-        builder.Services.AddSingleton(new RequiredTable(UserSchema.Table));
+        builder.Services.AddSingleton(new RequiredTable(UserSchema.Table, UserTable.LookAsync));
         builder.Services.AddSingleton(new EmbeddedSetup(UserSchema.CreateEmbeddedAsync));
         return builder;
     }

@@ -14,6 +14,9 @@ internal sealed class UserReads
     private static readonly string[] IdParameters =
         [.. Enumerable.Range(0, MaxIds).Select(UserStatements.IdParameter)];
 
+    // Set once, by the read that finds it.
+    private volatile bool _areConverted;
+
     /// <summary>Makes the reads of a silo.</summary>
     /// <param name="pool">The silo's pool.</param>
     /// <param name="isShared">Whether callers share them.</param>
@@ -32,23 +35,26 @@ internal sealed class UserReads
     /// <summary>Users by id.</summary>
     public SharedLookup<long, User> Users { get; }
 
-    private static async Task<UserPage> ReadPageAsync(
-        PooledConnection connection, UserPageKey key, CancellationToken token)
+    private async Task<UserPage> ReadPageAsync(PooledConnection connection, UserPageKey key, CancellationToken token)
     {
         await using PooledCommand command = CreateCommand(connection, UserStatements.List);
         Add(command, "@after", key.After);
 
         // One row more than asked for tells whether there are more.
         Add(command, "@count", key.Limit + 1L);
-        return await command.ReadAllAsync(
+        return await ReadAsync<UserPage>(
+            command,
+            UserStatements.List,
             async reader =>
             {
+                if (!UserRows.AreReadable(reader)) return null;
+
                 using var page = new UserPageWriter();
                 for (int count = 0; await reader.ReadAsync(CancellationToken.None); count++)
                 {
                     if (count == key.Limit) return page.Finish(hasMore: true);
 
-                    page.Add(reader.GetInt64(0), NameOf(reader));
+                    page.Add(UserRows.IdOf(reader), UserRows.NameOf(reader));
                 }
 
                 return page.Finish(hasMore: false);
@@ -56,32 +62,44 @@ internal sealed class UserReads
             token);
     }
 
-    private static async Task<IReadOnlyDictionary<long, User>> ReadUsersAsync(
+    private async Task<IReadOnlyDictionary<long, User>> ReadUsersAsync(
         PooledConnection connection, IReadOnlyList<long> ids, CancellationToken token)
     {
-        await using PooledCommand command = CreateCommand(connection, Get[int.Log2(ids.Count)]);
+        FixedSelect select = Get[int.Log2(ids.Count)];
+        await using PooledCommand command = CreateCommand(connection, select);
         for (int i = 0; i < ids.Count; i++) Add(command, IdParameters[i], ids[i]);
-        return await command.ReadAllAsync(
+        return await ReadAsync<IReadOnlyDictionary<long, User>>(
+            command,
+            select,
             async reader =>
             {
+                if (!UserRows.AreReadable(reader)) return null;
+
                 var users = new Dictionary<long, User>(ids.Count);
                 while (await reader.ReadAsync(CancellationToken.None))
                 {
-                    User user = UserOf(reader);
+                    User user = UserRows.UserOf(reader);
                     users[user.Id] = user;
                 }
 
-                return (IReadOnlyDictionary<long, User>)users;
+                return users;
             },
             token);
     }
 
-    /// <summary>The user of a row of id and name.</summary>
-    /// <remarks>By position rather than mapped: an existing table's id may be INT or UNSIGNED, and the reader converts
-    /// those.</remarks>
-    public static User UserOf(DbDataReader reader) => new(reader.GetInt64(0), NameOf(reader));
+    // Reads columns as they are, or, where the driver makes no whole number and text of them, once more as the server
+    // converts them; from then on only that way.
+    private async Task<T> ReadAsync<T>(
+        PooledCommand command, FixedSelect select, Func<DbDataReader, Task<T?>> read, CancellationToken token)
+        where T : class
+    {
+        if (!_areConverted && await command.ReadAllAsync(read, token) is { } rows) return rows;
 
-    private static string NameOf(DbDataReader reader) => reader.IsDBNull(1) ? "" : reader.GetString(1);
+        _areConverted = true;
+        command.CommandText = UserStatements.Converted(select);
+        return await command.ReadAllAsync(read, token)
+            ?? throw new InvalidOperationException("The columns of tb1 cannot be made a whole number and a text.");
+    }
 
     private static PooledCommand CreateCommand(PooledConnection connection, FixedSelect select)
     {

@@ -14,64 +14,71 @@ internal sealed class UserStatements
 
     private static readonly UserStatements MySql = new()
     {
-        Create = Strictly + "INSERT INTO `tb1` (`name`) VALUES (@name); SELECT LAST_INSERT_ID()",
-        FirstIdAndStep = "SELECT LAST_INSERT_ID() AS FirstId, @@auto_increment_increment AS Step",
-        Rename = Strictly + "UPDATE `tb1` SET `name` = @name WHERE `id` = @id",
+        // As the table has it, for a trigger may have changed the name; as it was given when the row has gone again.
+        Create = Strictly + "INSERT INTO `tb1` (`name`) VALUES (@name); SELECT CAST(LAST_INSERT_ID() AS SIGNED), "
+            + "IFNULL((SELECT CAST(`name` AS CHAR) FROM `tb1` WHERE `id` = LAST_INSERT_ID()), @name)",
+        // The ids of one INSERT of known size follow each other by the server's step, in every autoinc_lock_mode. The
+        // names as the table has them.
+        LastCreated = ConvertedColumns + "FROM `tb1` WHERE `id` >= LAST_INSERT_ID() "
+            + "AND `id` <= LAST_INSERT_ID() + (@count - 1) * @@auto_increment_increment "
+            + "AND (`id` - LAST_INSERT_ID()) % @@auto_increment_increment = 0 ORDER BY `id`",
+        Rename = Strictly + "UPDATE `tb1` SET `name` = @name WHERE `id` = @id; " + GetOne,
         BeforeCreateAll = Strictly,
         GetToDelete = GetOne + " FOR UPDATE",
-        Limits = """
-            SELECT c.CHARACTER_MAXIMUM_LENGTH AS MaxLength, @@max_allowed_packet AS MaxPacket
-            FROM information_schema.COLUMNS c
-            WHERE c.TABLE_SCHEMA = DATABASE() AND c.TABLE_NAME = 'tb1' AND c.COLUMN_NAME = 'name'
-            """,
     };
 
     private static readonly UserStatements Sqlite = new()
     {
-        Create = "INSERT INTO `tb1` (`name`) VALUES (@name) RETURNING `id`",
-        // One row at a time in SQLite, whose variables are few and whose ids of a statement need not be in order.
-        FirstIdAndStep = "SELECT last_insert_rowid() AS FirstId, 1 AS Step",
-        Rename = "UPDATE `tb1` SET `name` = @name WHERE `id` = @id",
+        Create = "INSERT INTO `tb1` (`name`) VALUES (@name) RETURNING `id`, `name`",
+        // SQLite names the last id, and numbers a statement's rows one by one.
+        LastCreated = Columns + "FROM `tb1` WHERE `id` > last_insert_rowid() - @count "
+            + "AND `id` <= last_insert_rowid() ORDER BY `id`",
+        Rename = "UPDATE `tb1` SET `name` = @name WHERE `id` = @id RETURNING `id`, `name`",
         // A transaction of SQLite's has the whole database to itself.
-        GetToDelete = GetOne,
-        // The embedded table is this project's own, and its column has no length that SQLite would hold anybody to.
-        Limits = "SELECT 255 AS MaxLength, 1000000 AS MaxPacket",
+        GetToDelete = Columns + "FROM `tb1` WHERE `id` = @id",
     };
-
-    public const string GetOne = "SELECT `id`, `name` FROM `tb1` WHERE `id` = @id";
 
     public const string Delete = "DELETE FROM `tb1` WHERE `id` = @id";
 
-    // What is asked most is fixed, so that its connections are back without a reset: this one, and Get.
-    public static readonly FixedSelect List =
-        new("SELECT `id`, `name` FROM `tb1` WHERE `id` > @after ORDER BY `id` LIMIT @count");
+    private const string Columns = "SELECT `id`, `name` ";
+    private const string ConvertedColumns = "SELECT `id` + 0, CAST(`name` AS CHAR) ";
+    private const string GetOne = ConvertedColumns + "FROM `tb1` WHERE `id` = @id";
+
+    // What is asked most is fixed, so that its connections are back without a reset: this one, and Get. The bound keeps
+    // out what a BIGINT UNSIGNED may hold and an id cannot be.
+    public static readonly FixedSelect List = new(
+        Columns + "FROM `tb1` WHERE `id` > @after AND `id` <= 9223372036854775807 ORDER BY `id` LIMIT @count");
 
     private UserStatements()
     {
     }
 
-    /// <summary>Inserts a name and answers with its id.</summary>
+    /// <summary>Inserts a name and answers with the row.</summary>
     public required string Create { get; init; }
 
-    /// <summary>Gives a user another name.</summary>
+    /// <summary>Gives a user another name and answers with the row, if there is one.</summary>
     public required string Rename { get; init; }
 
     /// <summary>What an INSERT for several names begins with.</summary>
     private string BeforeCreateAll { get; init; } = "";
 
-    /// <summary>The id of the first row of the last INSERT, and how far the next lies from it.</summary>
-    public required string FirstIdAndStep { get; init; }
+    /// <summary>The rows of the last INSERT of several, in their order.</summary>
+    public required string LastCreated { get; init; }
 
     /// <summary>A user, held for the rest of the transaction.</summary>
     public required string GetToDelete { get; init; }
 
-    /// <summary>What a name and a statement may hold at most.</summary>
-    public required string Limits { get; init; }
-
     /// <summary>Users by their ids.</summary>
     public static FixedSelect Get(int ids) => new(
-        "SELECT `id`, `name` FROM `tb1` WHERE `id` IN ("
-        + string.Join(", ", Enumerable.Range(0, ids).Select(IdParameter)) + ")");
+        Columns + "FROM `tb1` WHERE `id` IN (" + string.Join(", ", Enumerable.Range(0, ids).Select(IdParameter)) + ")");
+
+    /// <summary>
+    /// The same read with its columns made a whole number and a text by the server, for columns of which the driver
+    /// makes something else: of a CHAR(36) a Guid, of a TINYINT(1) a truth value, of a VARBINARY bytes. No fixed
+    /// SELECT: its connection is reset after it.
+    /// </summary>
+    public static string Converted(FixedSelect select) => string.Concat(
+        ConvertedColumns, select.Text.AsSpan(Columns.Length));
 
     /// <summary>The name of one of their parameters.</summary>
     public static string IdParameter(int index) => string.Create(CultureInfo.InvariantCulture, $"@id{index}");

@@ -1,25 +1,32 @@
+using System.Data.Common;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace UPool.Cluster.Hosting;
 
-/// <summary>Says which of the application's tables are missing, until they are there. It holds nothing up: the silo
-/// serves what it can, and a table made meanwhile is used at once.</summary>
-internal sealed class TableWatch(
+/// <summary>Says which of the application's tables are missing or cannot be served, until they can, and once what else
+/// they do not do. It holds nothing up: the silo serves what it can, and a table made meanwhile is used at
+/// once.</summary>
+internal sealed partial class TableWatch(
     ControlDatabase control,
     IOptions<DatabaseOptions> database,
     IOptions<UPoolClusterOptions> cluster,
     IEnumerable<RequiredTable> tables,
     ProcessStatus status,
-    TimeProvider clock) : BackgroundService
+    TimeProvider clock,
+    ILogger<TableWatch> logger) : BackgroundService
 {
     private const string Place = "Tables";
 
     private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(2);
 
+    // A limit is said once, however often the tables are looked at.
+    private readonly HashSet<string> _told = new(StringComparer.Ordinal);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        string[] required = [.. tables.Select(static table => table.Name)];
+        RequiredTable[] required = [.. tables];
         if (required.Length == 0 || database.Value.ConnectionString is null) return;
 
         // The migration of this very start is about to make them.
@@ -28,24 +35,44 @@ internal sealed class TableWatch(
             await Task.Delay(RetryInterval, clock, stoppingToken);
         }
 
-        while (!await AreThereAsync(required, stoppingToken))
+        while (!await AreServedAsync(required, stoppingToken))
         {
             await Task.Delay(RetryInterval, clock, stoppingToken);
         }
     }
 
-    private async Task<bool> AreThereAsync(string[] required, CancellationToken cancellationToken)
+    private async Task<bool> AreServedAsync(RequiredTable[] required, CancellationToken cancellationToken)
     {
         try
         {
-            List<string> missing = await SchemaCheck.MissingAsync(control.Storage, required, cancellationToken);
-            status.Report(Place, missing.Count > 0 ? SchemaCheck.Describe(missing) : null);
-            return missing.Count == 0;
+            List<string> missing = await SchemaCheck.MissingAsync(
+                control.Storage, required.Select(static table => table.Name), cancellationToken);
+            string? problem = missing.Count > 0
+                ? SchemaCheck.Describe(missing)
+                : await LookAsync(required, cancellationToken);
+            status.Report(Place, problem);
+            return problem is null;
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {
             // Not ours to tell: the pool sees the same database and says what ails it.
             return false;
         }
+    }
+
+    private async Task<string?> LookAsync(RequiredTable[] required, CancellationToken cancellationToken)
+    {
+        var problems = new List<string>();
+        await using DbConnection connection = await control.Storage.OpenConnectionAsync(cancellationToken);
+        foreach (RequiredTable table in required)
+        {
+            if (table.LookAsync is not { } look) continue;
+
+            TableFindings findings = await look(connection, cancellationToken);
+            problems.AddRange(findings.Problems);
+            foreach (string limit in findings.Limits.Where(_told.Add)) LogLimit(limit);
+        }
+
+        return problems.Count > 0 ? string.Join(" ", problems) : null;
     }
 }

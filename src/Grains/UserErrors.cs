@@ -1,0 +1,25 @@
+using System.Data.Common;
+using UPool.Cluster.Workers;
+
+namespace UPool.Grains;
+
+/// <summary>What the server's errors say of a write of users.</summary>
+internal static class UserErrors
+{
+    // Too long, not in the column's character set, against a CHECK of MariaDB and of MySQL.
+    private static readonly int[] OfName = [1406, 1366, 4025, 3819];
+
+    // No such column or table, a column without a value, a generated column on MariaDB and on MySQL.
+    private static readonly int[] OfWrite = [1054, 1146, 1364, 1906, 3105];
+
+    /// <summary>The column or a rule of the table refuses the name: an INSERT or UPDATE gives nothing else.</summary>
+    public static bool IsOfName(DbException exception) => OfName.Contains(DatabaseError.NumberOf(exception));
+
+    /// <summary>
+    /// The error can only be that of the INSERT or UPDATE in a script that also reads the row: nothing was changed. By
+    /// the classes of SQLSTATE: 22 a value, 23 a constraint, 45 a trigger that refuses.
+    /// </summary>
+    public static bool IsOfWrite(DbException exception) =>
+        exception.SqlState is ['2', '2' or '3', ..] or ['4', '5', ..]
+        || OfWrite.Contains(DatabaseError.NumberOf(exception));
+}
