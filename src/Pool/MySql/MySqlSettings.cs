@@ -1,5 +1,5 @@
+using System.Data.Common;
 using System.Globalization;
-using System.Net;
 
 using Microsoft.Extensions.Logging;
 
@@ -12,7 +12,8 @@ namespace UPool.MySql;
 /// <summary>The driver's settings that the pool stands on; the rest of the connection string is the user's.</summary>
 internal static class MySqlSettings
 {
-    /// <summary>Makes the driver's connection string from the user's.</summary>
+    /// <summary>Makes the driver's connection string from the user's; <see cref="ConnectionOptions"/> says
+    /// how.</summary>
     /// <exception cref="ArgumentException">A value that cannot be used; the message names the key, never a
     /// value.</exception>
     public static MySqlConnectionStringBuilder Derive(string connectionString, PoolOptions options)
@@ -22,65 +23,15 @@ internal static class MySqlSettings
         {
             builder = new MySqlConnectionStringBuilder(connectionString);
         }
-        catch (ArgumentException exception)
+        catch (Exception exception) when (exception is ArgumentException or FormatException or OverflowException)
         {
             // The driver's message can quote what it could not read, the password among it.
-            throw new ArgumentException(
-                $"The connection string cannot be read ({exception.GetType().Name}). Expected: "
-                + "Server=…;User ID=…;Password=…;Database=…");
-        }
-        catch (FormatException)
-        {
-            throw new ArgumentException("The connection string has an option whose value cannot be read.");
+            throw new ArgumentException(WhyUnreadable(connectionString, exception));
         }
 
-        if (string.IsNullOrWhiteSpace(builder.Server))
-            throw new ArgumentException("The connection string names no Server.");
-        if (builder.Server.Contains(',', StringComparison.Ordinal)
-            || builder.LoadBalance != MySqlLoadBalance.RoundRobin)
-        {
-            throw new ArgumentException(
-                "The connection string spreads over several servers, and the pool has to ask one and the same server "
-                + "whether its sessions are gone. Name one Server, and no Load Balance.");
-        }
+        if (ConnectionOptions.ProblemOf(builder) is { } problem) throw new ArgumentException(problem);
 
-        if (string.IsNullOrWhiteSpace(builder.Database))
-            throw new ArgumentException("The connection string names no Database.");
-        if (builder.UseXaTransactions && builder.AutoEnlist) builder.AutoEnlist = false;
-
-        // This pool is the pool.
-        builder.Pooling = false;
-
-        // An open is never given up by the driver: closed and repeated, it would count on the server twice.
-        builder.ConnectionTimeout = 0;
-
-        // At its timeout the driver closes the socket at once; its own KILL would block the canceller and open a
-        // session that no permit covers.
-        builder.CancellationTimeout = -1;
-        builder.DefaultCommandTimeout =
-            (uint)Math.Ceiling((options.StatementTimeout + options.RecoveryTimeout).TotalSeconds);
-
-        // A reset does not clear the driver's cache of prepared handles: the next use would fail.
-        builder.IgnorePrepare = true;
-
-        // A peer that lost its power is noticed in seconds, not after the kernel's two hours.
-        if (builder.Keepalive == 0) builder.Keepalive = 10;
-
-        // Dapper users expect @variables of their own to work.
-        if (!builder.ContainsKey("Allow User Variables")) builder.AllowUserVariables = true;
-
-        // Beyond this machine anybody may stand in between: the server proves who it is, unless the user says that it
-        // need not. The driver's own default takes an unproven certificate, and a connection without TLS.
-        if (!builder.ContainsKey("SSL Mode") && !IsOnThisMachine(builder)) builder.SslMode = MySqlSslMode.VerifyFull;
-
-        // Connections name their process to the server (program_name in performance_schema and the audit log).
-        if (string.IsNullOrEmpty(builder.ApplicationName))
-        {
-            builder.ApplicationName = string.Create(
-                CultureInfo.InvariantCulture,
-                $"upool/{options.Name}@{Environment.MachineName}:{Environment.ProcessId}");
-        }
-
+        ConnectionOptions.Apply(builder, options);
         return builder;
     }
 
@@ -115,10 +66,54 @@ internal static class MySqlSettings
         return shown.ConnectionString;
     }
 
-    // By its text: a name that leads here today may lead elsewhere tomorrow.
-    private static bool IsOnThisMachine(MySqlConnectionStringBuilder builder) =>
-        builder.ConnectionProtocol is not (MySqlConnectionProtocol.Socket or MySqlConnectionProtocol.Tcp)
-        || builder.Server.StartsWith('/')
-        || string.Equals(builder.Server, "localhost", StringComparison.OrdinalIgnoreCase)
-        || (IPAddress.TryParse(builder.Server, out IPAddress? address) && IPAddress.IsLoopback(address));
+    /// <summary>Names the key whose value cannot be read, when the driver knows the key: an unknown one may be a part
+    /// of a password with a semicolon.</summary>
+    private static string WhyUnreadable(string connectionString, Exception exception)
+    {
+        try
+        {
+            var given = new DbConnectionStringBuilder { ConnectionString = connectionString };
+            foreach (string key in given.Keys)
+            {
+                if (Knows(key) && !Takes(key, given[key]))
+                    return $"The connection string has a value that cannot be used for '{key}'.";
+            }
+        }
+        catch (ArgumentException)
+        {
+            // Not even its quotes close.
+        }
+
+        return $"The connection string cannot be read ({exception.GetType().Name}). Expected: "
+            + "Server=…;User ID=…;Password=…;Database=…";
+    }
+
+    private static bool Knows(string key)
+    {
+        try
+        {
+            _ = new MySqlConnectionStringBuilder()[key];
+            return true;
+        }
+        catch (ArgumentException)
+        {
+            return false;
+        }
+    }
+
+    private static bool Takes(string key, object value)
+    {
+        try
+        {
+            var builder = new MySqlConnectionStringBuilder { [key] = value };
+
+            // Some values are only looked at when they are read.
+            _ = builder[key];
+            return true;
+        }
+        catch (Exception exception) when (exception is ArgumentException or FormatException or OverflowException)
+        {
+            return false;
+        }
+    }
 }
