@@ -13,6 +13,14 @@ internal sealed class IdleConnector : IConnector
 
     public string Target => "nowhere";
 
+    public string ConnectionString => "";
+
+    public string DataSource => Target;
+
+    public string Database => "";
+
+    public DbProviderFactory DriverFactory => throw new NotSupportedException();
+
     public string? Problem => null;
 
     public event Action? ProblemFound
@@ -28,6 +36,14 @@ internal sealed class IdleConnector : IConnector
     public DbCommand CreateCommand() => throw new NotSupportedException();
 
     public DbBatch? CreateBatch() => null;
+
+    public DbCommand CopyCommand(DbCommand command) => throw new NotSupportedException();
+
+    public DbBatch CopyBatch(DbBatch batch) => throw new NotSupportedException();
+
+    public long LastInsertedId(DbCommand command) => 0;
+
+    public void ApplyColumnType(DbParameter parameter, DataRow column) => throw new NotSupportedException();
 
     public DriverFailure Classify(Exception exception) => DriverFailure.None;
 
