@@ -7,8 +7,10 @@ cd "$UPOOL_ROOT"
 
 usage() {
     cat <<'TEXT'
-Usage: ./test.sh [project…] [option…]
+Usage: ./test.sh [quick | long] [project…] [option…]
 
+  quick               leaves out what starts servers or programs of its own: a look before each commit
+  long                the long forms of those that have one; all of it takes about three hours
   project             a folder of tests/ (Pool) or a project's name (UPool.Tests); all of them when none is given
   --filter <text>     only tests whose full name contains the text
   --filter-<what> <x> passed on to the test programs: class, method, namespace, trait, query (and their not- forms)
@@ -22,14 +24,28 @@ UPOOL_TEST_SERVER   another server for them: mysql-9.7, mariadb-11.8, mariadb-10
                     Tests for one family of servers only are left out on another, and counted
 UPOOL_SERVERS       where unpacked servers are kept (.upool/servers)
 UPOOL_TEST_TIMEOUT  seconds for one project before it counts as hung (600)
+UPOOL_TEST_LANES    how many projects run at a time (2)
 TEXT
 }
 
 projects=()
 filters=()
+# What a form leaves out.
+form=()
 # What the test programs print: failures alone, or with picked tests all of it.
 detail=()
 build=true
+case ${1:-} in
+    quick) form=(--filter-not-trait Needs=OwnProcesses); shift ;;
+    long)
+        # See docs/reliability.md.
+        export UPOOL_TEST_TIMEOUT=${UPOOL_TEST_TIMEOUT:-7200} UPOOL_TEST_LANES=${UPOOL_TEST_LANES:-1} \
+            UPOOL_TEST_FACTOR=${UPOOL_TEST_FACTOR:-5} UPOOL_RESTARTS=${UPOOL_RESTARTS:-10} \
+            UPOOL_BUDGET_ROUNDS=${UPOOL_BUDGET_ROUNDS:-3} UPOOL_ROLLING_ROUNDS=${UPOOL_ROLLING_ROUNDS:-4} \
+            UPOOL_CHAOS_SECONDS=${UPOOL_CHAOS_SECONDS:-3600}
+        shift
+        ;;
+esac
 while (($# > 0)); do
     case $1 in
         -h | --help) usage; exit 0 ;;
@@ -51,10 +67,13 @@ while (($# > 0)); do
 done
 ((${#filters[@]} == 0)) || detail=(--output Detailed)
 
-# Prints the project files to run, in the order of their folders.
+# Prints the project files to run, those that take long first.
 selected_projects() {
     local file name wanted found
-    local -a all=(tests/*/*.Tests.csproj)
+    local -a all=(tests/{Deploy,Processes,Pool,Cluster}/*.Tests.csproj)
+    for file in tests/*/*.Tests.csproj; do
+        [[ " ${all[*]} " == *" $file "* ]] || all+=("$file")
+    done
     if ((${#projects[@]} == 0)); then
         printf '%s\n' "${all[@]}"
         return
@@ -76,11 +95,6 @@ selected_projects() {
 # Prints a number of the summary that a test program prints last; nothing when it printed none.
 summary_of() { sed -n "s/^ *$2: \([0-9][0-9]*\)$/\1/p" "$1" | tail -n 1; }
 
-passed=0
-failed=0
-# Tests that are for another family of servers only.
-others=0
-
 # The server of the tests: $server for scripts/server.sh, and the trait of the tests that it cannot run.
 prepare_server() {
     server=${UPOOL_TEST_SERVER:-system}
@@ -96,7 +110,7 @@ prepare_server() {
     fi
 }
 
-# run_project <project file>: one line when all is well, the program's output when not.
+# run_project <project file>: one line when all is well, the program's output when not; and the counts in a file.
 run_project() {
     local name program log status=0 begun=$EPOCHREALTIME ok bad skipped problem=""
     name=$(basename -- "$1" .csproj)
@@ -105,7 +119,7 @@ run_project() {
 
     # --foreground: Ctrl-C reaches the tests too.
     timeout --foreground --kill-after=10 "${UPOOL_TEST_TIMEOUT:-600}" \
-        dotnet "$program" --progress off --ansi off "${detail[@]}" "${filters[@]}" \
+        dotnet "$program" --progress off --ansi off "${detail[@]}" "${filters[@]}" "${form[@]}" \
         --filter-not-trait "OnlyOn=$other" \
         >"$log" 2>&1 </dev/null || status=$?
 
@@ -117,7 +131,7 @@ run_project() {
         ((status != 124 && status != 137)) || problem="did not end within ${UPOOL_TEST_TIMEOUT:-600} s"
     elif ((${skipped:-0} > 0)); then
         problem="skipped $skipped; no test may skip itself"
-    elif ((ok + bad == 0 && ${#filters[@]} == 0)); then
+    elif ((ok + bad == 0 && ${#filters[@]} + ${#form[@]} == 0)); then
         problem="ran no test"
     elif ((bad == 0 && status != 0 && ok > 0)); then
         problem="ended with exit code $status"
@@ -125,9 +139,10 @@ run_project() {
 
     # What went wrong beside the tests counts as one failure.
     [[ -z $problem ]] || bad=$((${bad:-0} + 1))
-    passed=$((passed + ${ok:-0}))
-    failed=$((failed + bad))
-    others=$((others + $(count_others "$1" "$program")))
+    printf '%d %d %d\n' "${ok:-0}" "$bad" "$(count_others "$1" "$program")" >"$logs/$name.counts"
+
+    # One at a time, for another project may end now too.
+    flock 9
     # Whoever picks tests wants to see their figures.
     if ((bad > 0 || ${#filters[@]} > 0)); then
         sed 's/^/    /' "$log"
@@ -136,6 +151,35 @@ run_project() {
     printf '%-6s %-22s %4d passed, %d failed  %5.1f s  %s\n' \
         "$( ((bad > 0)) && echo FAILED || echo ok)" "$name" "${ok:-0}" "$bad" \
         "$(seconds_since "$begun")" "$problem"
+    flock -u 9
+}
+
+# run_projects <project file…>: so many at a time; most of their time they wait.
+run_projects() {
+    local project running=0
+    # Each lane is a process group of its own, which Ctrl-C does not reach.
+    set -m
+    trap 'end_lanes; exit 130' INT
+    trap 'end_lanes; exit 143' TERM HUP
+    for project in "$@"; do
+        if ((running >= ${UPOOL_TEST_LANES:-2})); then
+            wait -n || true
+            ((running -= 1))
+        fi
+        run_project "$project" 9>"$logs/lock" &
+        ((running += 1))
+    done
+    wait
+    set +m
+    trap - INT TERM HUP
+}
+
+end_lanes() {
+    local lane
+    for lane in $(jobs -p); do
+        kill -TERM -- "-$lane" 2>/dev/null || true
+    done
+    wait
 }
 
 # count_others <project file> <test program>: prints how many of the picked tests are for the other family only.
@@ -143,7 +187,7 @@ count_others() {
     local found=0
     # Asking the program takes a second; most projects have none.
     if grep -rqF OnlyOn --include='*.cs' "$(dirname -- "$1")"; then
-        found=$(dotnet "$2" --list-tests --ansi off "${filters[@]}" --filter-trait "OnlyOn=$other" 2>/dev/null |
+        found=$(dotnet "$2" --list-tests --ansi off "${filters[@]}" "${form[@]}" --filter-trait "OnlyOn=$other" 2>/dev/null |
             sed -n 's/^Test discovery summary: found \([0-9][0-9]*\) .*/\1/p')
     fi
     printf '%s\n' "${found:-0}"
@@ -173,11 +217,20 @@ if [[ $build == true ]]; then
     say "built in $(seconds_since "$begun") s"
 fi
 
-# One project after the other: each runs its own tests side by side on all processors already, and those that measure
-# time or load the machine would disturb the others.
-while read -r project; do
-    run_project "$project"
-done <<<"$list"
+mapfile -t list <<<"$list"
+run_projects "${list[@]}"
+
+passed=0
+failed=0
+# Tests that are for another family of servers only.
+others=0
+for project in "${list[@]}"; do
+    # A lane that ended without its counts is a failure too.
+    read -r ok bad left_out <"$logs/$(basename -- "$project" .csproj).counts" || { ok=0 bad=1 left_out=0; }
+    passed=$((passed + ok))
+    failed=$((failed + bad))
+    others=$((others + left_out))
+done
 
 if ((passed + failed == 0)); then
     say "No test matches."

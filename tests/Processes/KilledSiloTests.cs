@@ -11,7 +11,8 @@ using UPool.Testing;
 namespace UPool.Processes.Tests;
 
 /// <summary>One of three silo processes is killed with −9 under load. Nothing of it is simulated.</summary>
-public sealed class KilledSiloTests
+[Trait("Needs", "OwnProcesses")]
+public sealed class KilledSiloTests(KilledSiloTests.ThreeSilos silos) : IClassFixture<KilledSiloTests.ThreeSilos>
 {
     private const int Writers = 16;
     private const int Readers = 8;
@@ -19,6 +20,10 @@ public sealed class KilledSiloTests
     // Two busy cores may keep a rent waiting for longer than a default allows; that is not what is tested here.
     private static readonly Dictionary<string, string?> Patience = new() { ["UPool__Pool__RentTimeout"] = "00:00:03" };
 
+    // A steady load of some 400 requests a second; without it the clients alone would fill the machine.
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
+
+    private readonly string _name = Guid.NewGuid().ToString("N");
     private readonly ConcurrentDictionary<long, string> _acknowledged = new();
     private readonly ConcurrentDictionary<string, int> _writes = new();
     private readonly ConcurrentDictionary<string, int> _reads = new();
@@ -26,7 +31,7 @@ public sealed class KilledSiloTests
     [Fact]
     public async Task KillSilo_UnderReadsAndWrites_ReadsSucceedAndNoAcknowledgedWriteIsLost()
     {
-        await using ProcessCluster cluster = await ProcessCluster.StartAsync(3, Patience);
+        ProcessCluster cluster = await silos.WholeAsync();
         using var stop = new CancellationTokenSource();
         Task load = Task.WhenAll(
             Enumerable.Range(0, Writers).Select(writer => WriteAsync(cluster.Http, writer, stop.Token))
@@ -35,6 +40,7 @@ public sealed class KilledSiloTests
         await UntilAsync(() => _acknowledged.Count > 300 && Count(_reads, "200") > 100, cluster);
         ProcessHost victim = cluster.Silos[1];
         victim.Kill9();
+        cluster.Forget(victim);
         int atKill = _acknowledged.Count;
 
         // Until long after the calls to the dead silo have been given up and the others serve again.
@@ -57,7 +63,8 @@ public sealed class KilledSiloTests
         await using var connection = new MySqlConnection(cluster.Server.ConnectionString());
         await connection.OpenAsync();
         Dictionary<long, string> stored = [];
-        await using (var command = new MySqlCommand("SELECT id, name FROM tb1", connection))
+        string sql = $"SELECT id, name FROM tb1 WHERE name LIKE '{_name} %'";
+        await using (var command = new MySqlCommand(sql, connection))
         await using (MySqlDataReader reader = await command.ExecuteReaderAsync())
             while (await reader.ReadAsync()) stored[reader.GetInt64(0)] = reader.GetString(1);
 
@@ -70,7 +77,7 @@ public sealed class KilledSiloTests
     [Fact]
     public async Task TerminateSilo_UnderLoad_NoRequestFails()
     {
-        await using ProcessCluster cluster = await ProcessCluster.StartAsync(3, Patience);
+        ProcessCluster cluster = await silos.WholeAsync();
         using var stop = new CancellationTokenSource();
         Task load = Task.WhenAll(
             Enumerable.Range(0, Writers).Select(writer => WriteAsync(cluster.Http, writer, stop.Token))
@@ -84,6 +91,7 @@ public sealed class KilledSiloTests
         TimeSpan took = Stopwatch.GetElapsedTime(startedAt);
         int atExit = _acknowledged.Count;
         await UntilAsync(() => _acknowledged.Count > atExit + 300, cluster);
+        cluster.Forget(leaving);
         await cluster.AddSiloAsync();
         int atJoin = _acknowledged.Count;
         await UntilAsync(() => _acknowledged.Count > atJoin + 300, cluster);
@@ -101,7 +109,7 @@ public sealed class KilledSiloTests
     {
         for (int number = 0; !stop.IsCancellationRequested; number++)
         {
-            string name = $"writer {writer} number {number}";
+            string name = $"{_name} writer {writer} number {number}";
             using HttpResponseMessage reply = await http.PostAsJsonAsync("/user", new { name }, CancellationToken.None);
             JsonElement body = await reply.Content.ReadFromJsonAsync<JsonElement>(CancellationToken.None);
             if (reply.StatusCode == HttpStatusCode.Created)
@@ -114,6 +122,8 @@ public sealed class KilledSiloTests
                 string reason = reply.Headers.TryGetValues("UPool-Reason", out var values) ? $" {values.First()}" : "";
                 Add(_writes, $"{(int)reply.StatusCode} {body.GetProperty("msg").GetString()}{reason}");
             }
+
+            await Task.Delay(Pause, CancellationToken.None);
         }
     }
 
@@ -123,6 +133,7 @@ public sealed class KilledSiloTests
         {
             using HttpResponseMessage reply = await http.GetAsync("/user/list?limit=10", CancellationToken.None);
             Add(_reads, ((int)reply.StatusCode).ToString());
+            await Task.Delay(Pause, CancellationToken.None);
         }
     }
 
@@ -143,5 +154,21 @@ public sealed class KilledSiloTests
                 Assert.Fail($"writes: {Print(_writes)}; reads: {Print(_reads)}\n{cluster.Output}");
             await Task.Delay(20);
         }
+    }
+
+    /// <summary>One cluster for both tests.</summary>
+    public sealed class ThreeSilos : IAsyncDisposable
+    {
+        private ProcessCluster? _cluster;
+
+        /// <summary>The cluster, with three silos again.</summary>
+        internal async Task<ProcessCluster> WholeAsync()
+        {
+            _cluster ??= await ProcessCluster.StartAsync(3, Patience);
+            await _cluster.AddSilosAsync(3 - _cluster.Silos.Count);
+            return _cluster;
+        }
+
+        public ValueTask DisposeAsync() => _cluster?.DisposeAsync() ?? ValueTask.CompletedTask;
     }
 }

@@ -47,7 +47,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public static Task<ProcessCluster> StartAsync(int silos, Dictionary<string, string?>? settings = null) =>
         StartAsync(settings, async cluster =>
         {
-            await Task.WhenAll(Enumerable.Range(0, silos).Select(_ => cluster.AddSiloAsync()));
+            await cluster.AddSilosAsync(silos);
             await cluster.StartApiAsync(hostsSilo: false);
         });
 
@@ -64,6 +64,10 @@ internal sealed class ProcessCluster : IAsyncDisposable
         await silo.WaitForLineAsync("UPool.Silo is ready", Patient);
         return silo;
     }
+
+    /// <summary>Starts so many more at once.</summary>
+    public Task AddSilosAsync(int count) =>
+        Task.WhenAll(Enumerable.Range(0, count).Select(_ => AddSiloAsync()));
 
     /// <summary>A silo was ended on purpose: it is not among the silos any more.</summary>
     public void Forget(ProcessHost silo)

@@ -14,6 +14,7 @@ namespace UPool.Processes.Tests;
 /// One real Api process with its silo inside, 64 HTTP clients, and a real database that is killed with −9 and started
 /// again under them: three times, or as often as <c>UPOOL_RESTARTS</c> says.
 /// </summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class RestartedDatabaseTests
 {
     private const string RoundsVariable = "UPOOL_RESTARTS";

@@ -1,3 +1,7 @@
+using System.Globalization;
+
+using MySqlConnector;
+
 using UPool.Deploy.Tests.Manifests;
 using UPool.Deploy.Tests.Running;
 
@@ -6,6 +10,9 @@ namespace UPool.Deploy.Tests.Rolling;
 /// <summary>A deployment as the manifests describe it: database, schema, silos, API.</summary>
 internal sealed class Cluster : IAsyncDisposable
 {
+    // One for the accounts, one to look at the table.
+    private const int OwnSessions = 2;
+
     private Cluster(Database database, Workload? silos, Workload apis, int? serverConnections)
     {
         ServerConnections = serverConnections;
@@ -27,30 +34,76 @@ internal sealed class Cluster : IAsyncDisposable
     public string Output => $"{Silos?.Output}\n\n{Apis.Output}";
 
     /// <summary>As in production: TLS, three accounts, a budget.</summary>
-    public static async Task<Cluster> StartAsync(int silos, int apis)
+    public static async Task<Cluster> StartProductionAsync()
     {
         Overlay overlay = await Overlay.RenderAsync("production");
         Database database = await Database.StartProductionAsync(overlay);
-        var cluster = new Cluster(
+        return new Cluster(
             database,
             new Workload(overlay, "upool-silo", database.Secret), new Workload(overlay, "upool-api", database.Secret),
             Settings.NumberOf(overlay, overlay.Pod("upool-silo"), "UPool__Budget__ServerConnections"));
-        return await cluster.StartedAsync(silos, apis);
     }
 
-    public static async Task<Cluster> StartCohostedAsync(int apis)
+    /// <summary>Every API process with a silo inside.</summary>
+    public static async Task<Cluster> StartCohostedAsync()
     {
         Overlay overlay = await Overlay.RenderAsync("cohosted");
         Database database = await Database.StartAsync(overlay);
-        var cluster = new Cluster(database, null, new Workload(overlay, "upool-api", database.Secret), null);
-        return await cluster.StartedAsync(0, apis);
+        return new Cluster(database, null, new Workload(overlay, "upool-api", database.Secret), null);
     }
 
-    /// <summary>Waits until everyone who was told to end has ended.</summary>
+    /// <summary>Silos and API processes without TLS and without a budget.</summary>
+    /// <param name="settings">Over the manifest's environment.</param>
+    public static async Task<Cluster> StartDevAsync(IReadOnlyDictionary<string, string?> settings)
+    {
+        Overlay overlay = await Overlay.RenderAsync("dev");
+        Database database = await Database.StartAsync(overlay);
+        return new Cluster(
+            database, new Workload(overlay, "upool-silo", database.Secret, settings),
+            new Workload(overlay, "upool-api", database.Secret, settings), null);
+    }
+
+    /// <summary>Brings silos and API processes to these numbers: those that are added are ready, and those that are
+    /// too many have ended.</summary>
+    public async Task ScaleAsync(int silos, int apis)
+    {
+        // Together, as 'kubectl apply' starts them: a process waits for those it needs.
+        await Task.WhenAll(Silos?.ScaleAsync(silos) ?? Task.CompletedTask, Apis.ScaleAsync(apis));
+        await SettleAsync();
+    }
+
+    /// <summary>Waits until every process that was told to end has ended.</summary>
     public async Task SettleAsync()
     {
         if (Silos is not null) await Silos.SettleAsync();
         await Apis.SettleAsync();
+    }
+
+    /// <summary>Asserts that what a load was told is what the server has.</summary>
+    public async Task AssertStoredAsync(Load load)
+    {
+        Dictionary<long, string> stored = [];
+        await using MySqlConnection connection = await Database.OpenAsync();
+        await using (var command = new MySqlCommand("SELECT id, name FROM tb1 WHERE name LIKE @names", connection))
+        {
+            command.Parameters.AddWithValue("@names", $"{load.Name} %");
+            await using MySqlDataReader reader = await command.ExecuteReaderAsync();
+            while (await reader.ReadAsync()) stored[reader.GetInt64(0)] = reader.GetString(1);
+        }
+
+        Assert.NotEmpty(load.Acknowledged);
+        Assert.All(load.Acknowledged, pair => Assert.Equal(pair.Value, stored.GetValueOrDefault(pair.Key)));
+
+        // Never sent twice in silence.
+        Assert.Equal(stored.Count, stored.Values.Distinct().Count());
+
+        // The server's own count of the most sessions there ever were, this test's among them.
+        await using var most = new MySqlCommand("SHOW GLOBAL STATUS LIKE 'Max_used_connections'", connection);
+        await using MySqlDataReader count = await most.ExecuteReaderAsync();
+        Assert.True(await count.ReadAsync());
+        int sessions = int.Parse(count.GetString(1), CultureInfo.InvariantCulture);
+        TestContext.Current.TestOutputHelper?.WriteLine($"at most {sessions} sessions on the server");
+        if (ServerConnections is { } budget) Assert.True(sessions <= budget + OwnSessions);
     }
 
     public async ValueTask DisposeAsync()
@@ -58,20 +111,5 @@ internal sealed class Cluster : IAsyncDisposable
         await Apis.DisposeAsync();
         if (Silos is not null) await Silos.DisposeAsync();
         await Database.DisposeAsync();
-    }
-
-    private async Task<Cluster> StartedAsync(int silos, int apis)
-    {
-        try
-        {
-            // Together, as 'kubectl apply' starts them: who needs others waits for them.
-            await Task.WhenAll(Silos?.ScaleAsync(silos) ?? Task.CompletedTask, Apis.ScaleAsync(apis));
-            return this;
-        }
-        catch
-        {
-            await DisposeAsync();
-            throw;
-        }
     }
 }

@@ -17,10 +17,18 @@ internal sealed record Failure(TimeSpan At, bool IsWrite, string What);
 /// </summary>
 internal sealed class Load : IAsyncDisposable
 {
+    /// <summary>How often each test does what it does; the long form of docs/reliability.md takes more.</summary>
+    public const string RoundsVariable = "UPOOL_ROLLING_ROUNDS";
+
     private const int Clients = 32;
 
-    // A steady load and no benchmark: some 300 requests a second leave the machine room to start processes.
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+    /// <summary>The rounds of each test.</summary>
+    public static readonly int Rounds =
+        int.TryParse(Environment.GetEnvironmentVariable(RoundsVariable), out int rounds) ? rounds : 1;
+
+    // A steady load and no benchmark: 150 requests a second, and 300 in the long form, leave the machine room to start
+    // processes.
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(Rounds > 1 ? 100 : 200);
 
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentQueue<Failure> _failures = new();
@@ -33,6 +41,9 @@ internal sealed class Load : IAsyncDisposable
 
     public Load(IPEndPoint server) =>
         _running = Task.WhenAll(Enumerable.Range(0, Clients).Select(number => RunAsync(server, number)));
+
+    /// <summary>What the names of the users that it creates begin with.</summary>
+    public string Name { get; } = $"load {Guid.NewGuid():N}";
 
     public TimeSpan Elapsed => Stopwatch.GetElapsedTime(_startedAt);
 
@@ -53,6 +64,10 @@ internal sealed class Load : IAsyncDisposable
         + string.Concat(Failures.GroupBy(one => one.What).Select(group =>
             $"\n  {group.Count()} x {group.Key}, from {group.Min(one => one.At.TotalSeconds):0.0} s "
             + $"to {group.Max(one => one.At.TotalSeconds):0.0} s"));
+
+    /// <summary>Puts the figures into the test's output.</summary>
+    public void Print(string what) =>
+        TestContext.Current.TestOutputHelper?.WriteLine($"{what} in {Elapsed.TotalSeconds:0} s: {Report}");
 
     /// <summary>Waits until this many more requests have ended.</summary>
     public async Task MoreAsync(int requests)
@@ -89,7 +104,7 @@ internal sealed class Load : IAsyncDisposable
         for (int round = 0; !_stop.IsCancellationRequested; round++)
         {
             long sentAt = Stopwatch.GetTimestamp();
-            string name = $"client {number} round {round}";
+            string name = $"{Name} client {number} round {round}";
             string? failure;
             try
             {

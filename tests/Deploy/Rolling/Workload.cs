@@ -6,7 +6,9 @@ using UPool.Deploy.Tests.Running;
 namespace UPool.Deploy.Tests.Rolling;
 
 /// <summary>A Deployment of stand-ins, scaled and rolled as its controller does by the manifest's numbers.</summary>
-internal sealed class Workload(Overlay overlay, string name, Func<string, string, string> secret) : IAsyncDisposable
+internal sealed class Workload(
+    Overlay overlay, string name, Func<string, string, string> secret,
+    IReadOnlyDictionary<string, string?>? settings = null) : IAsyncDisposable
 {
     private static readonly TimeSpan Patient = TimeSpan.FromSeconds(90);
 
@@ -108,7 +110,7 @@ internal sealed class Workload(Overlay overlay, string name, Func<string, string
 
     private async Task<(StandIn Pod, Kubelet Kubelet)> AddAsync()
     {
-        StandIn pod = await StandIn.StartAsync(overlay, name, secret);
+        StandIn pod = await StandIn.StartAsync(overlay, name, secret, settings);
         (StandIn, Kubelet) added = (pod, new Kubelet(pod));
         lock (_gate) _pods.Add(added);
         return added;

@@ -8,7 +8,6 @@ using UPool.Tidy.Tests;
 namespace UPool.Deploy.Tests.Running;
 
 /// <summary>What alerts and dashboard ask for is what the running programs export, by name, label and value.</summary>
-[Collection(Alone.Name)]
 public sealed partial class MetricTests
 {
     private const string DashboardFile = "deploy/k8s/overlays/monitoring/upool.json";
@@ -22,6 +21,7 @@ public sealed partial class MetricTests
     private static readonly string[] Operators = ["and", "or", "unless", "by", "on", "ignoring", "bool", "offset"];
 
     [Fact]
+    [Trait("Needs", "OwnProcesses")]
     public async Task Questions_OfAlertsAndDashboard_AreAnsweredByTheRunningPrograms()
     {
         string exported = await ProvokeAndScrapeAsync();

@@ -6,82 +6,65 @@ using UPool.Tidy.Tests;
 namespace UPool.Deploy.Tests.Running;
 
 /// <summary>What <c>dotnet publish</c> alone makes is what images and units hold, and it starts.</summary>
-[Collection(Alone.Name)]
-public sealed partial class PublishTests : IDisposable
+[Trait("Needs", "OwnProcesses")]
+public sealed partial class PublishTests(PublishedPrograms programs) : IClassFixture<PublishedPrograms>
 {
     private static readonly TimeSpan Patient = TimeSpan.FromSeconds(120);
-
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("upool-publish-");
-
-    public void Dispose() => _folder.Delete(recursive: true);
 
     [Theory]
     [InlineData("Silo", "silo")]
     [InlineData("Api", "api")]
     public async Task Publish_Program_HasWhatImagesAndUnitsStart(string program, string target)
     {
-        await PublishAsync(program);
+        string folder = await programs.FolderAsync(program);
 
         string dockerfile = Repository.Text("deploy/Dockerfile", "the images");
         Assert.Contains($"dotnet publish src/{program} --output /publish/{target}", dockerfile);
         string entry = EntryPoint().Matches(dockerfile).Select(match => match.Groups[1].Value)
             .Single(file => file.Contains(program, StringComparison.Ordinal));
-        Assert.True(File.Exists(Path.Combine(_folder.FullName, entry)), entry);
+        Assert.True(File.Exists(Path.Combine(folder, entry)), entry);
 
         foreach (Unit unit in Unit.All.Where(unit => unit["WorkingDirectory"] == $"/opt/upool/{target}"))
         {
             string file = unit["ExecStart"].Split(' ')[0];
             Assert.StartsWith(unit["WorkingDirectory"] + "/", file);
-            Assert.True(File.Exists(Path.Combine(_folder.FullName, Path.GetFileName(file))), file);
+            Assert.True(File.Exists(Path.Combine(folder, Path.GetFileName(file))), file);
         }
     }
 
     [Fact]
     public async Task Publish_Api_ServesFromItsFolder()
     {
-        await PublishAsync("Api");
+        string folder = await programs.FolderAsync("Api");
         int port = FreePort.Next();
 
         // The embedded database: the native library has to be in the folder too.
         await using ProcessHost api = await ProcessHost.StartAsync(
-            "published api", Path.Combine(_folder.FullName, "UPool.Api"), [],
+            "published api", Path.Combine(folder, "UPool.Api"), [],
             new Dictionary<string, string?>
             {
                 ["ASPNETCORE_ENVIRONMENT"] = "Development",
                 ["ASPNETCORE_URLS"] = $"http://127.0.0.1:{port}",
             },
-            _folder.FullName);
+            folder);
         await api.WaitForHttpAsync(new Uri($"http://127.0.0.1:{port}/user/list"), Patient);
     }
 
     [Fact]
     public async Task Publish_Silo_AppliesTheSchemaFromItsFolder()
     {
-        await PublishAsync("Silo");
+        string folder = await programs.FolderAsync("Silo");
         SharedServer server = await SharedServer.GetAsync();
         await using TestDatabase database = await server.CreateDatabaseAsync();
 
         for (int run = 1; run <= 2; run++)
         {
             await using ProcessHost silo = await ProcessHost.StartDotnetAsync(
-                "published silo", Path.Combine(_folder.FullName, "UPool.Silo.dll"), ["--migrate"],
+                "published silo", Path.Combine(folder, "UPool.Silo.dll"), ["--migrate"],
                 new Dictionary<string, string?> { ["ConnectionStrings__UPool"] = database.ConnectionString },
-                _folder.FullName);
+                folder);
             Assert.True(await silo.WaitForExitAsync(Patient) == 0, silo.Output);
         }
-    }
-
-    // Without a build: the build of these very tests is what is published, and no other one may write beside it.
-    private async Task PublishAsync(string program)
-    {
-        string configuration = AppContext.BaseDirectory.TrimEnd('/').Split('/')[^2];
-        await using ProcessHost publish = await ProcessHost.StartAsync(
-            "publish", "dotnet",
-            [
-                "publish", Path.Combine(Repository.Root, "src", program), "--no-build", "--nologo",
-                "--configuration", configuration, "--output", _folder.FullName,
-            ]);
-        Assert.True(await publish.WaitForExitAsync(Patient) == 0, publish.Output);
     }
 
     [GeneratedRegex("""^ENTRYPOINT \["dotnet", "([\w.]+)"\]$""", RegexOptions.Multiline)]

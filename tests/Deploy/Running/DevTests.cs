@@ -1,37 +1,37 @@
 using System.Diagnostics;
 using System.Net.Http.Json;
-using UPool.Deploy.Tests.Manifests;
+using UPool.Deploy.Tests.Rolling;
 
 namespace UPool.Deploy.Tests.Running;
 
-/// <summary>A request is one trace, from the front's HTTP over the silo's grain to the statement.</summary>
-[Collection(Alone.Name)]
-public sealed class TraceTests
+/// <summary>The manifests of development: their ports and paths, and a request that is one trace.</summary>
+[Trait("Needs", "OwnProcesses")]
+public sealed class DevTests(DevCluster dev) : IClassFixture<DevCluster>
 {
     private const string Name = "Very Secret Name";
 
     private static readonly TimeSpan Patient = TimeSpan.FromSeconds(60);
 
     [Fact]
-    public async Task Request_WithACollector_IsOneTraceFromHttpToStatementWithoutValues()
+    public Task Dev_SiloAndApi_HaveThePortsAndPathsOfTheManifests() => dev.RunAsync(1, 1, static async cluster =>
     {
-        await using var collector = new Collector();
-        var settings = new Dictionary<string, string?>
-        {
-            ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.Url,
-            ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf",
-            ["OTEL_BSP_SCHEDULE_DELAY"] = "200",
-        };
-        Overlay overlay = await Overlay.RenderAsync("dev");
-        await using Database database = await Database.StartAsync(overlay);
-        await using StandIn silo = await StandIn.StartAsync(overlay, "upool-silo", database.Secret, settings);
-        await using StandIn api = await StandIn.StartAsync(overlay, "upool-api", database.Secret, settings);
-        foreach (StandIn pod in (StandIn[])[silo, api])
-            await using (var kubelet = new Kubelet(pod)) await kubelet.WhenReady.WaitAsync(Patient);
+        StandIn api = cluster.Apis.Pods[0];
+        await Pods.AssertAsManifestSaysAsync(cluster.Silos.Pods[0]);
+        await Pods.AssertAsManifestSaysAsync(api);
+        await Pods.AssertServesUsersAsync(api);
+    });
 
+    // From the front's HTTP over the silo's grain to the statement.
+    [Fact]
+    public Task Request_WithACollector_IsOneTraceFromHttpToStatementWithoutValues() =>
+        dev.RunAsync(1, 1, TraceAsync);
+
+    private async Task TraceAsync(Rolling.Cluster cluster)
+    {
+        Collector collector = dev.Collector;
         using var client = new HttpClient();
         ActivityTraceId trace = ActivityTraceId.CreateRandom();
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"http://{api.EndPoint("http")}/user")
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"http://{cluster.Apis.Pods[0].EndPoint("http")}/user")
         {
             Content = JsonContent.Create(new { name = Name }),
             Headers = { { "traceparent", $"00-{trace}-{ActivitySpanId.CreateRandom()}-01" } },
@@ -59,7 +59,7 @@ public sealed class TraceTests
         string raw;
         lock (collector.Raw) raw = collector.Raw.ToString();
         Assert.DoesNotContain(Name, raw, StringComparison.Ordinal);
-        Assert.DoesNotContain(database.Server.Password, raw, StringComparison.Ordinal);
+        Assert.DoesNotContain(cluster.Database.Server.Password, raw, StringComparison.Ordinal);
         Assert.DoesNotContain("test-key", raw, StringComparison.Ordinal);
     }
 
