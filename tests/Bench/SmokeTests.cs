@@ -8,17 +8,14 @@ namespace UPool.Bench.Tests;
 
 /// <summary>The bench works: every part with a little fixed work, on real programs and a real database. Nothing here
 /// looks at how fast anything is.</summary>
-public sealed class SmokeTests : IAsyncLifetime
+[Trait("Needs", "OwnProcesses")]
+public sealed class SmokeTests(SmokeTests.Server server) : IClassFixture<SmokeTests.Server>
 {
     private const int FewClients = 8;
 
     private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(100);
 
-    private Database _database = null!;
-
-    public async ValueTask InitializeAsync() => _database = await Database.StartAsync();
-
-    public ValueTask DisposeAsync() => _database.DisposeAsync();
+    private readonly Database _database = server.Database;
 
     [Fact]
     public async Task Http_NearAndFar_EverythingIsServedByEverySide()
@@ -60,4 +57,14 @@ public sealed class SmokeTests : IAsyncLifetime
     }
 
     private static void Say(string text) => TestContext.Current.TestOutputHelper?.WriteLine(text);
+
+    /// <summary>One database for all of them.</summary>
+    public sealed class Server : IAsyncLifetime
+    {
+        internal Database Database { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync() => Database = await Database.StartAsync();
+
+        public ValueTask DisposeAsync() => Database.DisposeAsync();
+    }
 }

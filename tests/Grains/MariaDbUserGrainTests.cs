@@ -44,6 +44,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     }
 
     [Fact]
+    [Trait("Needs", "OwnProcesses")]
     public async Task Write_ServerIsNotStrict_NoNameIsAlteredInSilence()
     {
         await using DatabaseServer server = await DatabaseServer.StartNewAsync("--sql-mode=");
@@ -67,6 +68,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     }
 
     [Fact]
+    [Trait("Needs", "OwnProcesses")]
     public async Task Write_ServerModeChangesHowTextIsRead_NamesAreDataAllTheSame()
     {
         await using DatabaseServer server = await DatabaseServer.StartNewAsync(
@@ -120,6 +122,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     }
 
     [Fact]
+    [Trait("Needs", "OwnProcesses")]
     public async Task CreateBatch_ServerThatNumbersInSteps_AnswersTheIdsItGave()
     {
         await using DatabaseServer server = await DatabaseServer.StartNewAsync(
@@ -181,6 +184,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     }
 
     [Fact]
+    [Trait("Needs", "OwnProcesses")]
     public async Task Reads_ManyInARow_NeedNoReset()
     {
         await using DatabaseServer server = await DatabaseServer.StartNewAsync();

@@ -7,6 +7,7 @@ using UPool.Testing;
 namespace UPool.Api.Tests.Processes;
 
 /// <summary>The program as a process: how it starts, what it says, how it stops.</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class ProgramTests : IDisposable
 {
     private static readonly TimeSpan Patient = TimeSpan.FromSeconds(60);

@@ -11,6 +11,7 @@ using UPool.Testing;
 namespace UPool.Cluster.Tests.Hosting;
 
 /// <summary>A rotated password: the file changes, and the running host follows.</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class CredentialWatchTests : IAsyncLifetime
 {
     private const string Changes = "has changed: new connections use it";

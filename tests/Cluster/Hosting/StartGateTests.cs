@@ -8,6 +8,7 @@ using UPool.Testing;
 namespace UPool.Cluster.Tests.Hosting;
 
 /// <summary>A start that waits for the database's administrator, says for what, and goes on by itself.</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class StartGateTests
 {
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(60);

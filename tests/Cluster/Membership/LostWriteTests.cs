@@ -7,6 +7,7 @@ using UPool.Testing;
 namespace UPool.Cluster.Tests.Membership;
 
 /// <summary>A server that crashed and has lost its last writes, as a fail-over to a replica behind would.</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class LostWriteTests
 {
     private static readonly (string, object?)[] Key =

@@ -5,6 +5,7 @@ using UPool.Testing;
 namespace UPool.Cluster.Tests.Testing;
 
 /// <summary>The support library of the tests is trusted by all of them, so it is tested too.</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class DatabaseServerTests
 {
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(20);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net;
 using System.Net.Http.Json;
 using UPool.Deploy.Tests.Rolling;
 
@@ -31,7 +32,8 @@ public sealed class DevTests(DevCluster dev) : IClassFixture<DevCluster>
         Collector collector = dev.Collector;
         using var client = new HttpClient();
         ActivityTraceId trace = ActivityTraceId.CreateRandom();
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"http://{cluster.Apis.Pods[0].EndPoint("http")}/user")
+        IPEndPoint api = cluster.Apis.Pods[0].EndPoint("http");
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"http://{api}/user")
         {
             Content = JsonContent.Create(new { name = Name }),
             Headers = { { "traceparent", $"00-{trace}-{ActivitySpanId.CreateRandom()}-01" } },

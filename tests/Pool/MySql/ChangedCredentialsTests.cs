@@ -11,7 +11,7 @@ namespace UPool.Tests.MySql;
 
 /// <summary>Credentials that change on the real server under load: no request fails, no session of the former ones is
 /// left, and there are never more sessions than permits.</summary>
-[Collection(nameof(Alone))]
+[Trait("Needs", "OwnProcesses")]
 public sealed class ChangedCredentialsTests : IAsyncLifetime
 {
     private const int MaxConnections = 6;

@@ -9,7 +9,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 namespace UPool.Tests.MySql;
 
 /// <summary>After a failover the old address may lead to a server that is read-only (error 1290).</summary>
-[Collection(nameof(Alone))]
+[Trait("Needs", "OwnProcesses")]
 public sealed class FailoverTests
 {
     [Fact]

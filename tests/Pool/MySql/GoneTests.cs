@@ -11,7 +11,7 @@ namespace UPool.Tests.MySql;
 
 /// <summary>A permit is free when the server has dropped the session (INV-1), by each family's own sign of
 /// that.</summary>
-[Collection(nameof(Alone))]
+[Trait("Needs", "OwnProcesses")]
 public sealed class GoneTests
 {
     private const int Permits = 4;

@@ -12,7 +12,7 @@ namespace UPool.Tests.MySql;
 
 /// <summary>Behind a proxy whose ids are another's: no kill is ever sent, what is severed is discarded, and what counts
 /// are the client's sockets (INV-1).</summary>
-[Collection(nameof(Alone))]
+[Trait("Needs", "OwnProcesses")]
 public sealed class MultiplexingProxyTests : IAsyncLifetime
 {
     private const int MaxConnections = 6;

@@ -400,6 +400,7 @@ public sealed class MySqlPoolTests : OnSharedServer
     }
 
     [Fact]
+    [Trait("Needs", "OwnProcesses")]
     public async Task Sessions_ReplacedAHundredTimes_NeverExceedThePermits()
     {
         await using DatabaseServer server = await DatabaseServer.StartNewAsync();

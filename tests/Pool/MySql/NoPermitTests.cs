@@ -9,6 +9,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 namespace UPool.Tests.MySql;
 
 /// <summary>A server that has no room for one more session is full, not broken.</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class NoPermitTests
 {
     [Theory]

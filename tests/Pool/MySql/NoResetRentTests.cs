@@ -51,6 +51,7 @@ public sealed class NoResetRentTests : OnSharedServer
     }
 
     [Fact]
+    [Trait("Needs", "OwnProcesses")]
     public async Task Return_AllRowsRead_SendsNothingToTheServer()
     {
         const int Rents = 100;

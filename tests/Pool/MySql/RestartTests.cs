@@ -10,7 +10,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 namespace UPool.Tests.MySql;
 
 /// <summary>The real server is killed and restarted, and its sessions are killed at random, under load.</summary>
-[Collection(nameof(Alone))]
+[Trait("Needs", "OwnProcesses")]
 public sealed class RestartTests : IAsyncLifetime
 {
     private const int MaxConnections = 10;

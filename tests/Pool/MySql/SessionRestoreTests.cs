@@ -10,6 +10,7 @@ namespace UPool.Tests.MySql;
 
 /// <summary>What a reset of the session leaves out is looked at after it, and brought back where it differs
 /// (INV-5).</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class SessionRestoreTests : IAsyncLifetime
 {
     private const int Returns = 20;

@@ -8,6 +8,7 @@ using UPool.Testing;
 namespace UPool.Tests.MySql;
 
 /// <summary>Beyond loopback the server has to prove who it is, unless the connection string says otherwise.</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class TlsTests
 {
     private const string Other = "elsewhere.example";

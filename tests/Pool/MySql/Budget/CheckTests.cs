@@ -9,6 +9,7 @@ namespace UPool.Tests.MySql.Budget;
 
 /// <summary>What a start refuses in words: rights that are lacking, and servers on which no budget can be
 /// kept.</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class CheckTests
 {
     [Theory]

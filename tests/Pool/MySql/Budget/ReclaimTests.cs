@@ -12,7 +12,7 @@ namespace UPool.Tests.MySql.Budget;
 
 /// <summary>What the server says of the sessions of processes that are gone, and ending them until it knows none
 /// (INV-2).</summary>
-[Collection(nameof(Alone))]
+[Trait("Needs", "OwnProcesses")]
 public sealed class ReclaimTests
 {
     [Fact]

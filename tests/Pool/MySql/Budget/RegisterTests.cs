@@ -10,6 +10,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 namespace UPool.Tests.MySql.Budget;
 
 /// <summary>Every session of a deployment with a budget says whose it is, before its first use (INV-2).</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class RegisterTests
 {
     [Fact]
