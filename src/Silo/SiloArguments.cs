@@ -9,13 +9,15 @@ internal sealed record SiloArguments(bool Migrate, bool Seed, bool Help, string?
 {
     public const string HelpText = """
         UPool.Silo            joins the cluster and works until it is told to stop (Ctrl-C, SIGTERM)
-        UPool.Silo --migrate  applies the schema: membership, grain storage, sessions, and tb1 where it is absent; ends
+        UPool.Silo --migrate  waits for the database (UPool__Cluster__MigrateTimeout, 60 s) and applies the schema:
+                              membership, grain storage, sessions, and tb1 where it is absent; ends
         UPool.Silo --seed     puts a few users into tb1 when it is empty; ends. With --migrate, after it
         UPool.Silo --help     prints this
 
         Settings come from appsettings.json and the environment: ConnectionStrings__UPool, UPool__Cluster__Mode=MySql,
         UPool__Cluster__ClusterId, UPool__Cluster__ServiceId, and what docs/operating/configuration.md lists.
-        Exit codes: 0 all is well, 1 the start failed, 2 an argument is unknown.
+        Exit codes: 0 all is well, 1 the start failed, 2 an argument is unknown, 3 the other silos have declared this
+        one dead.
         """;
 
     public static SiloArguments Parse(string[] arguments) => new(

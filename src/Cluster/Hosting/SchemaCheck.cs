@@ -6,10 +6,32 @@ namespace UPool.Cluster.Hosting;
 /// <summary>Looks whether tables are there.</summary>
 internal static class SchemaCheck
 {
-    /// <summary>The tables without which a silo cannot join. The last one is made by the last script, so when it is
-    /// there the queries that the others store are there too.</summary>
+    private const string Register = "upool_session";
+
+    // Stored by the last statement of the last script that every silo needs: when it is there, all of it is.
+    private const string LastQuery = "DeleteStorageKey";
+
+    /// <summary>The tables without which a silo cannot join; a budget needs the register of sessions as well.</summary>
     public static IReadOnlyList<string> ClusterTables { get; } =
-        ["OrleansQuery", "upool_member", "upool_member_version", "upool_grain_state", "upool_session"];
+        ["OrleansQuery", "upool_member", "upool_member_version", "upool_grain_state"];
+
+    /// <summary>What is in the way of a silo that joins; null when nothing is.</summary>
+    /// <exception cref="DbException">The database cannot be reached or refuses the account.</exception>
+    public static async Task<string?> ProblemAsync(
+        DbDataSource dataSource, bool withBudget, CancellationToken cancellationToken)
+    {
+        List<string> missing = await MissingAsync(
+            dataSource, withBudget ? ClusterTables.Append(Register) : ClusterTables, cancellationToken);
+        if (missing.Count > 0) return Describe(missing);
+
+        await using DbConnection connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await using DbCommand command = connection.CreateCommand();
+        command.CommandText = $"SELECT COUNT(*) FROM OrleansQuery WHERE QueryKey = '{LastQuery}'";
+        object? count = await command.ExecuteScalarAsync(cancellationToken);
+        return Convert.ToInt64(count, CultureInfo.InvariantCulture) > 0
+            ? null
+            : "The schema is being applied, or its last application failed: apply it with 'UPool.Silo --migrate'.";
+    }
 
     /// <summary>Those of the tables that are missing.</summary>
     /// <exception cref="DbException">The database cannot be reached or refuses the account.</exception>

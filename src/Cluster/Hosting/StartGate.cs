@@ -1,6 +1,7 @@
 using System.Data.Common;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using UPool.Cluster.Budget;
 using UPool.Cluster.Membership;
 
 namespace UPool.Cluster.Hosting;
@@ -14,6 +15,7 @@ internal sealed class StartGate(
     ControlDatabase control,
     IOptions<UPoolClusterOptions> cluster,
     IOptions<DatabaseOptions> database,
+    IOptions<BudgetOptions> budget,
     IEnumerable<SchemaScript> scripts,
     ProcessStatus status,
     TimeProvider clock,
@@ -48,14 +50,14 @@ internal sealed class StartGate(
             if (cluster.Value.MigrateAtStart)
             {
                 await SchemaMigrator.ApplyAsync(
-                    control.Storage, ClusterSchema.Scripts.Concat(scripts), logger, cancellationToken);
+                    control.Storage, ClusterSchema.ScriptsFor(budget.Value.IsOn).Concat(scripts), logger,
+                    cancellationToken);
             }
 
-            if (isClustered)
+            if (isClustered && await SchemaCheck.ProblemAsync(control.Storage, budget.Value.IsOn, cancellationToken)
+                is { } problem)
             {
-                List<string> missing =
-                    await SchemaCheck.MissingAsync(control.Storage, SchemaCheck.ClusterTables, cancellationToken);
-                if (missing.Count > 0) return SchemaCheck.Describe(missing);
+                return problem;
             }
 
             // Behind the schema, because the register of sessions is a part of it. Without a budget, and with one

@@ -35,6 +35,10 @@ public sealed class UPoolClusterOptions
     /// create tables.</summary>
     public bool MigrateAtStart { get; set; }
 
+    /// <summary>How long <c>UPool.Silo --migrate</c> waits for a database that does not answer yet, or is still being
+    /// made. 60 seconds by default, 0 to 1 hour. A silo waits for as long as it takes.</summary>
+    public TimeSpan MigrateTimeout { get; set; } = TimeSpan.FromSeconds(60);
+
     /// <summary>How long a process that was told to stop may take for the requests it has. 30 seconds by default, 1
     /// second to 10 minutes; keep it below what a supervisor grants.</summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(30);
@@ -59,6 +63,7 @@ internal sealed class UPoolClusterOptionsValidator : IValidateOptions<UPoolClust
     private const int MaxIdLength = 150;
 
     private static readonly TimeSpan MinShutdownTimeout = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MaxMigrateTimeout = TimeSpan.FromHours(1);
     private static readonly TimeSpan MaxShutdownTimeout = TimeSpan.FromMinutes(10);
 
     public ValidateOptionsResult Validate(string? name, UPoolClusterOptions options)
@@ -85,6 +90,12 @@ internal sealed class UPoolClusterOptionsValidator : IValidateOptions<UPoolClust
 
         if (options.SiloPort is { } siloPort && siloPort == options.GatewayPort)
             problems.Add($"{Key(nameof(options.SiloPort))} and {nameof(options.GatewayPort)} are both {siloPort}.");
+        if (options.MigrateTimeout < TimeSpan.Zero || options.MigrateTimeout > MaxMigrateTimeout)
+        {
+            problems.Add($"{Key(nameof(options.MigrateTimeout))} is {options.MigrateTimeout}: it must be from 0 to " +
+                $"{MaxMigrateTimeout}.");
+        }
+
         if (options.ShutdownTimeout < MinShutdownTimeout || options.ShutdownTimeout > MaxShutdownTimeout)
         {
             problems.Add($"{Key(nameof(options.ShutdownTimeout))} is {options.ShutdownTimeout}: it must be from " +

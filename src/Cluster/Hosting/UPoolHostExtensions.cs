@@ -73,6 +73,7 @@ public static class UPoolHostExtensions
         {
             silo.AddWorkers();
             silo.AddPoolStatus();
+            silo.Services.AddSingleton<IFatalErrorHandler, FatalEnd>();
             ConfigureEndpoints(silo.Services);
             ConfigureMembership(silo.Services);
             if (cluster.ParsedMode == ClusterMode.MySql)
@@ -219,6 +220,11 @@ public static class UPoolHostExtensions
             options.IAmAliveTablePublishTimeout = AliveInterval;
             options.ProbeTimeout = ProbeTimeout;
             options.TableRefreshTimeout = TableRefreshInterval;
+
+            // Orleans counts how long a silo has been joining from the start of its process. One that waited five
+            // minutes for its database would be declared dead by the first that joins. A silo that joins has no work
+            // yet, and gives up by itself when it cannot.
+            options.EvictWhenMaxJoinAttemptTimeExceeded = false;
         });
         services.Configure<ConnectionOptions>(static options => options.OpenConnectionTimeout = ConnectTimeout);
     }

@@ -3,16 +3,28 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using UPool.Cluster.Budget;
 using UPool.Cluster.Membership;
 
 namespace UPool.Cluster.Hosting;
 
 /// <summary>Runs the host of a process of uPool, and ends it with a line rather than a stack trace.</summary>
-public static class UPoolProgram
+public static partial class UPoolProgram
 {
+    /// <summary>The exit code of a silo that cannot go on: the other silos have declared it dead, or its part of the
+    /// cluster has failed.</summary>
+    public const int DeclaredDead = 3;
+
+    // As a silo that waits for its database.
+    private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
+
+    // Of the line that says what a migration waits for.
+    private static readonly TimeSpan WaitingInterval = TimeSpan.FromSeconds(10);
+
     /// <summary>Runs a host until it is told to stop. A start that fails is told in one plain line on standard
     /// error.</summary>
-    /// <returns>The exit code of the process: 0 when it was told to stop, 1 when the start failed.</returns>
+    /// <returns>The exit code of the process: 0 when it was told to stop, 1 when the start failed. A silo that the
+    /// others have declared dead ends without returning, with <see cref="DeclaredDead"/>.</returns>
     public static async Task<int> RunUPoolAsync(this IHost host)
     {
         ArgumentNullException.ThrowIfNull(host);
@@ -57,11 +69,47 @@ public static class UPoolProgram
                 $"{DatabaseOptions.ConnectionStringKey} is missing: the embedded database needs no migration.");
         }
 
-        await SchemaMigrator.ApplyAsync(
-            services.GetRequiredService<ControlDatabase>().Storage,
-            ClusterSchema.Scripts.Concat(services.GetServices<SchemaScript>()),
-            services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(SchemaMigrator)),
+        var control = services.GetRequiredService<ControlDatabase>();
+        var clock = services.GetRequiredService<TimeProvider>();
+        ILogger logger = services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(SchemaMigrator));
+        await UntilReachableAsync(
+            control, services.GetRequiredService<IOptions<UPoolClusterOptions>>().Value.MigrateTimeout, clock, logger,
             cancellationToken);
+        await SchemaMigrator.ApplyAsync(
+            control.Storage,
+            ClusterSchema.ScriptsFor(services.GetRequiredService<IOptions<BudgetOptions>>().Value.IsOn)
+                .Concat(services.GetServices<SchemaScript>()),
+            logger,
+            cancellationToken);
+    }
+
+    // A database that was started together with this process may take a minute to make its tables, and refuse the
+    // account or not know the database until then: as a silo does, wait.
+    private static async Task UntilReachableAsync(
+        ControlDatabase control, TimeSpan timeout, TimeProvider clock, ILogger logger,
+        CancellationToken cancellationToken)
+    {
+        long startedAt = clock.GetTimestamp();
+        TimeSpan nextTold = TimeSpan.Zero;
+        while (true)
+        {
+            try
+            {
+                await using DbConnection connection = await control.Storage.OpenConnectionAsync(cancellationToken);
+                return;
+            }
+            catch (DbException exception) when (clock.GetElapsedTime(startedAt) < timeout)
+            {
+                TimeSpan waited = clock.GetElapsedTime(startedAt);
+                if (waited >= nextTold)
+                {
+                    LogWaiting(logger, control.Describe(exception), (int)(timeout - waited).TotalSeconds);
+                    nextTold = waited + WaitingInterval;
+                }
+            }
+
+            await Task.Delay(RetryInterval, clock, cancellationToken);
+        }
     }
 
     /// <summary>
@@ -89,4 +137,7 @@ public static class UPoolProgram
             : cause.Message.ReplaceLineEndings(" ");
         return $"uPool cannot start: {text}";
     }
+
+    [LoggerMessage(2104, LogLevel.Warning, "The migration waits for the database, {Seconds} s at most: {Problem}")]
+    private static partial void LogWaiting(ILogger logger, string problem, int seconds);
 }

@@ -9,8 +9,17 @@ public static class ClusterSchema
     private const string Prefix = "UPool.Cluster.Membership.Scripts.";
     private const string Suffix = ".sql";
 
-    /// <summary>The scripts in the order in which they are applied.</summary>
+    // Only a budget needs the register of sessions, and some servers refuse a table in memory.
+    private const string Register = "4-session-register";
+
+    /// <summary>The scripts in the order in which they are applied. The register of sessions is not required: only a
+    /// budget needs it.</summary>
     public static IReadOnlyList<SchemaScript> Scripts { get; } = Read();
+
+    /// <summary>The scripts for a deployment.</summary>
+    /// <param name="withBudget">Whether it has a budget, which needs all of them.</param>
+    internal static IEnumerable<SchemaScript> ScriptsFor(bool withBudget) =>
+        withBudget ? Scripts.Select(static script => script with { IsRequired = true }) : Scripts;
 
     private static SchemaScript[] Read()
     {
@@ -25,7 +34,8 @@ public static class ClusterSchema
                     using var stream = assembly.GetManifestResourceStream(name)
                         ?? throw new InvalidOperationException($"bug: the embedded script '{name}' cannot be read.");
                     using var reader = new StreamReader(stream);
-                    return new SchemaScript(name[Prefix.Length..^Suffix.Length], reader.ReadToEnd());
+                    string script = name[Prefix.Length..^Suffix.Length];
+                    return new SchemaScript(script, reader.ReadToEnd()) { IsRequired = script != Register };
                 }),
         ];
     }

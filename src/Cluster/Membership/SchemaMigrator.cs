@@ -29,8 +29,8 @@ public static partial class SchemaMigrator
     /// <param name="scripts">For example <see cref="ClusterSchema.Scripts"/> and the application's own.</param>
     /// <param name="logger">Told what was applied.</param>
     /// <param name="cancellationToken">Stops between statements and while waiting.</param>
-    /// <exception cref="SchemaMigrationException">A statement failed, no database is selected, or another process
-    /// held the lock for longer than <see cref="LockTimeout"/>.</exception>
+    /// <exception cref="SchemaMigrationException">A statement of a required script failed, no database is selected, or
+    /// another process held the lock for longer than <see cref="LockTimeout"/>.</exception>
     /// <exception cref="DbException">The database cannot be reached or refuses the account.</exception>
     public static async Task ApplyAsync(
         DbDataSource dataSource,
@@ -62,10 +62,17 @@ public static partial class SchemaMigrator
             await ExecuteAsync(
                 connection, $"SET SESSION lock_wait_timeout = {TableLockSeconds}", null, cancellationToken);
             var names = new List<string>();
-            foreach (var script in scripts)
+            foreach (var script in scripts.OrderByDescending(static script => script.IsRequired))
             {
-                LogApplied(logger, script.Name, await ApplyAsync(connection, script, cancellationToken));
-                names.Add(script.Name);
+                try
+                {
+                    LogApplied(logger, script.Name, await ApplyAsync(connection, script, cancellationToken));
+                    names.Add(script.Name);
+                }
+                catch (SchemaMigrationException exception) when (!script.IsRequired)
+                {
+                    LogLeftOut(logger, exception.Message.ReplaceLineEndings(" "));
+                }
             }
 
             LogUpToDate(logger, database, string.Join(", ", names));

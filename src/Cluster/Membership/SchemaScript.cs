@@ -10,6 +10,10 @@ namespace UPool.Cluster.Membership;
 /// <param name="Text">The statements.</param>
 public sealed record SchemaScript(string Name, string Text)
 {
+    /// <summary>Whether nothing can start without it. Else it is applied last, and a server that refuses it is told of
+    /// in the log.</summary>
+    public bool IsRequired { get; init; } = true;
+
     private const string NextMarker = "-- next";
     private const string QueryMarker = "-- query ";
 
