@@ -9,8 +9,9 @@ namespace UPool;
 public sealed partial class PooledDataReader
 {
     // The time in all that the synchronous steps of one reader give to rows that are on their way. A result arrives in
-    // pieces, and one that is a moment late must not fail a reader that never meant to wait.
-    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(10);
+    // pieces, and one that is a moment late must not fail a reader that never meant to wait. As much as INV-6 allows a
+    // caller past its deadline: a server that freezes in the middle of rows holds a thread so long, once a connection.
+    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(50);
 
     private TimeSpan _graceUsed;
     private bool? _hasRows;
