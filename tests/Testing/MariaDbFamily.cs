@@ -16,6 +16,8 @@ internal sealed class MariaDbFamily : ServerFamily
 
     public override string InTransaction => "@@in_transaction";
 
+    public override string WithoutTls => "--skip-ssl";
+
     internal override IReadOnlyList<string> Arguments =>
     [
         "--performance-schema=0", "--innodb-log-file-size=8M", "--key-buffer-size=1M",

@@ -21,6 +21,8 @@ internal sealed class MySqlFamily : ServerFamily
 
     public override string InTransaction => $"{Helpers}.in_transaction()";
 
+    public override string WithoutTls => "--tls-version=";
+
     // The pool needs performance_schema; what it keeps of past statements is left out, and it is most of its memory.
     internal override IReadOnlyList<string> Arguments =>
     [

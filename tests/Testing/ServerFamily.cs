@@ -45,6 +45,9 @@ public abstract class ServerFamily
     /// <summary>An expression: 1 inside a transaction that the session has begun, else 0.</summary>
     public abstract string InTransaction { get; }
 
+    /// <summary>The option that has a server offer no TLS.</summary>
+    public abstract string WithoutTls { get; }
+
     /// <summary>What <see cref="DatabaseServer"/> gives the server besides what both families understand.</summary>
     internal abstract IReadOnlyList<string> Arguments { get; }
 

@@ -7,23 +7,33 @@ namespace UPool.Testing;
 /// <summary>An authority of its own and a server's certificate that it signed, in files; gone when disposed.</summary>
 public sealed class TestCertificates : IDisposable
 {
+    private const string OfServer = "1.3.6.1.5.5.7.3.1";
+    private const string OfClient = "1.3.6.1.5.5.7.3.2";
+
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("upool-tls-");
 
     /// <summary>Makes both.</summary>
     /// <param name="names">The names and addresses that the server's certificate is for.</param>
     public TestCertificates(params string[] names)
+        : this(names, from: TimeSpan.FromDays(-1), to: TimeSpan.FromDays(30), isThroughAnother: false, OfServer)
     {
-        DateTimeOffset from = TimeProvider.System.GetUtcNow().AddDays(-1);
-        DateTimeOffset to = from.AddDays(30);
-        using RSA authorityKey = RSA.Create(2048);
-        var authority = new CertificateRequest(
-            "CN=uPool test authority", authorityKey, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
-        authority.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
-        using X509Certificate2 signer = authority.CreateSelfSigned(from, to);
+    }
+
+    private TestCertificates(string[] names, TimeSpan from, TimeSpan to, bool isThroughAnother, string use)
+    {
+        DateTimeOffset now = TimeProvider.System.GetUtcNow();
+        DateTimeOffset first = now.AddDays(-30), last = now.AddDays(60);
+        using RSA rootKey = RSA.Create(2048);
+        CertificateRequest root = Request("CN=uPool test authority", rootKey, isAuthority: true);
+        using X509Certificate2 authority = root.CreateSelfSigned(first, last);
+
+        using RSA middleKey = RSA.Create(2048);
+        CertificateRequest middle = Request("CN=uPool test authority below", middleKey, isAuthority: true);
+        using X509Certificate2 below =
+            middle.Create(authority, first, last, RandomNumberGenerator.GetBytes(8)).CopyWithPrivateKey(middleKey);
 
         using RSA serverKey = RSA.Create(2048);
-        var server = new CertificateRequest(
-            "CN=uPool test server", serverKey, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        CertificateRequest server = Request("CN=uPool test server", serverKey, isAuthority: false);
         var alternatives = new SubjectAlternativeNameBuilder();
         foreach (string name in names)
         {
@@ -32,22 +42,53 @@ public sealed class TestCertificates : IDisposable
         }
 
         server.CertificateExtensions.Add(alternatives.Build());
-        using X509Certificate2 signed = server.Create(signer, from, to, RandomNumberGenerator.GetBytes(8));
-        File.WriteAllText(Authority, signer.ExportCertificatePem());
-        File.WriteAllText(Path.Combine(_folder.FullName, "server.crt"), signed.ExportCertificatePem());
-        File.WriteAllText(Path.Combine(_folder.FullName, "server.key"), serverKey.ExportRSAPrivateKeyPem());
+        server.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(use)], critical: false));
+        using X509Certificate2 signed = server.Create(
+            isThroughAnother ? below : authority, now + from, now + to, RandomNumberGenerator.GetBytes(8));
+        File.WriteAllText(Authority, authority.ExportCertificatePem());
+        File.WriteAllText(
+            InFolder("server.crt"),
+            signed.ExportCertificatePem() + (isThroughAnother ? $"\n{below.ExportCertificatePem()}" : ""));
+        File.WriteAllText(InFolder("server.key"), serverKey.ExportRSAPrivateKeyPem());
     }
 
     /// <summary>The authority's certificate, for clients.</summary>
-    public string Authority => Path.Combine(_folder.FullName, "ca.crt");
+    public string Authority => InFolder("ca.crt");
 
-    /// <summary>What a MariaDB server is started with to offer TLS.</summary>
+    /// <summary>What a server is started with to offer TLS. It sends the authority's certificate along.</summary>
     public string[] ServerArguments =>
-    [
-        $"--ssl-cert={Path.Combine(_folder.FullName, "server.crt")}",
-        $"--ssl-key={Path.Combine(_folder.FullName, "server.key")}", $"--ssl-ca={Authority}",
-    ];
+        [$"--ssl-cert={InFolder("server.crt")}", $"--ssl-key={InFolder("server.key")}", $"--ssl-ca={Authority}"];
+
+    /// <summary>The server's certificate with its key, for a server of a test's own.</summary>
+    public X509Certificate2 LoadServer() => X509CertificateLoader.LoadPkcs12(
+        X509Certificate2.CreateFromPemFile(InFolder("server.crt"), InFolder("server.key")).Export(X509ContentType.Pfx),
+        password: null);
+
+    /// <summary>A server's certificate that ran out an hour ago; its authority's is good.</summary>
+    public static TestCertificates RunOut(params string[] names) =>
+        new(names, from: TimeSpan.FromDays(-10), to: TimeSpan.FromHours(-1), isThroughAnother: false, OfServer);
+
+    /// <summary>A server's certificate whose time begins tomorrow.</summary>
+    public static TestCertificates NotBegun(params string[] names) =>
+        new(names, from: TimeSpan.FromDays(1), to: TimeSpan.FromDays(10), isThroughAnother: false, OfServer);
+
+    /// <summary>A server's certificate of an authority between, which the server sends along.</summary>
+    public static TestCertificates ThroughAnother(params string[] names) =>
+        new(names, from: TimeSpan.FromDays(-1), to: TimeSpan.FromDays(30), isThroughAnother: true, OfServer);
+
+    /// <summary>A certificate that its authority gave for the use of a client.</summary>
+    public static TestCertificates ForAClient(params string[] names) =>
+        new(names, from: TimeSpan.FromDays(-1), to: TimeSpan.FromDays(30), isThroughAnother: false, OfClient);
 
     /// <summary>Removes the files.</summary>
     public void Dispose() => _folder.Delete(recursive: true);
+
+    private static CertificateRequest Request(string name, RSA key, bool isAuthority)
+    {
+        var request = new CertificateRequest(name, key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(isAuthority, false, 0, true));
+        return request;
+    }
+
+    private string InFolder(string name) => Path.Combine(_folder.FullName, name);
 }

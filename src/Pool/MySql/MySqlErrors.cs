@@ -53,7 +53,7 @@ internal static class MySqlErrors
     /// <summary>The failure in one plain line, without user, password or the server's own words about either.</summary>
     public static string Explain(Exception exception, string target) => exception switch
     {
-        MySqlException mysql when TlsErrors.Explain(mysql, target) is { } tls => tls,
+        _ when TlsErrors.Explain(exception, target) is { } tls => tls,
         MySqlException mysql => mysql.Number switch
         {
             1044 or 1045 or 1698 or 4151 =>

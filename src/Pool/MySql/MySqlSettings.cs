@@ -38,7 +38,7 @@ internal static class MySqlSettings
     /// <summary>Makes the driver's data source.</summary>
     public static MySqlDataSource Build(MySqlConnectionStringBuilder settings, ILoggerFactory? loggers)
     {
-        var builder = new MySqlDataSourceBuilder(settings.ConnectionString);
+        MySqlDataSourceBuilder builder = ServerProof.CreateBuilder(settings);
         if (loggers is not null) builder.UseLoggerFactory(new GuardedLoggerFactory(loggers));
         return builder.Build();
     }

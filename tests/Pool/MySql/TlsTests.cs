@@ -37,7 +37,7 @@ public sealed class TlsTests
 
         string settings = ByName(server) + $";SslCa={certificates.Authority}";
         await using var control = new ControlConnections(settings);
-        await using PooledDataSource pool = MySqlPool.Create(settings, new PoolOptions(), control);
+        await using PooledDataSource pool = MySqlPool.Create(settings, Patient(), control);
         await using DbConnection connection = await pool.OpenConnectionAsync();
         await using DbCommand command = connection.CreateCommand();
         command.CommandText = "SHOW SESSION STATUS LIKE 'Ssl_cipher'";
@@ -69,7 +69,7 @@ public sealed class TlsTests
     [Fact]
     public async Task Open_ServerWithoutTls_IsRefusedAndSaysSo()
     {
-        await using DatabaseServer server = await StartAsync([]);
+        await using DatabaseServer server = await StartAsync([ServerFamily.Tested.WithoutTls]);
 
         await RefusesAsync(ByName(server), server, "offers no TLS");
     }
@@ -83,6 +83,33 @@ public sealed class TlsTests
         await RefusesAsync(ByName(server) + ";SslCa=/nowhere/ca.crt", server, "the file of SslCa");
     }
 
+    [Fact]
+    [Trait(ServerFamily.OnlyOn, ServerFamily.MySql)]
+    public async Task Open_OnMySqlPasswordWithoutTls_IsRefusedAndSaysHowItMaySend()
+    {
+        await using DatabaseServer server = await StartAsync([]);
+        await using (var root = new MySqlConnection(server.RootConnectionString))
+        {
+            await root.OpenAsync();
+            await using MySqlCommand command = root.CreateCommand();
+            command.CommandText = $"CREATE USER fresh IDENTIFIED BY '{server.Password}'";
+            await command.ExecuteNonQueryAsync();
+        }
+
+        string settings = ByName(server) + ";User ID=fresh;SslMode=None;ServerRsaPublicKeyFile=/nowhere/key.pem";
+        await RefusesAsync(settings, server, "takes the password of this account over TLS alone");
+    }
+
+    [Fact]
+    public void Explain_LogInOfAnUnknownKind_SaysSo() =>
+        Assert.Contains(
+            "a method that the driver does not know",
+            MySqlErrors.Explain(new NotSupportedException("You must install the package"), "MySQL at db:3306/d"),
+            StringComparison.Ordinal);
+
+    // Nothing of a busy machine decides here: the first handshake of a process takes long.
+    private static PoolOptions Patient() => new() { RentTimeout = TimeSpan.FromSeconds(30) };
+
     private static Task<DatabaseServer> StartAsync(string[] arguments) =>
         DatabaseServer.StartNewAsync(["--bind-address=0.0.0.0", .. arguments]);
 
@@ -93,7 +120,7 @@ public sealed class TlsTests
     private static async Task RefusesAsync(string settings, DatabaseServer server, string problem)
     {
         await using var control = new ControlConnections(settings);
-        await using PooledDataSource pool = MySqlPool.Create(settings, new PoolOptions(), control);
+        await using PooledDataSource pool = MySqlPool.Create(settings, Patient(), control);
         RentResult rent = await pool.RentAsync();
 
         Assert.Equal(RefusalReason.Unavailable, rent.Refusal);
