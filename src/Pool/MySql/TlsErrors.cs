@@ -5,8 +5,8 @@ using MySqlConnector;
 
 namespace UPool.MySql;
 
-/// <summary>Why there is no TLS with a server, or no log-in without it. The driver says it in words alone, all under one
-/// number.</summary>
+/// <summary>Why there is no TLS with a server, or no log-in without it. The driver says it in words alone, all under
+/// one number.</summary>
 internal static class TlsErrors
 {
     /// <summary>The failure in one plain line; null when it is none of TLS.</summary>

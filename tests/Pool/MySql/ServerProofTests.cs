@@ -189,7 +189,8 @@ public sealed class ServerProofTests
         string settings = Settings(server, MySqlSslMode.VerifyFull, certificates.Authority).ConnectionString;
 
         await RefusesAsync(
-            new MySqlConnectionStringBuilder($"{settings};{option}"), "this process's own certificate", server.Password);
+            new MySqlConnectionStringBuilder($"{settings};{option}"),
+            "this process's own certificate", server.Password);
     }
 
     private static async Task OpensAsync(TestCertificates certificates, MySqlSslMode mode, bool encrypted)
