@@ -12,8 +12,8 @@ namespace UPool.MySql;
 /// <remarks>
 /// The driver's own check comes after the log-in, so that a stranger has the answer to its challenge by then, and it
 /// passes a certificate of a wrong name or an unknown authority if the server confirms it with the hash of the
-/// account's password, which MariaDB does from 11.4 ("zero-configuration TLS"; <c>ServerSession.ValidateFingerprint</c> of
-/// MySqlConnector 2.4 and newer). Of a chain that ends in <c>SslCa</c> it looks at the last certificate alone. So the
+/// account's password, which MariaDB does from 11.4 ("zero-configuration TLS"; <c>ServerSession.ValidateFingerprint</c>
+/// of MySqlConnector 2.4 and newer). Of a chain that ends in <c>SslCa</c> it looks at the last certificate alone. So the
 /// driver encrypts (<c>Required</c>), and its callback, which it calls in that mode only, is this one.
 /// </remarks>
 internal sealed class ServerProof
