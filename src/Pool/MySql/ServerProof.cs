@@ -10,10 +10,10 @@ namespace UPool.MySql;
 /// Has a server prove who it is before it hears of the account: <c>VerifyCA</c> and <c>VerifyFull</c> are kept here.
 /// </summary>
 /// <remarks>
-/// The driver's own check comes after the log-in, so that a stranger has the answer to its challenge by then, and it
-/// passes a certificate of a wrong name or an unknown authority if the server confirms it with the hash of the
-/// account's password, which MariaDB does from 11.4 ("zero-configuration TLS"; <c>ServerSession.ValidateFingerprint</c>
-/// of MySqlConnector 2.4 and newer). Of a chain that ends in <c>SslCa</c> it looks at the last certificate alone. So the
+/// The driver's own check comes after the log-in, so that a stranger has the answer to its challenge by then. It passes
+/// a certificate of a wrong name or an unknown authority if the server confirms it with the hash of the account's
+/// password, as MariaDB does from 11.4 ("zero-configuration TLS"; <c>ServerSession.ValidateFingerprint</c> of
+/// MySqlConnector 2.4 and newer). Of a chain that ends in <c>SslCa</c> it looks at the last certificate alone. So the
 /// driver encrypts (<c>Required</c>), and its callback, which it calls in that mode only, is this one.
 /// </remarks>
 internal sealed class ServerProof
