@@ -7,8 +7,8 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/lib.sh"
 usage() {
     cat <<'TEXT'
 Usage: ./run.sh                 one process: HTTP, a worker (silo) and its pool, on http://127.0.0.1:5000
-       ./run.sh cluster [N]     N silos (3) and an HTTP front over a private MariaDB, all on this machine; installs
-                                Debian's mariadb-server when there is none. Kill a silo: the others serve
+       ./run.sh cluster [N]     N silos (3) and an HTTP front over a private database, all on this machine: MariaDB,
+                                which is installed from Debian when there is none. Kill a silo: the others serve
 
 Without a connection string ./run.sh serves from an embedded SQLite file with a few users in it. To serve from MySQL or
 MariaDB:
@@ -17,6 +17,9 @@ MariaDB:
 
 ASPNETCORE_URLS     where to listen (http://127.0.0.1:5000)
 DOTNET_ENVIRONMENT  Development without a connection string, Production with one, unless it is set
+
+UPOOL_SERVER        the cluster's database: mysql-9.7, mariadb-11.8 or mariadb-10.11 instead of this machine's MariaDB;
+                    unpacked by scripts/get-server.sh, with data of its own
 
 The cluster keeps its data and its logs in .upool/cluster/. Ctrl-C stops everything.
 TEXT

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A private MariaDB, silos and HTTP fronts as processes of their own. Sourced by run.sh (cluster).
+# A private database server, silos and HTTP fronts as processes of their own. Sourced by run.sh (cluster).
 
 readonly CLUSTER_DIR=$UPOOL_ROOT/.upool/cluster
 readonly CLUSTER_DATABASE=upool
@@ -24,7 +24,8 @@ run_cluster() {
     ! port_answers "$front_port" || die 1 "port $front_port is in use; set ASPNETCORE_URLS to another"
     need_dotnet
     find_program setpriv >/dev/null || die 1 "setpriv is missing: apt-get install util-linux"
-    ensure_mariadb
+    server=${UPOOL_SERVER:-system}
+    [[ $server != system ]] || ensure_mariadb
     say "Building…"
     # One after the other: they share projects, and two builds at once would write the same files. Without the lock's
     # descriptor, which the compiler's server would keep long after this script.
@@ -74,18 +75,21 @@ part_run() {
     }
 }
 
+# start_database: of $server; each server has its own data.
 start_database() {
-    local data=$CLUSTER_DIR/data user install port waited
-    user=$(id -un)
-    install=$(find_program mariadb-install-db)
+    local data=$CLUSTER_DIR/data template port waited log=$CLUSTER_DIR/logs/database.log right="CONNECTION ADMIN"
+    local -a own=(--performance-schema=0)
+    [[ $server == system ]] || data+=-$server
+    if [[ $server == mysql-* ]]; then
+        # The pool asks performance_schema whether a session is gone.
+        right=CONNECTION_ADMIN own=(--performance-schema=1)
+    fi
     database_password
     if [[ ! -d $data/mysql ]]; then
-        say "Creating a private MariaDB in $data…"
+        say "Creating a private database ($server) in $data…"
+        template=$("$UPOOL_ROOT/scripts/server.sh" data "$server" 9>&-) || die 1 "there is no server '$server'"
         rm -rf "$data"
-        # Relative: the installer does not quote the folder, and a path may hold spaces.
-        (cd "$CLUSTER_DIR" && "$install" --no-defaults --datadir=./data --user="$user" \
-            --auth-root-authentication-method=normal --skip-test-db) >"$CLUSTER_DIR/logs/install.log" 2>&1 ||
-            die 1 "mariadb-install-db failed; its log: $CLUSTER_DIR/logs/install.log"
+        cp -r "$template" "$data.new" && mv "$data.new" "$data"
     fi
 
     (umask 077 && cat >"$CLUSTER_DIR/init.sql" <<SQL
@@ -94,25 +98,25 @@ DROP USER IF EXISTS 'root'@'127.0.0.1', 'root'@'::1';
 CREATE USER IF NOT EXISTS 'upool'@'%' IDENTIFIED BY '$password';
 ALTER USER 'upool'@'%' IDENTIFIED BY '$password';
 GRANT ALL ON $CLUSTER_DATABASE.* TO 'upool'@'%';
-GRANT PROCESS, CONNECTION ADMIN ON *.* TO 'upool'@'%';
+GRANT PROCESS, $right ON *.* TO 'upool'@'%';
 SQL
     )
 
     port=$(free_port)
     # Relative to the data folder, because a socket's path has room for 108 bytes.
-    start_part mariadb "127.0.0.1:$port" "$data" "$(find_program mariadbd)" --no-defaults --user="$user" --datadir="$data" \
-        --socket=mariadb.sock --pid-file=mariadb.pid --init-file="$CLUSTER_DIR/init.sql" --port="$port" \
-        --skip-networking=0 --bind-address=127.0.0.1 --skip-name-resolve --innodb-buffer-pool-size=64M \
-        --performance-schema=0 --character-set-server=utf8mb4
+    start_part database "127.0.0.1:$port" "$data" "$UPOOL_ROOT/scripts/server.sh" run "$server" --datadir="$data" \
+        --socket=server.sock --pid-file=server.pid --init-file="$CLUSTER_DIR/init.sql" --port="$port" \
+        --bind-address=127.0.0.1 --skip-name-resolve --innodb-buffer-pool-size=64M --character-set-server=utf8mb4 \
+        --skip-log-bin "${own[@]}"
     database_port=$port
     for ((waited = 0; waited < DATABASE_START_TIMEOUT * 10; waited++)); do
-        if grep -q 'ready for connections' "$CLUSTER_DIR/logs/mariadb.log"; then
+        if grep -q 'ready for connections' "$log"; then
             return
         fi
-        check_alive mariadb
+        check_alive database
         sleep 0.1
     done
-    die 1 "MariaDB did not start within $DATABASE_START_TIMEOUT s; its log: $CLUSTER_DIR/logs/mariadb.log"
+    die 1 "the database did not start within $DATABASE_START_TIMEOUT s; its log: $log"
 }
 
 # Sets password: made once, kept beside the data that knows it, readable for this user alone.
@@ -242,7 +246,7 @@ stop_cluster() {
     done
     stop_parts api
     stop_parts "${silos[@]}"
-    stop_parts mariadb
+    stop_parts database
     exit "$status"
 }
 

@@ -80,6 +80,17 @@ install_quietly() (
     [[ ! -d /run/systemd/system ]] || "${root[@]}" systemctl disable mariadb.service uwsgi.service || true
 )
 
+# unpacked_command <folder> <program>: sets command, the beginning of a command line that runs a program of a folder of
+# scripts/get-server.sh with the loader and the libraries that lie there.
+unpacked_command() {
+    local folder=$1 program=$1/$2 loader
+    loader=$(printf '%s\n' "$folder"/usr/lib/*-linux-gnu/ld-linux-*.so.? | head -n 1)
+    [[ -x $loader && -e $program ]] || die 1 "$folder is not whole: remove it, and it is unpacked again"
+    # OpenSSL has its providers there too, and must not read the configuration of this machine.
+    export OPENSSL_MODULES=${loader%/*}/ossl-modules OPENSSL_CONF=/dev/null
+    command=("$loader" --library-path "${loader%/*}" --argv0 "$program" "$program")
+}
+
 # Prints a loopback port on which nobody listens; below the range from which outgoing connections take theirs.
 free_port() {
     local port attempt

@@ -27,7 +27,7 @@ system_version() {
 
 # locate <name>: sets folder (empty for the system's), version and command, the server's own beginning of a command line.
 locate() {
-    local name=$1 system lib loader program share
+    local name=$1 system share
     system=$(system_version || true)
     folder=""
     if [[ $name == system || ($name == mariadb-10.11 && $system == 10.11.*) ]]; then
@@ -37,17 +37,14 @@ locate() {
     else
         folder=$("$UPOOL_ROOT/scripts/get-server.sh" "$name") || exit
         version=$(<"$folder/version")
-        loader=$(printf '%s\n' "$folder"/usr/lib/*-linux-gnu/ld-linux-*.so.? | head -n 1)
-        lib=$(dirname -- "$loader")
-        program=$folder/usr/sbin/mariadbd share=$folder/usr/share/mariadb
         if [[ $name == mysql-* ]]; then
-            program=$folder/usr/sbin/mysqld share=$folder/usr/share/mysql
+            share=$folder/usr/share/mysql
+            unpacked_command "$folder" usr/sbin/mysqld
+        else
+            share=$folder/usr/share/mariadb
+            unpacked_command "$folder" usr/sbin/mariadbd
         fi
-        [[ -x $loader && -e $program ]] || die 1 "$folder is not whole. Remove it, and it is unpacked again"
-        # OpenSSL of another suite has its providers in its own folder, and reads no configuration of this machine.
-        export OPENSSL_MODULES=$lib/ossl-modules OPENSSL_CONF=/dev/null
-        command=("$loader" --library-path "$lib" --argv0 "$program" "$program" --no-defaults
-            "--basedir=$folder/usr" "--lc-messages-dir=$share" "--character-sets-dir=$share/charsets")
+        command+=(--no-defaults "--basedir=$folder/usr" "--lc-messages-dir=$share" "--character-sets-dir=$share/charsets")
     fi
     # Neither family runs as root unless it is told to. No X Protocol: its port would be one more to find.
     command+=("--user=$(id -un)")

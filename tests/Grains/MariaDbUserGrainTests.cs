@@ -225,7 +225,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     {
         await using MySqlCommand command = observer.CreateCommand();
         command.CommandText =
-            "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'COM_SET_OPTION'";
+            $"SELECT VARIABLE_VALUE FROM {Sql.GlobalStatus} WHERE VARIABLE_NAME = 'COM_SET_OPTION'";
         return Convert.ToInt64(await command.ExecuteScalarAsync(), CultureInfo.InvariantCulture);
     }
 }

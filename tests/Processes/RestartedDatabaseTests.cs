@@ -110,7 +110,7 @@ public sealed class RestartedDatabaseTests
         await observer.OpenAsync();
         await using MySqlCommand command = observer.CreateCommand();
         command.CommandText =
-            "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'MAX_USED_CONNECTIONS'";
+            $"SELECT VARIABLE_VALUE FROM {Sql.GlobalStatus} WHERE VARIABLE_NAME = 'MAX_USED_CONNECTIONS'";
         return long.Parse((string)(await command.ExecuteScalarAsync())!, CultureInfo.InvariantCulture);
     }
 

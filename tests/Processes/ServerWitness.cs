@@ -16,10 +16,10 @@ internal sealed class ServerWitness(DatabaseServer server, int budget, int share
 
     // With what the register says of each: the pools' alone must fit into what the pools share, however much room
     // others leave. Of all accounts but the observer's: the deployment's, and whoever has not logged in yet.
-    private const string Sample = $"""
+    private static readonly string Sample = $"""
         SELECT COUNT(*), COUNT(CASE WHEN COMMAND = 'Query' AND USER = '{DatabaseServer.User}' THEN 1 END),
             COUNT(CASE WHEN IsControl = 0 THEN 1 END)
-        FROM information_schema.PROCESSLIST AS p
+        FROM {Sql.ProcessList} AS p
         LEFT JOIN {DatabaseServer.DefaultDatabase}.upool_session AS r ON r.ConnectionId = p.ID AND r.Host = p.HOST
         WHERE USER NOT IN ('{DatabaseServer.RootUser}', 'system user', 'event_scheduler') AND COMMAND <> 'Daemon'
         """;
@@ -56,7 +56,7 @@ internal sealed class ServerWitness(DatabaseServer server, int budget, int share
     public async Task StartAsync()
     {
         await OpenAsync();
-        await RunAsync("FLUSH STATUS");
+        await RunAsync(Sql.FlushStatus);
         _sampling = SampleAsync();
     }
 
@@ -137,7 +137,7 @@ internal sealed class ServerWitness(DatabaseServer server, int budget, int share
     }
 
     private Task<string> StatusAsync(string name) => AskAsync(
-        $"SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = '{name}'",
+        $"SELECT VARIABLE_VALUE FROM {Sql.GlobalStatus} WHERE VARIABLE_NAME = '{name}'",
         static reader => reader.GetString(0));
 
     private Task<bool> RunAsync(string text) => AskAsync(text, static _ => true);

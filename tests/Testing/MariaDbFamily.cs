@@ -14,6 +14,8 @@ internal sealed class MariaDbFamily : ServerFamily
 
     public override string GlobalStatus => "information_schema.GLOBAL_STATUS";
 
+    public override string ProcessList => "information_schema.PROCESSLIST";
+
     public override string InTransaction => "@@in_transaction";
 
     public override string WithoutTls => "--skip-ssl";
@@ -23,6 +25,8 @@ internal sealed class MariaDbFamily : ServerFamily
         "--performance-schema=0", "--innodb-log-file-size=8M", "--key-buffer-size=1M",
         "--aria-pagecache-buffer-size=4M",
     ];
+
+    public override string SetDefaultRole(string role, string account) => $"SET DEFAULT ROLE {role} FOR {account}";
 
     public override string Sequence(int count, string alias) => $"seq_1_to_{count} {alias}";
 }

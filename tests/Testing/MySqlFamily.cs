@@ -19,6 +19,9 @@ internal sealed class MySqlFamily : ServerFamily
 
     public override string GlobalStatus => "performance_schema.global_status";
 
+    // The one of information_schema no longer lists a session whose transaction is being rolled back.
+    public override string ProcessList => "performance_schema.processlist";
+
     public override string InTransaction => $"{Helpers}.in_transaction()";
 
     public override string WithoutTls => "--tls-version=";
@@ -41,6 +44,8 @@ internal sealed class MySqlFamily : ServerFamily
         READS SQL DATA RETURN (SELECT COUNT(*) FROM performance_schema.events_transactions_current
         WHERE THREAD_ID = PS_CURRENT_THREAD_ID() AND STATE = 'ACTIVE' AND AUTOCOMMIT = 'NO');
         """;
+
+    public override string SetDefaultRole(string role, string account) => $"SET DEFAULT ROLE {role} TO {account}";
 
     public override string Sequence(int count, string alias)
     {

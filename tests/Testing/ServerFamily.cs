@@ -42,6 +42,9 @@ public abstract class ServerFamily
     /// <summary>The table with the counters of the server.</summary>
     public abstract string GlobalStatus { get; }
 
+    /// <summary>The table with the sessions that the server has; one that it is still ending included.</summary>
+    public abstract string ProcessList { get; }
+
     /// <summary>An expression: 1 inside a transaction that the session has begun, else 0.</summary>
     public abstract string InTransaction { get; }
 
@@ -57,6 +60,9 @@ public abstract class ServerFamily
     /// <summary>Whether a server that tells this version is of the tested family.</summary>
     public static bool IsTested(string serverVersion) =>
         serverVersion.Contains(MariaDb, StringComparison.OrdinalIgnoreCase) == (Tested.Name == MariaDb);
+
+    /// <summary>The statement that gives a role to an account from its next session on.</summary>
+    public abstract string SetDefaultRole(string role, string account);
 
     /// <summary>A table with the numbers 1 to <paramref name="count"/> in its column <c>seq</c>, for a FROM.</summary>
     public abstract string Sequence(int count, string alias = "numbers");

@@ -23,7 +23,7 @@ public sealed class StartGateTests
         await root.OpenAsync(TestContext.Current.CancellationToken);
         await ExecuteAsync(root, $"CREATE USER 'upool_other'@'%' IDENTIFIED BY '{server.Password}'");
         await ExecuteAsync(root, "GRANT ALL ON `upool%`.* TO 'upool_other'@'%'");
-        await ExecuteAsync(root, $"GRANT {right} ON *.* TO 'upool_other'@'%'");
+        await ExecuteAsync(root, $"GRANT {Sql.Privileges(right)} ON *.* TO 'upool_other'@'%'");
         string other =
             new MySqlConnectionStringBuilder(server.ConnectionString()) { UserID = "upool_other" }.ConnectionString;
 
@@ -35,7 +35,7 @@ public sealed class StartGateTests
         Assert.DoesNotContain(server.Password, status.Health.Problem, StringComparison.Ordinal);
         Assert.False(status.IsStarted);
 
-        await ExecuteAsync(root, "GRANT PROCESS, CONNECTION ADMIN ON *.* TO 'upool_other'@'%'");
+        await ExecuteAsync(root, $"GRANT PROCESS, {Sql.ConnectionAdmin} ON *.* TO 'upool_other'@'%'");
         await start.WaitAsync(Bound, TestContext.Current.CancellationToken);
         Assert.True(status is { IsStarted: true, Health.IsHealthy: true });
         await host.StopAsync(TestContext.Current.CancellationToken);

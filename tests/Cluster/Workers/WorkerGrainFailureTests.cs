@@ -224,7 +224,7 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
     private Task UntilNobodyRunsAsync() => UntilAsync(0);
 
     private string Running =>
-        $"FROM information_schema.PROCESSLIST WHERE INFO LIKE '%SLEEP(30) /* {_marker}%' AND ID <> CONNECTION_ID()";
+        $"FROM {Sql.ProcessList} WHERE INFO LIKE '%SLEEP(30) /* {_marker}%' AND ID <> CONNECTION_ID()";
 
     // The server has no event for a statement that has begun.
     private async Task UntilAsync(int running)

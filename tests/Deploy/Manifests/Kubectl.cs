@@ -3,19 +3,29 @@ using UPool.Tidy.Tests;
 
 namespace UPool.Deploy.Tests.Manifests;
 
-/// <summary>Renders folders of manifests as <c>kubectl apply -k</c> would, without a cluster.</summary>
+/// <summary>
+/// Renders folders of manifests as <c>kubectl apply -k</c> would, without a cluster: with kubectl, or where there is
+/// none with kustomize, which <c>scripts/get-server.sh</c> unpacks.
+/// </summary>
 internal static class Kubectl
 {
-    private const string HowToGet =
-        "Get kubectl 1.27 or newer: https://kubernetes.io/docs/tasks/tools/#kubectl (no cluster is needed).";
-
-    private static readonly TimeSpan Patient = TimeSpan.FromSeconds(60);
+    // Unpacking takes some of it, at the first of all tests.
+    private static readonly TimeSpan Patient = TimeSpan.FromMinutes(5);
 
     /// <summary>What the folder, relative to the repository, becomes.</summary>
-    /// <exception cref="InvalidOperationException">kubectl is missing or refuses the folder.</exception>
+    /// <exception cref="InvalidOperationException">There is neither program, or it refuses the folder.</exception>
     public static async Task<string> KustomizeAsync(string folder)
     {
-        var start = new ProcessStartInfo("kubectl", ["kustomize", Path.Combine(Repository.Root, folder)])
+        string path = Path.Combine(Repository.Root, folder);
+        return await RunAsync("kubectl", "kustomize", path)
+            ?? await RunAsync(Path.Combine(Repository.Root, "scripts/kustomize.sh"), "build", path)
+            ?? throw new InvalidOperationException("scripts/kustomize.sh is missing.");
+    }
+
+    /// <summary>A program's output; null when it is not there.</summary>
+    private static async Task<string?> RunAsync(string program, params string[] arguments)
+    {
+        var start = new ProcessStartInfo(program, arguments)
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -25,9 +35,9 @@ internal static class Kubectl
         {
             process = Process.Start(start);
         }
-        catch (System.ComponentModel.Win32Exception exception)
+        catch (System.ComponentModel.Win32Exception)
         {
-            throw new InvalidOperationException($"kubectl is missing. {HowToGet}", exception);
+            return null;
         }
 
         using (process)
@@ -37,7 +47,7 @@ internal static class Kubectl
             await process.WaitForExitAsync().WaitAsync(Patient);
             return process.ExitCode == 0
                 ? await output
-                : throw new InvalidOperationException($"kubectl refuses {folder}: {await error} {HowToGet}");
+                : throw new InvalidOperationException($"{program} refuses {arguments[^1]}: {await error}");
         }
     }
 }

@@ -39,7 +39,7 @@ public sealed class ChangedCredentialsTests : IAsyncLifetime
         });
         _root = await _fixture.ObserveAsync(_server.RootConnectionString);
         await ExecuteAsync(_root, "CREATE TABLE upool.t (id INT AUTO_INCREMENT PRIMARY KEY, v INT)");
-        await ExecuteAsync(_root, "FLUSH STATUS");
+        await ExecuteAsync(_root, Sql.FlushStatus);
     }
 
     public async ValueTask DisposeAsync()
@@ -183,7 +183,7 @@ public sealed class ChangedCredentialsTests : IAsyncLifetime
     {
         HashSet<long> ids = [];
         await using var command = new MySqlCommand(
-            "SELECT ID FROM information_schema.PROCESSLIST WHERE USER LIKE 'upool%' AND ID <> CONNECTION_ID()", _root);
+            $"SELECT ID FROM {Sql.ProcessList} WHERE USER LIKE 'upool%' AND ID <> CONNECTION_ID()", _root);
         await using MySqlDataReader reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync()) ids.Add(reader.GetInt64(0));
         return ids;

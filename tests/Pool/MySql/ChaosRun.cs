@@ -94,7 +94,7 @@ internal sealed class ChaosRun(DatabaseServer server, PooledDataSource pool, int
 
         await UntilAsync(pool, s => s.Idle == MaxConnections, 10, "rest");
         long sessions = await ScalarAsync(
-            root, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'upool'");
+            root, $"SELECT COUNT(*) FROM {Sql.ProcessList} WHERE USER = 'upool'");
         Assert.InRange(sessions, 1, MaxConnections + 2);
     }
 
@@ -154,7 +154,7 @@ internal sealed class ChaosRun(DatabaseServer server, PooledDataSource pool, int
         await root.OpenAsync();
         List<long> ids = [];
         await using (var command = new MySqlCommand(
-            "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'upool'", root))
+            $"SELECT ID FROM {Sql.ProcessList} WHERE USER = 'upool'", root))
         await using (MySqlDataReader reader = await command.ExecuteReaderAsync())
             while (await reader.ReadAsync()) ids.Add(reader.GetInt64(0));
         foreach (long id in ids.Where(_ => random.Next(2) == 0))
@@ -223,7 +223,7 @@ internal sealed class ChaosRun(DatabaseServer server, PooledDataSource pool, int
                     Assert.False(await AnyAsync(connection, "uncommitted", "uncommittee"));
                     break;
                 case < 4:
-                    Assert.Equal(0, await ScalarAsync(connection, "SELECT @@in_transaction + (@dirt IS NOT NULL)"));
+                    Assert.Equal(0, await ScalarAsync(connection, $"SELECT {Sql.InTransaction} + (@dirt IS NOT NULL)"));
                     break;
                 case < 6:
                     await WriteAsync(connection, name);
@@ -236,7 +236,7 @@ internal sealed class ChaosRun(DatabaseServer server, PooledDataSource pool, int
                 case 7:
                     await using (DbCommand command = connection.CreateCommand())
                     {
-                        command.CommandText = "SELECT seq, REPEAT('x', 100) FROM seq_1_to_20000";
+                        command.CommandText = $"SELECT seq, REPEAT('x', 100) FROM {Sql.Sequence(20_000)}";
                         await using DbDataReader reader = await command.ExecuteReaderAsync(leaves.Token);
                         for (int row = 0; row < 10 && await reader.ReadAsync(leaves.Token); row++)
                             _ = reader.GetInt64(0);

@@ -2,6 +2,8 @@ using System.Data.Common;
 
 using MySqlConnector;
 
+using UPool.Testing;
+
 using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
@@ -11,12 +13,13 @@ internal static class DirtySession
 {
     // In one statement, since each changes what the next would see of the last one. As text, since a variable that is
     // not set would make it binary, and two byte arrays look alike.
-    private const string Facts =
+    private static readonly string Facts =
         "SELECT CONVERT(CONCAT_WS('|', FOUND_ROWS(), ROW_COUNT(), @@warning_count, @@error_count, @@autocommit, "
-        + "@@tx_isolation, @@sql_mode, @@time_zone, "
+        + $"@@{Sql.IsolationVariable}, @@sql_mode, @@time_zone, "
         + "@@character_set_client, @@character_set_connection, @@character_set_results, @@collation_connection, "
         + "IFNULL(DATABASE(), '-'), IFNULL(CURRENT_ROLE(), '-'), IFNULL(@x, '-'), LAST_INSERT_ID(), "
-        + "@@in_transaction, IFNULL(IS_USED_LOCK('l'), '-'), @@foreign_key_checks, @@sql_select_limit) USING utf8mb4)";
+        + $"{Sql.InTransaction}, IFNULL(IS_USED_LOCK('l'), '-'), "
+        + "@@foreign_key_checks, @@sql_select_limit) USING utf8mb4)";
 
     /// <summary>What the session is like; before anything else is executed on it.</summary>
     public static Task<string?> FactsAsync(DbConnection connection) => TextAsync(connection, Facts);
@@ -39,7 +42,7 @@ internal static class DirtySession
 
         // A temporary table in place of the real one, and last a statement with warnings and rows.
         await ExecuteAsync(connection, "CREATE TEMPORARY TABLE t (id INT, v INT)");
-        await ExecuteAsync(connection, "SELECT 1/0, CAST('x' AS INT) FROM seq_1_to_3");
+        await ExecuteAsync(connection, $"SELECT 1/0, CAST('x' AS SIGNED) FROM {Sql.Sequence(3)}");
         await connection.ChangeDatabaseAsync("information_schema");
     }
 

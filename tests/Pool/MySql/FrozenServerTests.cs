@@ -38,7 +38,7 @@ public sealed class FrozenServerTests : IAsyncLifetime
         _observer = await _fixture.ObserveAsync(_server.RootConnectionString);
         await using DbConnection connection = await _pool.OpenConnectionAsync();
         await ExecuteAsync(connection, "CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB");
-        await ExecuteAsync(_observer, "FLUSH STATUS");
+        await ExecuteAsync(_observer, Sql.FlushStatus);
     }
 
     public async ValueTask DisposeAsync()
@@ -104,7 +104,7 @@ public sealed class FrozenServerTests : IAsyncLifetime
         Task callers = CallersEndInTimeAsync(MaxConnections, async connection =>
         {
             await using DbCommand command = connection.CreateCommand();
-            command.CommandText = "SELECT a.seq, REPEAT('x', 500) FROM seq_1_to_10000000 a";
+            command.CommandText = $"SELECT a.seq, REPEAT('x', 500) FROM {Sql.Sequence(10_000_000, "a")}";
             await using DbDataReader reader = await command.ExecuteReaderAsync();
             Interlocked.Increment(ref reading);
             while (await reader.ReadAsync()) _ = reader.GetInt64(0);
@@ -263,7 +263,7 @@ public sealed class FrozenServerTests : IAsyncLifetime
         await UntilAsync(_pool, s => s.Idle == MaxConnections);
         Assert.Equal(0, await ScalarAsync(
             _observer,
-            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'upool' AND COMMAND = 'Query'"));
+            $"SELECT COUNT(*) FROM {Sql.ProcessList} WHERE USER = 'upool' AND COMMAND = 'Query'"));
         long most = long.Parse((await MySqlPoolTests.StatusAsync(_observer, "Max_used_connections"))!);
         TestContext.Current.TestOutputHelper?.WriteLine(
             $"full capacity {recovery:0} ms after the thaw; sessions at most {most - 1} beside the observer");

@@ -1,6 +1,8 @@
 using System.Data.Common;
 using System.Diagnostics;
 
+using UPool.Testing;
+
 using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
@@ -68,7 +70,7 @@ public sealed class LateKillTests : OnSharedServer
             using var leaves = new CancellationTokenSource();
             await using PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow();
             await using DbCommand command = connection.CreateCommand();
-            command.CommandText = "SELECT seq, REPEAT('x', 100) FROM seq_1_to_2000";
+            command.CommandText = $"SELECT seq, REPEAT('x', 100) FROM {Sql.Sequence(2000)}";
             Task<DbDataReader> opening = command.ExecuteReaderAsync(leaves.Token);
             await SpinAsync(TimeSpan.FromMicroseconds(random.Next(400)));
             leaves.Cancel();

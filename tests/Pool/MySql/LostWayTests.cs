@@ -114,7 +114,7 @@ public sealed class LostWayTests : IAsyncLifetime
         await using MySqlConnection slow = await _fixture.ObserveAsync();
         await ExecuteAsync(slow, "CREATE TABLE t (id INT PRIMARY KEY, v CHAR(200)) ENGINE=InnoDB");
         await ExecuteAsync(slow, "START TRANSACTION");
-        await ExecuteAsync(slow, "INSERT INTO t SELECT seq, 'x' FROM seq_1_to_200000");
+        await ExecuteAsync(slow, $"INSERT INTO t SELECT seq, 'x' FROM {Sql.Sequence(200_000)}");
         ServerSession session = (await SessionFacts.ReadAsync(slow)).Session;
 
         // Its rollback takes a while; the clock stands, so nobody looks at it again of his own accord.
@@ -146,8 +146,8 @@ public sealed class LostWayTests : IAsyncLifetime
         Assert.InRange(await ScalarAsync(observer, $"{SessionsOfOurs} AND ID <> CONNECTION_ID()"), 1, 2);
     }
 
-    private const string SessionsOfOurs =
-        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE DB = DATABASE()";
+    private static readonly string SessionsOfOurs =
+        $"SELECT COUNT(*) FROM {Sql.ProcessList} WHERE DB = DATABASE()";
 
     private PooledDataSource CreatePool() => _fixture.CreatePool(o =>
     {

@@ -80,7 +80,7 @@ public sealed class MultiplexingProxyTests : IAsyncLifetime
             await using DbCommand command = connection.CreateCommand();
 
             // After most of the rows the server sends nothing for a minute.
-            command.CommandText = "SELECT IF(seq = 3000, SLEEP(60), 0), REPEAT('x', 500) FROM seq_1_to_3000";
+            command.CommandText = $"SELECT IF(seq = 3000, SLEEP(60), 0), REPEAT('x', 500) FROM {Sql.Sequence(3000)}";
             await Assert.ThrowsAsync<DeadlineExceededException>(async () =>
             {
                 if (!byReader)
@@ -184,7 +184,7 @@ public sealed class MultiplexingProxyTests : IAsyncLifetime
                 case 2:
                     await using (DbCommand command = connection.CreateCommand())
                     {
-                        command.CommandText = "SELECT seq, REPEAT('x', 200) FROM seq_1_to_100000";
+                        command.CommandText = $"SELECT seq, REPEAT('x', 200) FROM {Sql.Sequence(100_000)}";
                         await using DbDataReader reader = await command.ExecuteReaderAsync();
                         for (int row = 0; row < 10; row++) Assert.True(await reader.ReadAsync());
                     }
@@ -199,7 +199,7 @@ public sealed class MultiplexingProxyTests : IAsyncLifetime
 
                     return "transaction";
                 default:
-                    Assert.Equal(0, await ScalarAsync(connection, "SELECT @@in_transaction + (@dirt IS NOT NULL)"));
+                    Assert.Equal(0, await ScalarAsync(connection, $"SELECT {Sql.InTransaction} + (@dirt IS NOT NULL)"));
                     await ExecuteAsync(connection, "SET @dirt = 1");
                     return "read";
             }

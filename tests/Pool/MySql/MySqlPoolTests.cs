@@ -92,7 +92,7 @@ public sealed class MySqlPoolTests : OnSharedServer
         Assert.Equal(1, pool.Snapshot().Opened);
         await using MySqlConnection observer = await Fixture.ObserveAsync();
         Assert.Equal(0, await ScalarAsync(
-            observer, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP(30)'"));
+            observer, $"SELECT COUNT(*) FROM {Sql.ProcessList} WHERE INFO LIKE 'SELECT SLEEP(30)'"));
     }
 
     [Fact]
@@ -124,7 +124,7 @@ public sealed class MySqlPoolTests : OnSharedServer
         await using (PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow())
         {
             DbCommand command = connection.CreateCommand();
-            command.CommandText = "SELECT a.seq, REPEAT('x', 200) FROM seq_1_to_1000000 a";
+            command.CommandText = $"SELECT a.seq, REPEAT('x', 200) FROM {Sql.Sequence(1_000_000, "a")}";
             DbDataReader reader = await command.ExecuteReaderAsync();
             Assert.True(await reader.ReadAsync());
             startedAt = TimeProvider.System.GetTimestamp();
@@ -259,7 +259,7 @@ public sealed class MySqlPoolTests : OnSharedServer
         PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 1);
         await using DbConnection connection = await pool.OpenConnectionAsync();
         await using DbCommand command = connection.CreateCommand();
-        command.CommandText = "SELECT seq FROM seq_1_to_10";
+        command.CommandText = $"SELECT seq FROM {Sql.Sequence(10)}";
         DbDataReader stale = await command.ExecuteReaderAsync();
         Assert.True(await stale.ReadAsync());
         await connection.CloseAsync();
@@ -348,7 +348,7 @@ public sealed class MySqlPoolTests : OnSharedServer
         // The driver's SET NAMES (from MariaDB 11.5 on it is spared), who the session is, and this question.
         long asked = await ScalarAsync(
             connection,
-            "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'QUESTIONS'");
+            $"SELECT VARIABLE_VALUE FROM {Sql.SessionStatus} WHERE VARIABLE_NAME = 'QUESTIONS'");
         Assert.InRange(asked, 2, 3);
     }
 

@@ -98,7 +98,7 @@ public sealed class NoResetRentTests : OnSharedServer
         });
         await using MySqlConnection observer = await Fixture.ObserveAsync();
         await ExecuteAsync(observer, "CREATE TABLE `long` (id INT PRIMARY KEY, v INT)");
-        await ExecuteAsync(observer, "INSERT INTO `long` SELECT seq, seq FROM seq_1_to_2000");
+        await ExecuteAsync(observer, $"INSERT INTO `long` SELECT seq, seq FROM {Sql.Sequence(2000)}");
         var random = new Random((int)Seed.Next());
         double select = await UsualTimeAsync(pool);
         int severed = 0;

@@ -79,14 +79,14 @@ public sealed class RestartTests : IAsyncLifetime
         Task load = LoadAsync();
         await ServedAsync(500);
         await using MySqlConnection observer = await _fixture.ObserveAsync(_server.RootConnectionString);
-        await ExecuteAsync(observer, "FLUSH STATUS");
+        await ExecuteAsync(observer, Sql.FlushStatus);
         var random = new Random((int)Seed.Next());
         for (int kill = 0; kill < 200; kill++)
         {
             List<long> ids = [];
             await using (MySqlCommand command = observer.CreateCommand())
             {
-                command.CommandText = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'upool'";
+                command.CommandText = $"SELECT ID FROM {Sql.ProcessList} WHERE USER = 'upool'";
                 await using MySqlDataReader reader = await command.ExecuteReaderAsync();
                 while (await reader.ReadAsync()) ids.Add(reader.GetInt64(0));
             }

@@ -57,7 +57,7 @@ public sealed class SessionRestoreTests : IAsyncLifetime
             "SET character_set_results = NULL",
             "SET collation_connection = utf8mb4_bin",
             "SET autocommit = 0",
-            "SELECT SQL_CALC_FOUND_ROWS seq FROM seq_1_to_9 LIMIT 2",
+            $"SELECT SQL_CALC_FOUND_ROWS seq FROM {Sql.Sequence(9)} LIMIT 2",
         ])
         {
             await ChangeAsync(change);

@@ -2,6 +2,8 @@ using System.Data.Common;
 
 using MySqlConnector;
 
+using UPool.Testing;
+
 using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
@@ -15,7 +17,7 @@ public sealed class UnreadRowsTests : OnSharedServer
         PooledDataSource pool = Fixture.CreatePool();
         await using MySqlConnection other = await Fixture.ObserveAsync();
         await ExecuteAsync(other, "CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB");
-        await ExecuteAsync(other, "INSERT INTO t SELECT seq, 0 FROM seq_1_to_100");
+        await ExecuteAsync(other, $"INSERT INTO t SELECT seq, 0 FROM {Sql.Sequence(100)}");
 
         // The lighter transaction is the victim.
         await ExecuteAsync(other, "START TRANSACTION");

@@ -45,8 +45,7 @@ public sealed class CheckTests
         await ExecuteAsync(server.Root, "CREATE ROLE controls");
         await ExecuteAsync(server.Root, InFamilysWords("GRANT PROCESS, CONNECTION ADMIN ON *.* TO controls")!);
         await ExecuteAsync(server.Root, "GRANT controls TO 'upool_other'@'%'");
-        string word = ServerFamily.Tested.Name == ServerFamily.MariaDb ? "FOR" : "TO";
-        await ExecuteAsync(server.Root, $"SET DEFAULT ROLE controls {word} 'upool_other'@'%'");
+        await ExecuteAsync(server.Root, Sql.SetDefaultRole("controls", "'upool_other'@'%'"));
         Assert.Null(await server.CreateControl(incarnation: null, account).CheckAsync(server.ConnectionString));
     }
 

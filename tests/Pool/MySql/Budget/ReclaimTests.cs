@@ -100,7 +100,7 @@ public sealed class ReclaimTests
 
         await server.UntilAsync("four at work", async () => await ScalarAsync(
             server.Root,
-            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'upool' AND COMMAND = 'Query'") == 3);
+            $"SELECT COUNT(*) FROM {Sql.ProcessList} WHERE USER = 'upool' AND COMMAND = 'Query'") == 3);
         ServerLook look = await control.FreshLookAsync();
         Assert.True(look.IsSettled);
         DeploymentSession[] theirs = [.. look.Sessions.Where(session => session.Incarnation == "silo-2")];
@@ -204,7 +204,7 @@ public sealed class ReclaimTests
             await socket.ConnectAsync("127.0.0.1", server.Server.Port);
             await server.UntilAsync("the login", async () => await ScalarAsync(
                 server.Root,
-                "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'unauthenticated user'") == 1);
+                $"SELECT COUNT(*) FROM {Sql.ProcessList} WHERE USER = 'unauthenticated user'") == 1);
             Assert.False((await control.FreshLookAsync()).IsSettled);
         }
 

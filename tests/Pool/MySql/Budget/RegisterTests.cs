@@ -27,7 +27,7 @@ public sealed class RegisterTests
             Assert.Equal("upool,silo-1@here:7,0", await TextAsync(
                 connection,
                 "SELECT CONCAT_WS(',', Account, Incarnation, IsControl) FROM upool_session s "
-                + "JOIN information_schema.PROCESSLIST p ON p.ID = s.ConnectionId AND p.HOST = s.Host "
+                + $"JOIN {Sql.ProcessList} p ON p.ID = s.ConnectionId AND p.HOST = s.Host "
                 + "WHERE s.ConnectionId = CONNECTION_ID()"));
         }
 
@@ -110,7 +110,7 @@ public sealed class RegisterTests
         Assert.Equal(RefusalReason.Unavailable, refused.Refusal);
         Assert.Contains($"upool_session: {why}", refused.Message, StringComparison.Ordinal);
         await server.UntilAsync("no session", async () =>
-            await ScalarAsync(server.Root, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'upool'")
+            await ScalarAsync(server.Root, $"SELECT COUNT(*) FROM {Sql.ProcessList} WHERE USER = 'upool'")
                 == 0);
     }
 
