@@ -109,7 +109,7 @@ public sealed class FrozenServerTests : IAsyncLifetime
             Interlocked.Increment(ref reading);
             while (await reader.ReadAsync()) _ = reader.GetInt64(0);
         });
-        while (Volatile.Read(ref reading) < MaxConnections) await Task.Delay(1);
+        await UntilAllAsync(() => Volatile.Read(ref reading), "came to their rows");
         _server.Freeze();
         await callers;
         await ThawsWholeAsync();
@@ -137,7 +137,7 @@ public sealed class FrozenServerTests : IAsyncLifetime
                 throw;
             }
         });
-        while (Volatile.Read(ref ready) < MaxConnections) await Task.Delay(1);
+        await UntilAllAsync(() => Volatile.Read(ref ready), "are ready to commit");
         _server.Freeze();
         commitNow.SetResult();
         await callers;
@@ -202,6 +202,19 @@ public sealed class FrozenServerTests : IAsyncLifetime
         await callers;
         TestContext.Current.TestOutputHelper?.WriteLine($"longest wait for a pool thread: {worst} ms");
         await ThawsWholeAsync();
+    }
+
+    /// <summary>Waits until all callers have come to a point; one whose deadline was earlier never does.</summary>
+    private static async Task UntilAllAsync(Func<int> count, string what)
+    {
+        long startedAt = Stopwatch.GetTimestamp();
+        while (count() < MaxConnections)
+        {
+            Assert.True(
+                Stopwatch.GetElapsedTime(startedAt).TotalSeconds < 10,
+                $"{count()} of {MaxConnections} callers {what}");
+            await Task.Delay(1);
+        }
     }
 
     private async Task FillAsync()

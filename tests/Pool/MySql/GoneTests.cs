@@ -40,7 +40,7 @@ public sealed class GoneTests
                 connection.Unwrap<MySqlConnection>();
                 await ExecuteAsync(connection, "BEGIN");
                 await using DbCommand fill = connection.CreateCommand();
-                fill.CommandText = $"INSERT INTO t (v) SELECT 'x' FROM {ServerFamily.Tested.Sequence(Rows)}";
+                fill.CommandText = $"INSERT INTO t (v) SELECT 'x' FROM {Sql.Sequence(Rows)}";
                 Assert.Equal(Rows, await fill.ExecuteNonQueryAsync());
             }
         }));

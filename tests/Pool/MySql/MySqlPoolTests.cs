@@ -29,7 +29,11 @@ public sealed class MySqlPoolTests : OnSharedServer
     [Fact]
     public async Task RentAsync_Exhausted_IsRefusedAfterRentTimeoutAndSaysWhy()
     {
-        PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 2);
+        PooledDataSource pool = Fixture.CreatePool(o =>
+        {
+            o.MaxConnections = 2;
+            o.RentTimeout = TimeSpan.FromMilliseconds(400);
+        });
         await using DbConnection one = await pool.OpenConnectionAsync();
         await using DbConnection two = await pool.OpenConnectionAsync();
 

@@ -160,8 +160,7 @@ public sealed class CheckTests
             await server.CreateControl().CheckAsync(Through(server, proxy)), StringComparison.Ordinal);
     }
 
-    private static string? InFamilysWords(string? text) =>
-        text?.Replace("CONNECTION ADMIN", ServerFamily.Tested.ConnectionAdmin, StringComparison.Ordinal);
+    private static string? InFamilysWords(string? text) => text is null ? null : Sql.Privileges(text);
 
     private static string Through(BudgetServer server, HandshakeProxy proxy) =>
         new MySqlConnectionStringBuilder(server.ConnectionString) { Port = (uint)proxy.Port }.ConnectionString;

@@ -87,8 +87,8 @@ public sealed class ReclaimTests
         List<Task> running = [];
         foreach (string statement in (string[])[
             "SELECT 1",
-            $"SELECT COUNT(*) FROM {ServerFamily.Tested.Sequence(100_000, "a")}, "
-                + $"{ServerFamily.Tested.Sequence(100_000, "b")} WHERE a.seq * b.seq = -1",
+            $"SELECT COUNT(*) FROM {Sql.Sequence(100_000, "a")}, "
+                + $"{Sql.Sequence(100_000, "b")} WHERE a.seq * b.seq = -1",
             "UPDATE t SET v = 3 WHERE id = 1",
             "DO SLEEP(3600)",
             "DO GET_LOCK('upool', 3600)"])
@@ -126,7 +126,7 @@ public sealed class ReclaimTests
         await ExecuteAsync(server.Root, "CREATE TABLE big (id INT PRIMARY KEY, v CHAR(200)) ENGINE = InnoDB");
         (MySqlConnection dead, DeploymentSession session) = await server.ConnectDeadAsync("silo-2");
         await ExecuteAsync(dead, "BEGIN");
-        await ExecuteAsync(dead, $"INSERT INTO big SELECT seq, 'x' FROM {ServerFamily.Tested.Sequence(100_000)}");
+        await ExecuteAsync(dead, $"INSERT INTO big SELECT seq, 'x' FROM {Sql.Sequence(100_000)}");
         await control.LookAsync();
         await OpenLaneAsync(control);
         long with = await server.ConnectedAsync();
@@ -298,7 +298,7 @@ public sealed class ReclaimTests
             await control.KillLane.WaitUntilGoneAsync(new ServerSession(999_999, "10.0.0.1:1"));
 
         await ExecuteAsync(
-            server.Root, $"GRANT PROCESS, {ServerFamily.Tested.ConnectionAdmin} ON *.* TO 'upool_blind'@'%'");
+            server.Root, $"GRANT PROCESS, {Sql.ConnectionAdmin} ON *.* TO 'upool_blind'@'%'");
         await gone.WaitAsync(TimeSpan.FromSeconds(10));
         await server.UntilAsync("healthy", () => Task.FromResult(control.Health.IsHealthy));
         await alive.DisposeAsync();

@@ -120,7 +120,7 @@ public sealed class RegisterTests
         await using BudgetServer server = await BudgetServer.StartAsync(arguments: "--max-heap-table-size=16384");
         var full = await Assert.ThrowsAsync<MySqlException>(() => ExecuteAsync(
             server.Root, "INSERT INTO upool_session (ConnectionId, Host, Account, Incarnation, IsControl) "
-                + $"SELECT seq + 1000000, '', '', '', 0 FROM {ServerFamily.Tested.Sequence(1000)}"));
+                + $"SELECT seq + 1000000, '', '', '', 0 FROM {Sql.Sequence(1000)}"));
         Assert.Equal(1114, full.Number);
         PooledDataSource pool = server.CreatePool(server.CreateControl(), 1);
         Assert.Contains("upool_session: error 1114.", (await pool.RentAsync()).Message, StringComparison.Ordinal);
