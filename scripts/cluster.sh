@@ -153,8 +153,13 @@ start_silo() {
         dotnet "$(program_dll Silo)"
 }
 
-# start_front <urls> <port>
+# start_front <urls> <port>: but for Development, where they are beside the application's own, the routes for operators
+# have a port to themselves.
 start_front() {
+    if [[ $ASPNETCORE_ENVIRONMENT != Development ]]; then
+        export UPool__Management__Port=${UPool__Management__Port:-$(free_port)}
+    fi
+    management_url=http://127.0.0.1:${UPool__Management__Port:-$2}
     ASPNETCORE_URLS=$1 UPool__Api__HostSilo=false start_part api "http://127.0.0.1:$2" "$UPOOL_ROOT/src/Api" \
         dotnet "$(program_dll Api)"
 }
@@ -202,6 +207,7 @@ logs in ${CLUSTER_DIR#"$UPOOL_ROOT/"}/logs/
   curl -s $front/user/list
   curl -s -X POST $front/user -H 'Content-Type: application/json' -d '{"name":"Alan"}'
   curl -s $front/health/ready
+  curl -s $management_url/upool/pool
 
 Ctrl-C stops everything.
 TEXT

@@ -22,10 +22,10 @@ public sealed class ManagementAccess
     private readonly byte[]? _keyHash;
 
     /// <summary>Creates the middleware.</summary>
-    public ManagementAccess(RequestDelegate next, IOptions<ManagementOptions> options)
+    public ManagementAccess(RequestDelegate next, IOptions<ManagementOptions> options, ManagementPlace place)
     {
         _next = next;
-        _port = options.Value.Port;
+        _port = place.Port;
         _keyHash = options.Value.Key is { } key ? SHA256.HashData(Encoding.UTF8.GetBytes(key)) : null;
     }
 
@@ -37,7 +37,9 @@ public sealed class ManagementAccess
     public Task InvokeAsync(HttpContext context)
     {
         bool guarded = IsGuarded(context.Request.Path);
-        if (_port is { } port)
+
+        // A server without sockets (in memory) has no ports: its caller is this process.
+        if (_port is { } port && context.Connection.LocalIpAddress is not null)
         {
             bool here = context.Connection.LocalPort == port;
             bool belongs = guarded ? here : !here || context.Request.Path.StartsWithSegments(HealthPath);

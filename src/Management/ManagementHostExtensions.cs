@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -85,8 +86,17 @@ public static class ManagementHostExtensions
                 Options.DefaultName, typeof(ManagementOptions), checkedOptions.Failures);
         }
 
-        string? managementUrl = defaultUrl is null || options.Port is not null
-            ? $"http://{new IPEndPoint(options.ParsedAddress, options.Port ?? 0)}"
+        int? port = options.Port;
+        if (port is null && defaultUrl is not null && options.Key is null && !builder.Environment.IsDevelopment())
+        {
+            // A proxy on this machine and a person on it send the same request, so without a key these routes are where
+            // no proxy leads. Found here rather than by the server: the guard must know it before the first request.
+            port = FreePort(options.ParsedAddress);
+        }
+
+        builder.Services.AddSingleton(new ManagementPlace(port));
+        string? managementUrl = defaultUrl is null || port is not null
+            ? $"http://{new IPEndPoint(options.ParsedAddress, port ?? 0)}"
             : null;
         if (managementUrl is not null) Check(builder, "UPool:Management:Port", managementUrl);
         if (defaultUrl is null)
@@ -113,6 +123,13 @@ public static class ManagementHostExtensions
         foreach (string url in urls.Split(';', StringSplitOptions.RemoveEmptyEntries))
             Check(builder, "Urls (ASPNETCORE_URLS)", url);
         builder.WebHost.UseUrls(managementUrl is null ? urls : $"{urls};{managementUrl}");
+    }
+
+    private static int FreePort(IPAddress address)
+    {
+        using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(address, 0));
+        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
     private static void Check(WebApplicationBuilder builder, string key, string url) =>

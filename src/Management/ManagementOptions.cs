@@ -14,14 +14,15 @@ public sealed class ManagementOptions
 
     /// <summary>
     /// With a key every request needs it: <c>Authorization: Bearer &lt;key&gt;</c>. Printable ASCII without spaces.
-    /// Default none: then only callers on this machine are let in. A secret: give it by the environment or a secret
-    /// file.
+    /// Default none: then only callers on this machine are let in, on a port where no proxy leads. A secret: give it by
+    /// the environment or a secret file.
     /// </summary>
     public string? Key { get; set; }
 
     /// <summary>
-    /// With a port, 1 to 65,535, these routes exist only there, and nothing else but health does. Default none: in Api
-    /// they stand beside the API's own; Silo, which has nothing else to serve, takes a free one and prints it.
+    /// With a port, 1 to 65,535, these routes exist only there, and nothing else but health does. Default none: Silo,
+    /// which has nothing else to serve, takes a free one and prints it; so does Api without a key, but for Development,
+    /// where they stand beside the API's own, as they do with a key.
     /// </summary>
     public int? Port { get; set; }
 

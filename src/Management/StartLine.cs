@@ -13,6 +13,7 @@ internal sealed partial class StartLine(
     IServer server,
     IHostEnvironment environment,
     IOptions<UPoolClusterOptions> cluster,
+    ManagementPlace place,
     ILogger<StartLine> logger,
     PooledDataSource? pool = null) : IHostedLifecycleService
 {
@@ -24,12 +25,16 @@ internal sealed partial class StartLine(
     {
         string version = typeof(StartLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
             .InformationalVersion.Split('+')[0];
-        string addresses = string.Join(", ", server.Features.Get<IServerAddressesFeature>()?.Addresses ?? []);
+        string addresses = string.Join(
+            ", ", (server.Features.Get<IServerAddressesFeature>()?.Addresses ?? []).Select(Describe));
         string place = cluster.Value.ClusterId is { } id ? $"cluster '{id}'" : "no cluster";
         string role = pool is null ? $"a client of {place}" : $"a silo of {place}, database {pool.Target}";
         LogStarted(version, addresses, role, environment.EnvironmentName);
         return Task.CompletedTask;
     }
+
+    private string Describe(string address) =>
+        place.Port is { } port && new Uri(address).Port == port ? $"{address} (management)" : address;
 
     public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 

@@ -77,7 +77,7 @@ internal static class BudgetLoad
 
     private static async Task<(bool IsShared, string State)> LookAsync(ProcessCluster cluster, int silos)
     {
-        using HttpResponseMessage reply = await cluster.Http.GetAsync("/upool/pool");
+        using HttpResponseMessage reply = await cluster.Management.GetAsync("/upool/pool");
         string text = await reply.Content.ReadAsStringAsync();
         using JsonDocument body = JsonDocument.Parse(text);
         JsonElement data = body.RootElement.GetProperty("data");

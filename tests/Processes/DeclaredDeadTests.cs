@@ -5,6 +5,7 @@ using UPool.Testing;
 namespace UPool.Processes.Tests;
 
 /// <summary>A silo that the others have declared dead, or whose address a later life has taken.</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class DeclaredDeadTests
 {
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(60);

@@ -39,6 +39,9 @@ internal sealed class ProcessCluster : IAsyncDisposable
 
     public HttpClient Http { get; private set; } = null!;
 
+    /// <summary>For the routes of operators, on the API's management port.</summary>
+    public HttpClient Management { get; private set; } = null!;
+
     /// <summary>Everything the processes said, for the message of a failure.</summary>
     public string Output => string.Join(
         "\n\n", _silos.Concat(_gone).Append(Api).Where(p => p is not null).Select(p => $"== {p.Name}\n{p.Output}"));
@@ -82,6 +85,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Http?.Dispose();
+        Management?.Dispose();
         if (Api is not null) await Api.DisposeAsync();
         foreach (ProcessHost silo in _silos.Concat(_gone)) await silo.DisposeAsync();
         await Server.DisposeAsync();
@@ -111,10 +115,12 @@ internal sealed class ProcessCluster : IAsyncDisposable
     private async Task StartApiAsync(bool hostsSilo)
     {
         int port = FreePort.Next();
+        int management = FreePort.Next();
         var environment = new Dictionary<string, string?>(_environment)
         {
             ["UPool__Api__HostSilo"] = hostsSilo ? "true" : "false",
             ["ASPNETCORE_URLS"] = $"http://127.0.0.1:{port}",
+            ["UPool__Management__Port"] = $"{management}",
         };
         Api = await ProcessHost.StartDotnetAsync("api", BuiltPrograms.Dll("Api"), [], environment);
         await Api.WaitForHttpAsync(new Uri($"http://127.0.0.1:{port}/health/ready"), Patient);
@@ -123,5 +129,6 @@ internal sealed class ProcessCluster : IAsyncDisposable
             BaseAddress = new Uri($"http://127.0.0.1:{port}"),
             Timeout = TimeSpan.FromSeconds(30),
         };
+        Management = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{management}"), Timeout = Http.Timeout };
     }
 }

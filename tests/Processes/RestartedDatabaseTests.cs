@@ -58,7 +58,7 @@ public sealed class RestartedDatabaseTests
             int open = 0;
             await UntilAsync(cluster, TimeSpan.FromSeconds(20), async () =>
             {
-                JsonElement pool = await PoolAsync(cluster.Http);
+                JsonElement pool = await PoolAsync(cluster.Management);
                 open = pool.GetProperty("idle").GetInt32() + pool.GetProperty("used").GetInt32();
                 return open == MaxConnections;
             });

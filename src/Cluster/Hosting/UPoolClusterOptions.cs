@@ -92,8 +92,8 @@ internal sealed class UPoolClusterOptionsValidator : IValidateOptions<UPoolClust
             problems.Add($"{Key(nameof(options.SiloPort))} and {nameof(options.GatewayPort)} are both {siloPort}.");
         if (options.MigrateTimeout < TimeSpan.Zero || options.MigrateTimeout > MaxMigrateTimeout)
         {
-            problems.Add($"{Key(nameof(options.MigrateTimeout))} is {options.MigrateTimeout}: it must be from 0 to " +
-                $"{MaxMigrateTimeout}.");
+            problems.Add($"{Key(nameof(options.MigrateTimeout))} is {options.MigrateTimeout}: it must be from " +
+                $"{TimeSpan.Zero} to {MaxMigrateTimeout}.");
         }
 
         if (options.ShutdownTimeout < MinShutdownTimeout || options.ShutdownTimeout > MaxShutdownTimeout)

@@ -137,7 +137,4 @@ public static partial class UPoolProgram
             : cause.Message.ReplaceLineEndings(" ");
         return $"uPool cannot start: {text}";
     }
-
-    [LoggerMessage(2104, LogLevel.Warning, "The migration waits for the database, {Seconds} s at most: {Problem}")]
-    private static partial void LogWaiting(ILogger logger, string problem, int seconds);
 }

@@ -10,8 +10,6 @@ public static partial class SchemaMigrator
     [LoggerMessage(2102, LogLevel.Information, "The schema of database '{Database}' is up to date: {Scripts}.")]
     private static partial void LogUpToDate(ILogger logger, string database, string scripts);
 
-    [LoggerMessage(2103, LogLevel.Warning,
-        "Left out, as nothing but a budget needs it: {Problem} For UPool:Budget, let the server make tables with " +
-        "ENGINE = MEMORY, and apply the schema again.")]
+    [LoggerMessage(2103, LogLevel.Warning, "Left out, as nothing but a budget needs it: {Problem}")]
     private static partial void LogLeftOut(ILogger logger, string problem);
 }

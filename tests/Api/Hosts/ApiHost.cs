@@ -16,6 +16,7 @@ namespace UPool.Api.Tests.Hosts;
 internal sealed class ApiHost : IAsyncDisposable
 {
     private readonly WebApplication _app;
+    private HttpClient? _management;
 
     private ApiHost(WebApplication app, HttpClient client, IPEndPoint[] addresses)
     {
@@ -28,6 +29,9 @@ internal sealed class ApiHost : IAsyncDisposable
 
     /// <summary>Where it listens; empty in memory.</summary>
     public IPEndPoint[] Addresses { get; }
+
+    /// <summary>For the management routes, which without a key have a port of their own.</summary>
+    public HttpClient Management => _management ??= new HttpClient { BaseAddress = new Uri($"http://{Addresses[^1]}") };
 
     public FakeUsers Users { get; private init; } = new();
 
@@ -72,6 +76,7 @@ internal sealed class ApiHost : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();
+        _management?.Dispose();
         await _app.DisposeAsync();
     }
 }

@@ -17,12 +17,32 @@ public sealed class ManagementAccessTests
     private const string Pool = "/upool/pool";
 
     [Fact]
-    public async Task NoKeyNoPort_CallerOnThisMachine_IsLetIn()
+    public async Task NoKeyNoPort_CallerOnThisMachine_IsLetInOnALoopbackPortOfItsOwn()
     {
         await using ApiHost host = await ApiHost.StartAsync(sockets: true);
 
         // No pool behind the fake users: the route itself answered.
-        (await host.Client.CallAsync("GET", Pool)).Refuses(404, "this process has no pool");
+        (await host.Management.CallAsync("GET", Pool)).Refuses(404, "this process has no pool");
+        Assert.True(IPAddress.IsLoopback(host.Addresses[^1].Address));
+        (await host.Management.CallAsync("GET", "/user/list")).Refuses(404, "not found");
+    }
+
+    // nginx's plain proxy_pass: it calls from this machine, names the address it calls, and adds nothing.
+    [Theory]
+    [InlineData("/upool/pool")]
+    [InlineData("/metrics")]
+    [InlineData("/upool/anything")]
+    [InlineData("/UPOOL/pool")]
+    [InlineData("/%75pool/pool")]
+    public async Task NoKeyNoPort_PlainProxyOnThisMachine_FindsNothing(string path)
+    {
+        await using ApiHost host = await ApiHost.StartAsync(sockets: true);
+
+        (await host.Client.CallAsync("GET", path, headers: ("Host", host.Addresses[0].ToString())))
+            .Refuses(404, "not found");
+        (await host.Client.CallAsync("GET", path, headers: ("Host", host.Addresses[^1].ToString())))
+            .Refuses(404, "not found");
+        Assert.Equal(200, (await host.Client.CallAsync("GET", "/health/ready")).Status);
     }
 
     [Theory]
@@ -34,9 +54,9 @@ public sealed class ManagementAccessTests
     {
         await using ApiHost host = await ApiHost.StartAsync(sockets: true);
 
-        (await host.Client.CallAsync("GET", Pool, headers: (header, value)))
+        (await host.Management.CallAsync("GET", Pool, headers: (header, value)))
             .Refuses(403, "callers on this machine only");
-        (await host.Client.CallAsync("GET", "/metrics", headers: (header, value)))
+        (await host.Management.CallAsync("GET", "/metrics", headers: (header, value)))
             .Refuses(403, "callers on this machine only");
         Assert.Equal(200, (await host.Client.CallAsync("GET", "/health/ready", headers: (header, value))).Status);
     }
@@ -60,9 +80,10 @@ public sealed class ManagementAccessTests
     public async Task NoKeyNoPort_OnIPv6Loopback_IsLetIn()
     {
         Assert.True(Socket.OSSupportsIPv6, "This test needs IPv6 on loopback.");
-        await using ApiHost host = await ApiHost.StartAsync(sockets: true, new() { ["urls"] = "http://[::1]:0" });
+        await using ApiHost host = await ApiHost.StartAsync(
+            sockets: true, new() { ["UPool:Management:Address"] = "::1" });
 
-        Assert.Equal(404, (await host.Client.CallAsync("GET", Pool)).Status);
+        (await host.Management.CallAsync("GET", Pool)).Refuses(404, "this process has no pool");
     }
 
     [Fact]

@@ -15,10 +15,10 @@ public sealed class TelemetryTests
         await using ApiHost host = await ApiHost.StartAsync(sockets: true);
         await host.Client.CallAsync("GET", "/user/7");
         await host.Client.CallAsync("GET", "/health/ready");
-        await host.Client.CallAsync("GET", "/upool/pool");
-        await host.Client.CallAsync("GET", "/metrics");
+        await host.Management.CallAsync("GET", "/upool/pool");
+        await host.Management.CallAsync("GET", "/metrics");
 
-        Seen seen = await host.Client.CallAsync("GET", "/metrics");
+        Seen seen = await host.Management.CallAsync("GET", "/metrics");
 
         Assert.Equal(200, seen.Status);
         Assert.StartsWith("text/plain", seen.Header("Content-Type"), StringComparison.Ordinal);

@@ -10,6 +10,7 @@ using UPool.Testing;
 namespace UPool.Cluster.Tests.Hosting;
 
 /// <summary>What a start and a migration need of the server, and how long they wait for it.</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class SchemaStartTests
 {
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(90);
