@@ -2,7 +2,7 @@ namespace UPool.Cluster.Membership;
 
 /// <summary>
 /// The schema that a cluster over MySQL or MariaDB needs: membership, grain storage and the register of sessions.
-/// Needs MariaDB 10.11 or MySQL 8.0.29 (<c>CREATE PROCEDURE IF NOT EXISTS</c>).
+/// Run on MySQL 9.7, MariaDB 10.11 and MariaDB 11.8.
 /// </summary>
 public static class ClusterSchema
 {
