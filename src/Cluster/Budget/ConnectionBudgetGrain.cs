@@ -63,7 +63,7 @@ internal sealed partial class ConnectionBudgetGrain(
     {
         ServerLook look = await control.Connections.LookAsync(cancellationToken);
         BudgetSettings settings = options.Value.ToSettings(options.Value.NumberOn(look.MaxConnections));
-        _ledger = new Ledger(storage.State, _writer, new ServerLife(look.ServerStart, look.Uptime), settings, Now);
+        _ledger = new Ledger(storage.State, _writer, LifeOf(look), settings, Now);
         _mustObserve = true;
         this.RegisterGrainTimer(static (grain, _) => grain.TendAsync(), this, new GrainTimerCreationOptions
         {
@@ -225,7 +225,7 @@ internal sealed partial class ConnectionBudgetGrain(
         _observedAt = askedAt;
         DeploymentSession[] sessions = [.. look.Sessions.Where(
             session => session.Incarnation is null || identity.Owns(session.Incarnation))];
-        List<DeploymentSession> ending = [.. Ledger.Observe(sessions, look.ServerStart, askedAt)];
+        List<DeploymentSession> ending = [.. Ledger.Observe(sessions, LifeOf(look), askedAt)];
         foreach (string incarnation in reclaims)
         {
             DeploymentSession[] left = [.. sessions.Where(session => session.Incarnation == incarnation)];
@@ -244,6 +244,8 @@ internal sealed partial class ConnectionBudgetGrain(
         _ending = control.Connections.EndAsync(ending);
         _ending.Ignore();
     }
+
+    private static ServerLife LifeOf(ServerLook look) => new(look.ServerStart, look.Uptime, look.Server);
 
     private string Describe(Exception exception) => exception switch
     {

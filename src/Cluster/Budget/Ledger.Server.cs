@@ -53,11 +53,13 @@ internal sealed partial class Ledger
     /// gone; those that are so for longer than a lease with its grace are to be ended.
     /// </summary>
     /// <param name="sessions">All of them: of the process list, with who registered them.</param>
-    /// <param name="serverStart">Which life of the server it was.</param>
+    /// <param name="server">Which server it was, and which life of it.</param>
     /// <param name="askedAt">The coordinator's time before the server was asked.</param>
     public IReadOnlyList<DeploymentSession> Observe(
-        IReadOnlyCollection<DeploymentSession> sessions, string serverStart, TimeSpan askedAt)
+        IReadOnlyCollection<DeploymentSession> sessions, ServerLife server, TimeSpan askedAt)
     {
+        // What was seen on another server, or before a restart, is not this one's.
+        if (server.Start != _serverStart) _orphans.Clear();
         TimeSpan patience = _settings.LeaseDuration + _settings.Grace;
         var orphans = new Dictionary<(long Id, string Host), TimeSpan>();
         int counted = 0;
@@ -87,7 +89,8 @@ internal sealed partial class Ledger
 
         _orphans = orphans;
         _countedOrphans = counted;
-        _serverStart = serverStart;
+        _serverStart = server.Start;
+        _serverName = server.Name;
         if (askedAt >= _learnUntil) _mustLook = false;
         foreach (LeaseEntry entry in _entries.Values)
         {

@@ -24,6 +24,7 @@ internal sealed partial class Ledger
     private LedgerState _committed;
     private LedgerBatch? _writing;
     private string _serverStart;
+    private string _serverName;
     private readonly (string Writer, long Revision) _takenOver;
 
     private BudgetSettings _settings;
@@ -55,6 +56,7 @@ internal sealed partial class Ledger
         _committed = state;
         _committedAt = now;
         _serverStart = server.Start;
+        _serverName = server.Name;
         _settings = state.Settings ?? own;
         _takenOver = (state.Writer, state.Revision);
         TimeSpan longest = _settings.LeaseDuration + _settings.Grace;
@@ -76,7 +78,9 @@ internal sealed partial class Ledger
         // between. What it leaves on the server is seen by the look after that.
         if (server.Start == state.ServerStart) return;
 
-        TimeSpan sinceRestart = server.Uptime * (1 - LeaseHolder.ClockDrift);
+        // Another server may have been written to until a moment ago, whenever this one was started.
+        bool isOther = state.ServerName.Length > 0 && server.Name != state.ServerName;
+        TimeSpan sinceRestart = isOther ? TimeSpan.Zero : server.Uptime * (1 - LeaseHolder.ClockDrift);
         if (sinceRestart < longest) _learnUntil = now + (longest - sinceRestart);
     }
 
@@ -129,6 +133,7 @@ internal sealed partial class Ledger
             Revision = _committed.Revision + 1,
             Writer = _writer,
             ServerStart = _serverStart,
+            ServerName = _serverName,
             Settings = _settings,
             Records = Records(),
         };

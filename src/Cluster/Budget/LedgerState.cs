@@ -35,6 +35,10 @@ internal sealed record LedgerState
 
     /// <summary>Every incarnation that has a lease, or had one whose sessions the server may still have.</summary>
     [Id(5)] public LeaseRecord[] Records { get; init; } = [];
+
+    /// <summary>The server's own name for itself; empty when it was not known. After a switch-over the state is read
+    /// from another server, which may lack the last writes.</summary>
+    [Id(6)] public string ServerName { get; init; } = "";
 }
 
 /// <summary>One incarnation in the ledger.</summary>

@@ -18,6 +18,9 @@ public sealed partial class ControlConnections
 
     private readonly ConcurrentDictionary<string, bool> _accounts = new(StringComparer.Ordinal);
 
+    // Sessions of the register that the lane is asked about: no more than the register has rows.
+    private readonly ConcurrentDictionary<ServerSession, bool> _unlisted = [];
+
     /// <summary>
     /// What the server says now of all sessions of the deployment: those in the register, and those of the accounts of
     /// its pools and control connections that no register knows. Removes rows of sessions that are gone.
@@ -65,20 +68,34 @@ public sealed partial class ControlConnections
     }
 
     /// <summary>
-    /// Ends sessions. Completes when the server has answered for each that it does not know it (error 1094), and no
-    /// look will tell of it any more: only then are their permits free. Never gives up; a session with the same id and
-    /// another host is left alone.
+    /// Ends sessions. Completes when the server has dropped them, and no look will tell of them any more: only then are
+    /// their permits free. Never gives up; a session with the same id and another host is left alone. Completes too
+    /// when the address leads to another server than theirs, where they hold nothing.
     /// </summary>
     /// <exception cref="ObjectDisposedException">The control connections were closed meanwhile.</exception>
     public async Task EndAsync(IEnumerable<DeploymentSession> sessions)
     {
         ArgumentNullException.ThrowIfNull(sessions);
-        ServerSession[] all = [.. sessions.Select(static session => new ServerSession(session.Id, session.Host))];
-        await Task.WhenAll(all.Select(KillLane.WaitUntilGoneAsync)).ConfigureAwait(false);
+        ServerSession[] all = [.. sessions.Select(static session => new ServerSession(
+            session.Id, session.Host, session.Server.Length > 0 ? new ServerIdentity(session.Server) : default))];
+        await EndAsync(all).ConfigureAwait(false);
 
         // The lane removes rows behind its answers, so they are gone by its next one.
-        if (Register is not null && all.Length > 0)
-            await KillLane.WaitUntilGoneAsync(all[^1]).ConfigureAwait(false);
+        if (Register is not null && all.Length > 0) await EndAsync(all[^1..]).ConfigureAwait(false);
+    }
+
+    private async Task EndAsync(ServerSession[] sessions)
+    {
+        List<Task> asked = [.. sessions.Select(KillLane.WaitUntilGoneAsync)];
+        while (true)
+        {
+            Task changed = KillLane.Server.NextChange;
+            Task here = Task.WhenAll(asked.Where((_, at) => !KillLane.Server.IsElsewhere(sessions[at])));
+            if (await Task.WhenAny(here, changed).ConfigureAwait(false) != here) continue;
+
+            await here.ConfigureAwait(false);
+            return;
+        }
     }
 
     /// <summary>Sessions of this account are the deployment's.</summary>
@@ -90,9 +107,20 @@ public sealed partial class ControlConnections
         RegisterLook look = await RegisterLook
             .TakeAsync(connection, Register!, [.. _accounts.Keys], isFresh, cancellationToken).ConfigureAwait(false);
 
-        // Nobody waits for these: the lane removes the rows of those that are gone, and asks on for the others.
-        foreach (ServerSession session in look.Unlisted) _ = KillLane.WaitUntilGoneAsync(session);
+        // Nobody waits for these: the lane removes the rows of those that are gone, and asks on for the others. Once
+        // each, however often somebody looks meanwhile.
+        foreach (ServerSession session in look.Unlisted)
+        {
+            if (_unlisted.TryAdd(session, true)) _ = ForgetWhenGoneAsync(session);
+        }
+
         return look.Look;
+    }
+
+    private async Task ForgetWhenGoneAsync(ServerSession session)
+    {
+        await KillLane.WaitUntilGoneAsync(session).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _unlisted.TryRemove(session, out _);
     }
 
     private string LaneProblem =>
@@ -101,7 +129,7 @@ public sealed partial class ControlConnections
     /// <summary>Asks the lane about no session; it opens and registers its own when it is asked anything.</summary>
     private async Task<bool> LaneAnswersAsync(CancellationToken cancellationToken)
     {
-        Task answer = KillLane.KillStatementAsync(default);
+        Task answer = KillLane.AnswerAsync();
         await answer.WaitAsync(LaneTimeout, _clock, cancellationToken)
             .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         cancellationToken.ThrowIfCancellationRequested();

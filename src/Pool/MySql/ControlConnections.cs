@@ -22,6 +22,7 @@ public sealed partial class ControlConnections : IAsyncDisposable
     private readonly TimeProvider _clock;
     private readonly PoolOptions _options;
     private readonly ILoggerFactory? _loggers;
+    private int _isProbing;
 
     /// <summary>Makes the control connections; opens nothing yet.</summary>
     /// <param name="connectionString">The control account's: the pools' own, or one with PROCESS and CONNECTION
@@ -65,6 +66,7 @@ public sealed partial class ControlConnections : IAsyncDisposable
             KnowAccount = KnowAccount,
         };
         _storage = new PooledDataSource(options, connector, clock, loggers);
+        KillLane.MoveSuspected += OnMoveSuspected;
         KnowAccount(_settings.UserID);
     }
 
@@ -106,8 +108,33 @@ public sealed partial class ControlConnections : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        KillLane.MoveSuspected -= OnMoveSuspected;
+
         // The storage's session goes first: the other one has to confirm it.
         await _storage.DisposeAsync().ConfigureAwait(false);
         await KillLane.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private void OnMoveSuspected()
+    {
+        if (Interlocked.Exchange(ref _isProbing, 1) == 0) _ = ProbeAsync();
+    }
+
+    /// <summary>Replaces the storage's session by a new one, which finds out where the address leads.</summary>
+    private async Task ProbeAsync()
+    {
+        try
+        {
+            _storage.Clear();
+            (await _storage.RentAsync().ConfigureAwait(false)).Connection?.Dispose();
+        }
+        catch (Exception exception) when (exception is DbException or ObjectDisposedException)
+        {
+            // The lane asks again as long as it suspects something.
+        }
+        finally
+        {
+            Volatile.Write(ref _isProbing, 0);
+        }
     }
 }

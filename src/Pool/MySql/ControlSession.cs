@@ -14,9 +14,10 @@ internal sealed class ControlSession
     private const int MaxBatch = 256;
 
     private readonly MySqlConnection _connection;
-    private readonly SessionFacts _facts;
     private readonly SessionRegister? _register;
+    private SessionFacts _facts;
     private bool _isRegistered;
+    private bool _wasWritable;
 
     private ControlSession(MySqlConnection connection, SessionFacts facts, SessionRegister? register)
     {
@@ -30,6 +31,13 @@ internal sealed class ControlSession
 
     /// <summary>What it was when it was new.</summary>
     public SessionFacts Facts => _facts;
+
+    /// <summary>The server that it is with; without a name where that says nothing.</summary>
+    public ServerIdentity Server => _facts.IsProxied ? default : _facts.Session.Server;
+
+    /// <summary>Whether the server has become read-only since the session was opened: it may have been replaced, and
+    /// the address lead to another one, or soon.</summary>
+    public bool HasBecomeReadOnly { get; private set; }
 
     /// <summary>The server's word that this account may not end a session that was asked about; null when it said none
     /// since the question before.</summary>
@@ -87,6 +95,16 @@ internal sealed class ControlSession
         }
     }
 
+    /// <summary>Looks whether the server has become read-only.</summary>
+    public async Task WatchAsync()
+    {
+        using var command = new MySqlCommand("SELECT @@GLOBAL.read_only", _connection) { CommandTimeout = 0 };
+        object? value = await command.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false);
+        bool isReadOnly = Convert.ToInt64(value, CultureInfo.InvariantCulture) != 0;
+        _wasWritable |= !isReadOnly;
+        HasBecomeReadOnly = isReadOnly && _wasWritable;
+    }
+
     /// <summary>Takes the session out of the register, before it is closed.</summary>
     public Task UnregisterAsync() => RemoveRowsAsync([_facts.Session]);
 
@@ -130,7 +148,17 @@ internal sealed class ControlSession
     {
         if (_register is null || _isRegistered) return;
 
-        _isRegistered = await _register.TryAddControlAsync(_connection, _facts).ConfigureAwait(false);
+        try
+        {
+            string? witness = await _register.TryAddControlAsync(_connection, _facts).ConfigureAwait(false);
+            _isRegistered = witness is not null;
+            _facts = _facts.With(witness);
+        }
+        catch (SessionRegisterException)
+        {
+            // Those that need it fail by themselves, and their sessions have to be confirmed gone all the same. This
+            // one counts as a stranger until it is registered.
+        }
     }
 
     private async Task RemoveRowsAsync(List<ServerSession> gone)
@@ -139,7 +167,7 @@ internal sealed class ControlSession
 
         try
         {
-            await _register.RemoveAsync(_connection, gone).ConfigureAwait(false);
+            await _register.RemoveAsync(_connection, gone, _facts.Session.Server.Name).ConfigureAwait(false);
         }
         catch (MySqlException exception) when (MySqlErrors.Classify(exception) != DriverFailure.Connection)
         {

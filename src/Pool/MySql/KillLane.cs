@@ -14,13 +14,12 @@ namespace UPool.MySql;
 /// </summary>
 /// <remarks>
 /// <para>Nothing here gives up: a question keeps a permit or a connection back, and only the server's answer may free
-/// it (INV-1). The questions waiting are at most two for each session of the process's pools, so they are bounded by
-/// the permits.</para>
-/// <para>While the server does not answer, one statement or one open is left pending, which is the probe. A host that
-/// died without a word would keep that probe for as long as TCP repeats itself, a quarter of an hour, and every close
-/// of every pool with it. So after a long silence a second session is opened beside it, one at most. Whichever is
-/// answered first goes on; the other is ended, and confirmed as any session is. Not with a budget, which has no room
-/// for a session that was not counted (INV-2): there TCP decides.</para>
+/// it (INV-1). The questions waiting are two at most for each session of the process's pools, one for each row of the
+/// register, and one that only wants an answer.</para>
+/// <para>A server is asked about its own sessions alone. When the address leads to another server, the lane follows
+/// (<c>.Moving</c>); what is asked about sessions of the former one is kept, in case it comes back.</para>
+/// <para>While the server does not answer, one statement or one open is left pending, which is the probe; a host that
+/// died without a word would keep that probe for a quarter of an hour (<c>.Silence</c>).</para>
 /// <para>A session follows another only when the server has dropped that one: a KILL QUERY that was still on its way
 /// over it would hit the next renter (INV-5).</para>
 /// </remarks>
@@ -34,13 +33,6 @@ internal sealed partial class KillLane : IAsyncDisposable
     private static readonly TimeSpan MinRetryInterval = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan MaxRetryInterval = TimeSpan.FromSeconds(1);
 
-    // After this a question unanswered is news for the operator; it stays asked.
-    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
-
-    // After this a second session is tried. Longer than a server is frozen by a snapshot or a failover, because then
-    // the process has one control connection too many until the server has ended the first.
-    private static readonly TimeSpan SilenceTimeout = TimeSpan.FromSeconds(15);
-
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(2);
 
     private readonly LaneSource _source;
@@ -51,8 +43,12 @@ internal sealed partial class KillLane : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Channel<KillQuestion> _questions = Channel.CreateUnbounded<KillQuestion>();
     private readonly Task _loop;
+    private readonly Lock _gate = new();
     private volatile string? _problem, _denial;
     private volatile ControlSession? _newest;
+
+    // Guarded by _gate: the question about no session; one at a time.
+    private Task _answer = Task.CompletedTask;
 
     // The loop's own. Questions not settled; those about sessions of the lane that were given up; the session in use,
     // the second one, and one whose open was given up and may still be answered.
@@ -69,8 +65,10 @@ internal sealed partial class KillLane : IAsyncDisposable
         _register = register;
         _target = MySqlSettings.Describe(settings);
         _clock = clock;
+        _watchedAt = clock.GetTimestamp();
         _logger = GuardedLogger.For<KillLane>(loggers);
-        Server = new KnownServer(_target, GuardedLogger.For<KnownServer>(loggers));
+        Server = new KnownServer(_target, clock, GuardedLogger.For<KnownServer>(loggers));
+        Server.Changed += Wake;
         _source = new LaneSource(MySqlSettings.Build(settings, loggers), register, clock);
         using (ExecutionContext.SuppressFlow()) _loop = Task.Run(RunAsync);
     }
@@ -96,12 +94,25 @@ internal sealed partial class KillLane : IAsyncDisposable
     /// <summary>Ends the statement a session executes. Completes when the server has answered.</summary>
     public Task KillStatementAsync(ServerSession session) => AskAsync(new KillQuestion(session, untilGone: false));
 
-    /// <summary>Ends a session. Completes when the server no longer knows it.</summary>
+    /// <summary>Ends a session. Completes when its own server no longer knows it; stays open while the address leads to
+    /// another.</summary>
     public Task WaitUntilGoneAsync(ServerSession session) => AskAsync(new KillQuestion(session, untilGone: true));
+
+    /// <summary>Asks about no session. Completes when the server has answered; the lane opens and registers its own
+    /// session for it when it has none.</summary>
+    public Task AnswerAsync()
+    {
+        lock (_gate)
+        {
+            if (_answer.IsCompleted) _answer = KillStatementAsync(default);
+            return _answer;
+        }
+    }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        Server.Changed -= Wake;
         _questions.Writer.TryComplete();
         await _stop.CancelAsync().ConfigureAwait(false);
 
@@ -116,11 +127,7 @@ internal sealed partial class KillLane : IAsyncDisposable
     public Task<bool> ChangeAsync(MySqlDataSource candidate)
     {
         Task<bool> changed = _source.Change(candidate);
-
-        // Wakes the loop: there is no session 0.
-        _ = KillStatementAsync(default).ContinueWith(
-            static asked => asked.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted,
-            TaskScheduler.Default);
+        Wake();
         return changed;
     }
 
@@ -129,6 +136,10 @@ internal sealed partial class KillLane : IAsyncDisposable
         if (!_questions.Writer.TryWrite(question)) question.Abandon();
         return question.Task;
     }
+
+    private void Wake() => _ = AnswerAsync().ContinueWith(
+        static asked => asked.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted,
+        TaskScheduler.Default);
 
     private async Task RunAsync()
     {
@@ -140,12 +151,9 @@ internal sealed partial class KillLane : IAsyncDisposable
             while (true)
             {
                 // A new question does not wait for the next look at the old ones.
-                if (_open.Count + _own.Count > 0)
-                    await Task.WhenAny(more, Task.Delay(poll, _clock, _stop.Token)).ConfigureAwait(false);
-                else if (_source.DueIn is var dueIn && dueIn != Timeout.InfiniteTimeSpan)
-                    await Task.WhenAny(more, Task.Delay(dueIn, _clock, _stop.Token)).ConfigureAwait(false);
-                else
-                    await more.ConfigureAwait(false);
+                TimeSpan pause = _open.Count + _own.Count > 0 ? poll : Shorter(_source.DueIn, WatchIn);
+                if (pause == Timeout.InfiniteTimeSpan) await more.ConfigureAwait(false);
+                else await Task.WhenAny(more, Task.Delay(pause, _clock, _stop.Token)).ConfigureAwait(false);
                 _stop.Token.ThrowIfCancellationRequested();
 
                 while (_questions.Reader.TryRead(out KillQuestion? next))
@@ -196,8 +204,12 @@ internal sealed partial class KillLane : IAsyncDisposable
     /// <summary>One look at all that is asked, over the session there is or a new one.</summary>
     private async Task TurnAsync()
     {
-        _open.RemoveAll(static question => question.Task.IsCompleted);
-        _own.RemoveAll(static question => question.Task.IsCompleted);
+        foreach (List<KillQuestion> questions in (List<KillQuestion>[])[_open, _own, _elsewhere])
+            questions.RemoveAll(static question => question.Task.IsCompleted);
+
+        // Before the look: a change between the two ends the turn's wait.
+        Task changed = Server.NextChange;
+        await FollowAsync().ConfigureAwait(false);
         bool isReplaced = _source.IsChangeDue && _session is { IsCompleted: true };
         if (isReplaced)
         {
@@ -207,10 +219,12 @@ internal sealed partial class KillLane : IAsyncDisposable
 
         _session ??= OpenAsync(isReplaced);
         var turn = new KillTurn();
-        Task answering = turn.AnswerAsync(_session, [.. _own], [.. _open]);
-        if (!await IsGivenUpAsync(answering).ConfigureAwait(false))
+        bool watches = WatchIn == TimeSpan.Zero;
+        Task answering = turn.AnswerAsync(_session, [.. _own], [.. _open], watches);
+        if (!await IsGivenUpAsync(answering, changed).ConfigureAwait(false))
         {
             await answering.ConfigureAwait(false);
+            await SortAsync(watches).ConfigureAwait(false);
             return;
         }
 
@@ -222,10 +236,11 @@ internal sealed partial class KillLane : IAsyncDisposable
 
     private async Task<ControlSession> OpenAsync(bool isReplaced)
     {
+        long open = Server.BeginOpen();
         ControlSession session = await _source.OpenAsync(isReplaced).ConfigureAwait(false);
         _newest = session;
-        Server.Note(session.Facts);
         _openedAt = _clock.GetTimestamp();
+        Server.Note(open, session.Facts);
         return session;
     }
 
@@ -246,44 +261,6 @@ internal sealed partial class KillLane : IAsyncDisposable
 
         await GiveUpAsync(_session).ConfigureAwait(false);
         _session = null;
-    }
-
-    /// <summary>Whether a turn is still unanswered when a second session, tried after a long silence, is not.</summary>
-    private async Task<bool> IsGivenUpAsync(Task answering)
-    {
-        if (await answering.EndsWithinAsync(AnswerTimeout, _clock).ConfigureAwait(false)) return false;
-
-        Note($"{_target} has not answered a control connection within {AnswerTimeout.TotalMilliseconds:0} ms.");
-        if (_register is not null) return false;
-
-        TimeSpan rest = SilenceTimeout - AnswerTimeout;
-        if (await answering.EndsWithinAsync(rest, _clock).ConfigureAwait(false)) return false;
-
-        return await IsSecondAnsweredFirstAsync(answering).ConfigureAwait(false);
-    }
-
-    /// <summary>Opens a second session until it or the first is answered; says whether it was the second.</summary>
-    private async Task<bool> IsSecondAnsweredFirstAsync(Task answering)
-    {
-        // Two at most, those counted that are given up and not yet known to be gone.
-        while (!answering.IsCompleted && _own.Count == 0 && _surplus is not { IsCompleted: false })
-        {
-            _second ??= OpenAsync(isReplaced: false);
-            await Task.WhenAny(answering, _second).ConfigureAwait(false);
-            if (answering.IsCompleted) break;
-            if (_second.IsCompletedSuccessfully) return true;
-
-            // The first one stays asked all the while.
-            _second = null;
-            await answering.EndsWithinAsync(_backoff.Next(), _clock).ConfigureAwait(false);
-        }
-
-        // After a failure of the first the second goes on; else it is of no use any more.
-        if (!answering.IsCompletedSuccessfully) return false;
-
-        await GiveUpAsync(_second).ConfigureAwait(false);
-        _second = null;
-        return false;
     }
 
     /// <summary>Lets go of a session of the lane, which is asked about until the server has dropped it.</summary>
@@ -317,6 +294,7 @@ internal sealed partial class KillLane : IAsyncDisposable
 
     private async Task EndAsync()
     {
+        _former?.End();
         foreach (Task<ControlSession>? task in (Task<ControlSession>?[])[_session, _second])
         {
             if (task is not { IsCompletedSuccessfully: true }) continue;
@@ -326,10 +304,12 @@ internal sealed partial class KillLane : IAsyncDisposable
             await session.CloseAsync(StopTimeout, _clock).ConfigureAwait(false);
         }
 
+        if (_former is not null) await _former.Ended.EndsWithinAsync(StopTimeout, _clock).ConfigureAwait(false);
+
         // Closed first: a question asked from now on must fail, rather than wait for an answer that never comes.
         _questions.Writer.TryComplete();
         while (_questions.Reader.TryRead(out KillQuestion? unread)) _open.Add(unread);
-        foreach (KillQuestion question in _open) question.Abandon();
+        foreach (KillQuestion question in _open.Concat(_elsewhere)) question.Abandon();
     }
 
     private void Note(string problem)
@@ -340,6 +320,11 @@ internal sealed partial class KillLane : IAsyncDisposable
         LogCannotAsk(problem);
         ProblemFound?.Invoke();
     }
+
+    private static TimeSpan Shorter(TimeSpan one, TimeSpan other) =>
+        one == Timeout.InfiniteTimeSpan ? other
+        : other == Timeout.InfiniteTimeSpan || one < other ? one
+        : other;
 
     [LoggerMessage(1101, LogLevel.Warning, "The control connection cannot ask the server; it keeps trying. {Problem}")]
     private partial void LogCannotAsk(string problem);

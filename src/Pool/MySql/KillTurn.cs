@@ -8,16 +8,28 @@ internal sealed class KillTurn
     // Guarded by _gate.
     private bool _isGivenUp;
 
-    public async Task AnswerAsync(Task<ControlSession> opening, KillQuestion[] own, KillQuestion[] questions)
+    /// <param name="opening">The session.</param>
+    /// <param name="own">Questions about sessions of the lane itself, which statements wait for.</param>
+    /// <param name="questions">The others.</param>
+    /// <param name="watches">Whether to look at the server too.</param>
+    public async Task AnswerAsync(
+        Task<ControlSession> opening, KillQuestion[] own, KillQuestion[] questions, bool watches)
     {
         ControlSession session = await opening.ConfigureAwait(false);
+
+        // One server is never asked about another's sessions.
+        own = [.. own.Where(IsOfTheServer)];
         if (IsGivenUp()) return;
 
         await session.AskAsync(own, Settle).ConfigureAwait(false);
         bool isAlone = own.All(static question => question.Task.IsCompleted);
         if (IsGivenUp()) return;
 
-        await session.AskAsync(questions.Where(q => isAlone || q.UntilGone), Settle).ConfigureAwait(false);
+        await session.AskAsync(questions.Where(q => IsOfTheServer(q) && (isAlone || q.UntilGone)), Settle)
+            .ConfigureAwait(false);
+        if (watches && !IsGivenUp()) await session.WatchAsync().ConfigureAwait(false);
+
+        bool IsOfTheServer(KillQuestion question) => !question.Session.Server.IsOther(session.Server);
     }
 
     public void GiveUp()

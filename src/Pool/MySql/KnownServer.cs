@@ -2,31 +2,138 @@ using Microsoft.Extensions.Logging;
 
 namespace UPool.MySql;
 
-/// <summary>What a process knows of the server that its sessions are with.</summary>
-/// <param name="target">Where it is, for people.</param>
+/// <summary>
+/// Which server the address of a process leads to, by what its sessions have found: those of its pools, of the kill
+/// lane and of the storage alike. When one finds another server, all are told, so that none stays behind.
+/// </summary>
+/// <param name="target">The address, for people.</param>
+/// <param name="clock">The clock.</param>
 /// <param name="logger">Where to say what an operator should know.</param>
-internal sealed partial class KnownServer(string target, ILogger logger)
+internal sealed partial class KnownServer(string target, TimeProvider clock, ILogger logger)
 {
+    // A balancer that spreads its connections over several servers shows another one at every second open, and then
+    // nothing is gained by following. So many changes are followed in a row, and one more after each interval: a
+    // switch-over takes longer than that.
+    private const int MaxChangesInARow = 10;
+    private static readonly TimeSpan ChangeInterval = TimeSpan.FromSeconds(1);
+
     private readonly Lock _gate = new();
     private readonly ILogger _logger = logger;
 
     // Guarded by _gate.
     private string? _family;
+    private long _sent;
+    private long _newest;
+    private int _changesLeft = MaxChangesInARow;
+    private long _changesCountedAt = clock.GetTimestamp();
+    private bool _isSpreadTold;
+    private TaskCompletionSource _changed = NewSignal();
 
-    /// <summary>Takes in what a new session has found. What an operator should know of the server is said
-    /// once.</summary>
-    public void Note(SessionFacts facts)
+    // Written under _gate.
+    private volatile Known _current = new(default);
+
+    /// <summary>The server that the newest open has found; without a name before the first.</summary>
+    public ServerIdentity Current => _current.Server;
+
+    /// <summary>Completes when <see cref="Current"/> changes.</summary>
+    public Task NextChange
+    {
+        get
+        {
+            lock (_gate) return _changed.Task;
+        }
+    }
+
+    /// <summary>The address leads to another server, or the server has restarted. Raised outside all locks, on the
+    /// thread that has found it: a handler must neither block nor throw.</summary>
+    public event Action? Changed;
+
+    /// <summary>Whether a session is with another server than the address leads to.</summary>
+    public bool IsElsewhere(ServerSession session) => session.Server.IsOther(_current.Server);
+
+    /// <summary>Numbers an open that is about to be sent: what a later one finds is newer.</summary>
+    public long BeginOpen()
+    {
+        lock (_gate) return ++_sent;
+    }
+
+    /// <summary>
+    /// Takes in what a new session has found. What an operator should know of the server is said once.
+    /// </summary>
+    /// <param name="open">The open's number.</param>
+    /// <param name="facts">The session's.</param>
+    /// <returns>Whether the session is with the server that the address leads to.</returns>
+    public bool Note(long open, SessionFacts facts)
+    {
+        NoteFamily(facts.Family);
+        ServerIdentity found = facts.Session.Server;
+        if (facts.IsProxied || found.Name is null) return true;
+
+        ServerIdentity before;
+        TaskCompletionSource? changed = null;
+        bool isSpread = false;
+        lock (_gate)
+        {
+            before = _current.Server;
+            bool differs = found.DiffersFrom(before);
+            if (open < _newest) return !differs;
+
+            _newest = open;
+            if (differs && !MayChange_NeedsLock())
+            {
+                isSpread = !_isSpreadTold;
+                _isSpreadTold = true;
+            }
+            else if (differs || before.Name is null)
+            {
+                _current = new Known(found);
+                if (differs) (changed, _changed) = (_changed, NewSignal());
+            }
+            else if (before.Witness is null && found.Witness is not null)
+            {
+                _current = new Known(found);
+            }
+        }
+
+        if (isSpread) LogSpread(target);
+        if (changed is null) return !found.DiffersFrom(Current);
+
+        LogChanged(target, before.Name!, found.Name);
+        changed.TrySetResult();
+        Changed?.Invoke();
+        return true;
+    }
+
+    private void NoteFamily(DatabaseFamily family)
     {
         lock (_gate)
         {
-            if (_family == facts.Family.Name) return;
+            if (_family == family.Name) return;
 
-            _family = facts.Family.Name;
+            _family = family.Name;
         }
 
-        if (!facts.Family.WasTested) LogNotTested(target, facts.Family.Name);
-        if (facts.Family.Blindness is { } blindness) LogBlind(target, blindness);
+        if (!family.WasTested) LogNotTested(target, family.Name);
+        if (family.Blindness is { } blindness) LogBlind(target, blindness);
     }
+
+    private bool MayChange_NeedsLock()
+    {
+        long now = clock.GetTimestamp();
+        long earned = clock.GetElapsedTime(_changesCountedAt, now).Ticks / ChangeInterval.Ticks;
+        if (earned > 0)
+        {
+            _changesLeft = (int)Math.Min(MaxChangesInARow, _changesLeft + earned);
+            _changesCountedAt = now;
+        }
+
+        if (_changesLeft == 0) return false;
+
+        _changesLeft--;
+        return true;
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     [LoggerMessage(1111, LogLevel.Warning,
         "{Target} is {Server}, a version that uPool was never run on. Run were MySQL 9.7, MariaDB 10.11 and "
@@ -37,4 +144,16 @@ internal sealed partial class KnownServer(string target, ILogger logger)
         "{Target} cannot say when a session is gone, so a permit may be used again before the server has dropped the "
         + "session it was for (INV-1). {Problem}")]
     private partial void LogBlind(string target, string problem);
+
+    [LoggerMessage(1113, LogLevel.Warning,
+        "{Target} leads to another server now, or it has restarted: sessions with {Before} are replaced by sessions "
+        + "with {Server}.")]
+    private partial void LogChanged(string target, string before, string server);
+
+    [LoggerMessage(1114, LogLevel.Warning,
+        "{Target} leads to several servers by turns. Statements of sessions with another one than the control "
+        + "connection's cannot be ended, and their closes not be confirmed. Name one server.")]
+    private partial void LogSpread(string target);
+
+    private sealed record Known(ServerIdentity Server);
 }

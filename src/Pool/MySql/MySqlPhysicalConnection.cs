@@ -10,6 +10,7 @@ namespace UPool.MySql;
 internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFacts facts, KillLane killLane)
     : PhysicalConnection
 {
+
     // A close that has nothing to read takes microseconds.
     private static readonly TimeSpan CloseGrace = TimeSpan.FromMilliseconds(10);
 
@@ -22,6 +23,8 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
     public override DbConnection Inner => inner;
 
     public override bool CanKill => !facts.IsProxied;
+
+    public override bool IsElsewhere => killLane.Server.IsElsewhere(facts.Session);
 
     /// <summary>Who it is on the server.</summary>
     public ServerSession Session => facts.Session;
@@ -49,8 +52,10 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
             await restore.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
         }
 
-        if (ToRegister is not null && await ToRegister.TryAddControlAsync(inner, facts).ConfigureAwait(false))
-            ToRegister = null;
+        if (ToRegister is null) return;
+
+        string? witness = await ToRegister.TryAddControlAsync(inner, facts).ConfigureAwait(false);
+        if (witness is not null) ToRegister = null;
     }
 
     public override Task KillStatementAsync() =>

@@ -61,6 +61,12 @@ internal sealed class MySqlServerConnector : IConnector
         remove => _killLane.ProblemFound -= value;
     }
 
+    public event Action? ServerChanged
+    {
+        add => _killLane.Server.Changed += value;
+        remove => _killLane.Server.Changed -= value;
+    }
+
     public Task<PhysicalConnection> OpenAsync() => OpenAsync(_dataSource);
 
     public ICandidate Prepare(string connectionString)
@@ -109,11 +115,11 @@ internal sealed class MySqlServerConnector : IConnector
     {
         MySqlConnection inner = dataSource.CreateConnection();
         SessionFacts? facts = null;
+        long open = _killLane.Server.BeginOpen();
         try
         {
             await inner.OpenAsync(CancellationToken.None).ConfigureAwait(false);
             facts = await SessionFacts.ReadAsync(inner).ConfigureAwait(false);
-            _killLane.Server.Note(facts);
 
             // What a reset brings back, a new session has from the start.
             if (facts.AsNew is null)
@@ -122,8 +128,16 @@ internal sealed class MySqlServerConnector : IConnector
                 await restore.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
             }
 
-            bool isLate = Register is not null && !await RegisterAsync(inner, facts).ConfigureAwait(false);
-            return new MySqlPhysicalConnection(inner, facts, _killLane) { ToRegister = isLate ? Register : null };
+            string? witness = Register is null ? null : await RegisterAsync(inner, facts).ConfigureAwait(false);
+            facts = facts.With(witness);
+            bool isLate = Register is not null && witness is null;
+            return new MySqlPhysicalConnection(inner, facts, _killLane)
+            {
+                ToRegister = isLate ? Register : null,
+
+                // A later open has found another server: this session is of no use any more.
+                MustDiscard = !_killLane.Server.Note(open, facts),
+            };
         }
         catch
         {
@@ -153,13 +167,9 @@ internal sealed class MySqlServerConnector : IConnector
         }
     }
 
-    private async Task<bool> RegisterAsync(MySqlConnection inner, SessionFacts facts)
-    {
-        if (IsControl) return await Register!.TryAddControlAsync(inner, facts).ConfigureAwait(false);
-
-        await Register!.AddAsync(inner, facts).ConfigureAwait(false);
-        return true;
-    }
+    private Task<string?> RegisterAsync(MySqlConnection inner, SessionFacts facts) => IsControl
+        ? Register!.TryAddControlAsync(inner, facts)
+        : Register!.AddAsync(inner, facts);
 
     // The former data source is left to the collector: without a pool of its own it holds nothing, and an open over it
     // may be under way.

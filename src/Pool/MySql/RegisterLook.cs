@@ -1,6 +1,5 @@
 using System.Data.Common;
 using System.Globalization;
-using System.Security.Cryptography;
 
 namespace UPool.MySql;
 
@@ -10,8 +9,9 @@ namespace UPool.MySql;
 /// gone, or still counted while they roll back. Only the answer to a KILL tells.</param>
 internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession> Unlisted)
 {
-    // Where the server keeps the witness of its start: no session has this id.
-    private const int WitnessId = 0;
+    // Rows of other servers come by replication. They say nothing here, and a server that was given up never removes
+    // its own.
+    private const string ForeignAge = "1 DAY";
 
     // A connection that has not logged in yet: MariaDB shows the command, MySQL the user.
     private const string Connecting = "Connect";
@@ -36,8 +36,9 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
         List<ServerSession> unlisted = [];
         foreach (Row row in answers.Before.Where(row => !IsIn(listed, row)))
         {
-            sessions.Add(new DeploymentSession(row.Id, row.Host, row.Incarnation, row.IsControl));
-            if (answers.SeesAll || row.Account == own.User) unlisted.Add(new ServerSession(row.Id, row.Host));
+            sessions.Add(new DeploymentSession(row.Id, row.Host, row.Incarnation, row.IsControl, answers.Server));
+            if (answers.SeesAll || row.Account == own.User)
+                unlisted.Add(new ServerSession(row.Id, row.Host, new ServerIdentity(answers.Server)));
         }
 
         Dictionary<long, Row> registered = answers.After.ToDictionary(static row => row.Id);
@@ -47,13 +48,13 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
             if (row is not null || accounts.Contains(process.User))
             {
                 sessions.Add(new DeploymentSession(
-                    process.Id, process.Host, row?.Incarnation, row?.IsControl ?? false));
+                    process.Id, process.Host, row?.Incarnation, row?.IsControl ?? false, answers.Server));
             }
         }
 
         var look = new ServerLook(
-            answers.Witness, sessions, isFresh && IsSettled(answers, own), TimeSpan.FromSeconds(answers.Uptime),
-            answers.MaxConnections);
+            answers.Server, answers.Witness, sessions, isFresh && IsSettled(answers, own),
+            TimeSpan.FromSeconds(answers.Uptime), answers.MaxConnections);
         return new RegisterLook(look, unlisted);
     }
 
@@ -77,24 +78,28 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
     private static async Task<Answers> ReadAsync(
         PooledConnection connection, SessionRegister register, CancellationToken cancellationToken)
     {
-        DatabaseFamily family = ((MySqlPhysicalConnection)connection.Physical).Family;
+        var physical = (MySqlPhysicalConnection)connection.Physical;
+        DatabaseFamily family = physical.Family;
+        string server = physical.Session.Server.Name ?? "";
         using DbCommand command = connection.CreateCommand();
-
-        // The witness first: whoever looks first after the server's start puts one down.
-        string rows = $"SELECT ConnectionId, Host, Account, Incarnation, IsControl FROM {register.QualifiedTable}";
-        command.CommandText =
-            $"INSERT IGNORE INTO {register.QualifiedTable} (ConnectionId, Host, Account, Incarnation, IsControl) "
-            + string.Create(CultureInfo.InvariantCulture, $"VALUES ({WitnessId}, '', '', @witness, TRUE); ")
+        string rows = "SELECT ConnectionId, Host, Account, Incarnation, IsControl "
+            + $"FROM {register.QualifiedTable} WHERE Server = @server";
+        command.CommandText = $"{register.AddWitness}; "
+            + $"DELETE FROM {register.QualifiedTable} "
+            + $"WHERE Server <> @server AND Created < NOW() - INTERVAL {ForeignAge}; "
             + $"{rows}; "
             + $"SELECT ID, USER, HOST, COMMAND FROM {family.ProcessList}; "
             + $"{rows}; "
             + "SELECT CONNECTION_ID(), @@GLOBAL.max_connections; "
             + "SHOW GLOBAL STATUS WHERE Variable_name IN ('Threads_connected', 'Uptime'); "
             + "SHOW GRANTS";
-        DbParameter witness = command.CreateParameter();
-        witness.ParameterName = "@witness";
-        witness.Value = Convert.ToHexString(RandomNumberGenerator.GetBytes(16));
-        command.Parameters.Add(witness);
+        foreach ((string name, string value) in
+            ((string, string)[])[("@server", server), ("@witness", SessionRegister.NewWitness())])
+        {
+            DbParameter parameter = command.CreateParameter();
+            (parameter.ParameterName, parameter.Value) = (name, value);
+            command.Parameters.Add(parameter);
+        }
 
         using DbDataReader reader =
             await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
@@ -111,11 +116,11 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
         List<string> grants = await ReadAllAsync(
             reader, static r => r.GetString(0), cancellationToken).ConfigureAwait(false);
 
-        string start = after.Find(static row => row.Id == WitnessId)?.Incarnation
+        string start = after.Find(static row => row.Id == SessionRegister.WitnessId)?.Incarnation
             ?? throw new InvalidOperationException("The register does not keep what is written into it.");
         return new Answers(
-            start, [.. before.Where(static row => row.Id != WitnessId)], processes, after, ownId, max,
-            status["Threads_connected"], status["Uptime"], AccountRights.Parse(grants).SeesAll);
+            server, start, [.. before.Where(static row => row.Id != SessionRegister.WitnessId)], processes, after,
+            ownId, max, status["Threads_connected"], status["Uptime"], AccountRights.Parse(grants).SeesAll);
     }
 
     private static async Task<List<T>> ReadAllAsync<T>(
@@ -138,6 +143,6 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
     private sealed record Process(long Id, string User, string Host, string Command);
 
     private sealed record Answers(
-        string Witness, List<Row> Before, List<Process> Processes, List<Row> After, long OwnId, int MaxConnections,
-        int Connected, int Uptime, bool SeesAll);
+        string Server, string Witness, List<Row> Before, List<Process> Processes, List<Row> After, long OwnId,
+        int MaxConnections, int Connected, int Uptime, bool SeesAll);
 }

@@ -7,12 +7,16 @@ namespace UPool.MySql;
 /// <param name="Incarnation">The life of the process that registered it; null when no register knows it. Such a one
 /// counts as used: it may be a session between its handshake and its registration.</param>
 /// <param name="IsControl">Whether it is registered as a control connection, which no lease covers.</param>
-public sealed record DeploymentSession(long Id, string Host, string? Incarnation, bool IsControl);
+/// <param name="Server">The name of the server that it is with; empty when it is not known.</param>
+public sealed record DeploymentSession(
+    long Id, string Host, string? Incarnation, bool IsControl, string Server = "");
 
 /// <summary>What the server says of the deployment's sessions, pools' and control connections'.</summary>
+/// <param name="Server">The server's own name for itself: another one means that the address leads to another
+/// server.</param>
 /// <param name="ServerStart">
-/// A random value that lives as long as the server does: another one means that the server restarted, and that no
-/// session from before is left.
+/// A random value that lives as long as the server does: another one of the same server means that it restarted, and
+/// that no session from before is left.
 /// </param>
 /// <param name="Sessions">All sessions that are there, or that this account may not see and that somebody
 /// registered.</param>
@@ -23,5 +27,5 @@ public sealed record DeploymentSession(long Id, string Host, string? Incarnation
 /// <param name="Uptime">How long ago the server started, by its own count of whole seconds.</param>
 /// <param name="MaxConnections">The server's max_connections.</param>
 public sealed record ServerLook(
-    string ServerStart, IReadOnlyList<DeploymentSession> Sessions, bool IsSettled, TimeSpan Uptime,
+    string Server, string ServerStart, IReadOnlyList<DeploymentSession> Sessions, bool IsSettled, TimeSpan Uptime,
     int MaxConnections);

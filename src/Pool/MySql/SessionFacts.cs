@@ -35,13 +35,13 @@ internal sealed record SessionFacts(
             $"CONCAT_WS('|', {Settings}, QUOTE(DATABASE()){(family.HasRoles ? ", QUOTE(CURRENT_ROLE())" : "")})";
 
         // One round trip.
-        (long id, string? database, string collation, bool isAutocommit, string? host, string? asNew, string? role) =
-            await AskAsync(
+        (long id, string? database, string collation, bool isAutocommit, string? host, string? asNew, string? role,
+            string? server) = await AskAsync(
                 connection,
                 $"SELECT CONNECTION_ID(), DATABASE(), @@collation_connection, @@autocommit, {Host(family)}, {state}, "
-                    + (family.HasRoles ? "CURRENT_ROLE()" : "NULL"),
+                    + $"{(family.HasRoles ? "CURRENT_ROLE()" : "NULL")}, {family.Identity}",
                 static row => (row.GetInt64(0), Text(row, 1), row.GetString(2), row.GetInt64(3) == 1, Text(row, 4),
-                    Text(row, 5), Text(row, 6))).ConfigureAwait(false);
+                    Text(row, 5), Text(row, 6), Text(row, 7))).ConfigureAwait(false);
         if (host is null)
         {
             family = family.WithoutProcessList();
@@ -53,9 +53,13 @@ internal sealed record SessionFacts(
         // to say who it is, and ids start again with the server.
         bool isProxied = unchecked((int)id) != connection.ServerThread || !host.Contains(':', StringComparison.Ordinal);
         return new SessionFacts(
-            new ServerSession(id, host), isProxied, $"SELECT {state}", isAutocommit ? asNew : null,
-            Restoring(family, database, collation, role), family);
+            new ServerSession(id, host, ServerIdentity.Of(server)), isProxied, $"SELECT {state}",
+            isAutocommit ? asNew : null, Restoring(family, database, collation, role), family);
     }
+
+    /// <summary>The same, with the witness that its server's register has.</summary>
+    public SessionFacts With(string? witness) =>
+        this with { Session = Session with { Server = Session.Server with { Witness = witness } } };
 
     /// <summary>
     /// Whether what a look has shown differs in what the reset sets: the server's defaults are not a new session's, and

@@ -1,6 +1,9 @@
 using System.Globalization;
+using System.Security.Cryptography;
 
 using MySqlConnector;
+
+using UPool.Core;
 
 namespace UPool.MySql;
 
@@ -21,6 +24,9 @@ internal sealed class SessionRegister
     // The width of its column, which is ASCII.
     private const int MaxIncarnationLength = 128;
 
+    /// <summary>Where the register keeps a server's witness: no session has this id.</summary>
+    public const int WitnessId = 0;
+
     private readonly string _add;
 
     /// <param name="database">The database of the control connections.</param>
@@ -37,18 +43,30 @@ internal sealed class SessionRegister
         Incarnation = incarnation;
         QualifiedTable = $"`{database.Replace("`", "``", StringComparison.Ordinal)}`.{Table}";
 
-        // Replaced, because a server that took over from another may hold the other's row under this id.
-        _add = $"REPLACE INTO {QualifiedTable} (ConnectionId, Host, Account, Incarnation, IsControl) "
-            + "VALUES (@id, @host, @account, @incarnation, @control)";
+        // Replaced: a copy of the server may have brought a row with this id along.
+        _add = $"{AddWitness}; "
+            + $"REPLACE INTO {QualifiedTable} (Server, ConnectionId, Host, Account, Incarnation, IsControl) "
+            + "VALUES (@server, @id, @host, @account, @incarnation, @control); "
+            + $"SELECT Incarnation FROM {QualifiedTable} WHERE Server = @server AND ConnectionId = {WitnessId}";
     }
 
     public string Incarnation { get; }
 
     public string QualifiedTable { get; }
 
+    /// <summary>The statement by which the first who comes after the server's start puts its witness down; with
+    /// <c>@server</c> and <c>@witness</c>.</summary>
+    public string AddWitness =>
+        $"INSERT IGNORE INTO {QualifiedTable} (Server, ConnectionId, Host, Account, Incarnation, IsControl) "
+        + string.Create(CultureInfo.InvariantCulture, $"VALUES (@server, {WitnessId}, '', '', @witness, TRUE)");
+
+    /// <summary>A value for a witness.</summary>
+    public static string NewWitness() => Convert.ToHexString(RandomNumberGenerator.GetBytes(16));
+
     /// <summary>Registers a pool's session on itself.</summary>
+    /// <returns>The witness of its server.</returns>
     /// <exception cref="SessionRegisterException">It could not; the session must not be used.</exception>
-    public async Task AddAsync(MySqlConnection connection, SessionFacts facts)
+    public async Task<string?> AddAsync(MySqlConnection connection, SessionFacts facts)
     {
         if (facts.IsProxied)
         {
@@ -57,19 +75,35 @@ internal sealed class SessionRegister
                 + "TCP.");
         }
 
-        if (!await TryAddAsync(connection, facts, isControl: false).ConfigureAwait(false))
-            throw new SessionRegisterException("there is no such table. Apply the schema.");
+        return await AddAsync(connection, facts, isControl: false).ConfigureAwait(false)
+            ?? throw new SessionRegisterException("there is no such table. Apply the schema.");
     }
 
-    /// <summary>The same for control connections, which are needed to make the table and to find out that no budget can
-    /// be kept here: false when the table is missing, or the session's id is not its own.</summary>
-    public Task<bool> TryAddControlAsync(MySqlConnection connection, SessionFacts facts) =>
-        facts.IsProxied ? Task.FromResult(false) : TryAddAsync(connection, facts, isControl: true);
+    /// <summary>The same for control connections, which are needed to make the table, to find out that no budget can be
+    /// kept here, and to end sessions with a server that has become read-only: null when it is, when the table is
+    /// missing, or when the session's id is not its own.</summary>
+    public async Task<string?> TryAddControlAsync(MySqlConnection connection, SessionFacts facts)
+    {
+        if (facts.IsProxied) return null;
+
+        try
+        {
+            return await AddAsync(connection, facts, isControl: true).ConfigureAwait(false);
+        }
+        catch (MySqlException exception) when (MySqlErrors.Classify(exception) == DriverFailure.WrongServer)
+        {
+            return null;
+        }
+    }
 
     /// <summary>Removes the rows of sessions that are gone, whoever's they were.</summary>
-    public async Task RemoveAsync(MySqlConnection connection, IEnumerable<ServerSession> gone)
+    /// <param name="connection">A session with the same server.</param>
+    /// <param name="gone">The sessions.</param>
+    /// <param name="server">The server's name.</param>
+    public async Task RemoveAsync(MySqlConnection connection, IEnumerable<ServerSession> gone, string? server)
     {
         using var command = new MySqlCommand(connection, null) { CommandTimeout = 0 };
+        command.Parameters.AddWithValue("@server", server ?? "");
         List<string> keys = [];
         foreach (ServerSession session in gone)
         {
@@ -79,13 +113,16 @@ internal sealed class SessionRegister
             keys.Add(string.Create(CultureInfo.InvariantCulture, $"(ConnectionId = {session.Id} AND Host = {name})"));
         }
 
-        command.CommandText = $"DELETE FROM {QualifiedTable} WHERE {string.Join(" OR ", keys)}";
+        command.CommandText =
+            $"DELETE FROM {QualifiedTable} WHERE Server = @server AND ({string.Join(" OR ", keys)})";
         await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
     }
 
-    private async Task<bool> TryAddAsync(MySqlConnection connection, SessionFacts facts, bool isControl)
+    private async Task<string?> AddAsync(MySqlConnection connection, SessionFacts facts, bool isControl)
     {
         using var command = new MySqlCommand(_add, connection) { CommandTimeout = 0 };
+        command.Parameters.AddWithValue("@server", facts.Session.Server.Name ?? "");
+        command.Parameters.AddWithValue("@witness", NewWitness());
         command.Parameters.AddWithValue("@id", facts.Session.Id);
         command.Parameters.AddWithValue("@host", facts.Session.Host);
         command.Parameters.AddWithValue("@account", AccountOf(connection));
@@ -93,19 +130,22 @@ internal sealed class SessionRegister
         command.Parameters.AddWithValue("@control", isControl);
         try
         {
-            await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
-            return true;
+            return await command.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false) as string
+                ?? throw new SessionRegisterException("it does not keep what is written into it.");
         }
         catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.NoSuchTable)
         {
-            return false;
+            return null;
         }
         catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.BadFieldError)
         {
             throw new SessionRegisterException(
                 "the table is of an older making. Drop it and apply the schema.", exception);
         }
-        catch (MySqlException exception) when (exception.Number != 0)
+
+        // A server that has become read-only says so better itself.
+        catch (MySqlException exception) when (
+            exception.Number != 0 && MySqlErrors.Classify(exception) != DriverFailure.WrongServer)
         {
             throw new SessionRegisterException(
                 $"error {exception.Number}. The account needs SELECT, INSERT and DELETE on that table.", exception);

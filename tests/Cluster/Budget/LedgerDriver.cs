@@ -97,12 +97,15 @@ internal sealed class LedgerDriver
 
     /// <summary>Looks at a server that has these sessions.</summary>
     public IReadOnlyList<DeploymentSession> Look(params DeploymentSession[] sessions) =>
-        Ledger.Observe(sessions, Server, Now);
+        Ledger.Observe(sessions, new ServerLife(Server, TimeSpan.Zero), Now);
 
     /// <summary>Another activation reads what is stored.</summary>
     public Ledger TakeOver(string server = Server, TimeSpan? uptime = null) =>
-        Ledger = new Ledger(Stored, Guid.NewGuid().ToString(), new ServerLife(server, uptime ?? TimeSpan.FromDays(1)),
-            Settings, Now);
+        TakeOver(new ServerLife(server, uptime ?? TimeSpan.FromDays(1)));
+
+    /// <summary>The same, on this server.</summary>
+    public Ledger TakeOver(ServerLife server) =>
+        Ledger = new Ledger(Stored, Guid.NewGuid().ToString(), server, Settings, Now);
 
     public void Wait(double seconds) => Now += TimeSpan.FromSeconds(seconds);
 }

@@ -27,7 +27,7 @@ public sealed class LedgerSpeedTests(ITestOutputHelper output)
         var random = new Random(1);
         var ledger = new Ledger(
             new LedgerState(), "writer", new ServerLife("server", TimeSpan.FromDays(1)), settings, TimeSpan.Zero);
-        ledger.Observe([], "server", TimeSpan.Zero);
+        ledger.Observe([], new ServerLife("server", TimeSpan.Zero), TimeSpan.Zero);
         LeaseHolder[] holders = [.. Enumerable.Range(0, silos).Select(
             at => new LeaseHolder($"silo-{at}", LeaseRole.Silo, 4 * PermitsEach, settings, random))];
         int size = Math.Max(1, silos / BatchesPerInterval), renewals = 0;

@@ -1,4 +1,5 @@
 using UPool.Cluster.Budget;
+using UPool.MySql;
 
 namespace UPool.Cluster.Tests.Budget;
 
@@ -229,21 +230,58 @@ public sealed class LedgerTakeoverTests
         _driver.Settle(("a", 5));
         _driver.TakeOver("server/2", uptime: TimeSpan.FromSeconds(5));
         _driver.Renew("a", used: 5);
-        _driver.Ledger.Observe([], "server/2", _driver.Now);
+        _driver.Ledger.Observe([], new ServerLife("server/2", TimeSpan.Zero), _driver.Now);
         Assert.True(_driver.Ledger.IsLearning(_driver.Now));
 
         // Fifteen seconds of lease and grace, less five of uptime and what the server's clock may be fast.
         _driver.Wait(9);
         Assert.True(_driver.Ledger.IsLearning(_driver.Now));
         _driver.Wait(0.2);
-        _driver.Ledger.Observe([], "server/2", _driver.Now);
+        _driver.Ledger.Observe([], new ServerLife("server/2", TimeSpan.Zero), _driver.Now);
         Assert.False(_driver.Ledger.IsLearning(_driver.Now));
 
         _driver.Renew("a", used: 5);
         _driver.TakeOver("server/3", uptime: TimeSpan.FromMinutes(1));
-        _driver.Ledger.Observe([], "server/3", _driver.Now);
+        _driver.Ledger.Observe([], new ServerLife("server/3", TimeSpan.Zero), _driver.Now);
         _driver.Renew("a", used: 5);
         Assert.False(_driver.Ledger.IsLearning(_driver.Now));
+    }
+
+    /// <summary>A replica that was promoted has been up for days, and may lack what was written a moment ago.</summary>
+    [Fact]
+    public void TakeOver_OnAnotherServer_LearnsForAWholeLeaseAndGraceHoweverLongThatIsUp()
+    {
+        _driver.Settle(("a", 5));
+        ServerLife primary = new("start/1", TimeSpan.FromDays(9), "primary");
+        ServerLife replica = new("start/2", TimeSpan.FromDays(9), "replica");
+        _driver.Ledger.Observe([], primary, _driver.Now);
+        _driver.Renew("a", used: 5);
+        _driver.TakeOver(replica);
+        _driver.Renew("a", used: 5);
+        _driver.Ledger.Observe([], replica, _driver.Now);
+        _driver.Wait(14.9);
+        Assert.True(_driver.Ledger.IsLearning(_driver.Now));
+        _driver.Wait(0.2);
+        _driver.Ledger.Observe([], replica, _driver.Now);
+        Assert.False(_driver.Ledger.IsLearning(_driver.Now));
+
+        // Written there: the next activation need not learn of it again.
+        _driver.Renew("a", used: 5);
+        _driver.TakeOver(replica);
+        _driver.Ledger.Observe([], replica, _driver.Now);
+        _driver.Renew("a", used: 5);
+        Assert.False(_driver.Ledger.IsLearning(_driver.Now));
+    }
+
+    [Fact]
+    public void Observe_OnAnotherServer_AStrangerOfTheFormerIsForgotten()
+    {
+        _driver.Settle(("a", 5));
+        var stranger = new DeploymentSession(7, "h:7", null, IsControl: false);
+        _driver.Ledger.Observe([stranger], new ServerLife("start/1", TimeSpan.Zero, "primary"), _driver.Now);
+        _driver.Wait(60);
+        Assert.Empty(_driver.Ledger.Observe(
+            [stranger], new ServerLife("start/2", TimeSpan.Zero, "replica"), _driver.Now));
     }
 
     [Fact]

@@ -56,8 +56,8 @@ public sealed class DatabaseFamilyTests
     public void Note_VersionNeverRun_IsSaidOnce()
     {
         var log = new RecordingLog();
-        var server = new KnownServer("MySQL at here", log);
-        for (int i = 0; i < 3; i++) server.Note(FactsOf("8.4.3"));
+        var server = new KnownServer("MySQL at here", TimeProvider.System, log);
+        for (int i = 0; i < 3; i++) server.Note(server.BeginOpen(), FactsOf("8.4.3"));
         Assert.Equal(
             "Warning 1111 MySQL at here is MySQL 8.4.3, a version that uPool was never run on. Run were MySQL 9.7, "
             + "MariaDB 10.11 and MariaDB 11.8.", log.ToString().TrimEnd());
@@ -69,7 +69,7 @@ public sealed class DatabaseFamilyTests
     public void Note_VersionThatWasRun_SaysNothing(string version)
     {
         var log = new RecordingLog();
-        new KnownServer("MySQL at here", log).Note(FactsOf(version));
+        new KnownServer("MySQL at here", TimeProvider.System, log).Note(1, FactsOf(version));
         Assert.Equal("", log.ToString());
     }
 

@@ -18,6 +18,10 @@ internal abstract class DatabaseFamily
     /// account its own.</summary>
     public abstract string ProcessList { get; }
 
+    /// <summary>An expression: the server's own name for itself, the same through its life and another one on every
+    /// other server. It is not the address, which leads to another server after a switch-over.</summary>
+    public abstract string Identity { get; }
+
     /// <summary>Whether the server knows roles.</summary>
     public abstract bool HasRoles { get; }
 

@@ -10,6 +10,11 @@ internal sealed class MariaDbFamily(string version) : DatabaseFamily(version)
 
     public override string ProcessList => "information_schema.PROCESSLIST";
 
+    // Replication wants different server ids; a copy that does not replicate may agree in all three, and then the
+    // register's witness tells. server_uid, a hash of the network card and the port, is not in every 10.11, and an open
+    // that asks for a variable that is not there fails.
+    public override string Identity => "CONCAT(@@hostname, ':', @@port, '/', @@GLOBAL.server_id)";
+
     public override bool HasRoles => true;
 
     public override string EndingRight => "CONNECTION ADMIN";

@@ -27,6 +27,8 @@ internal sealed class MySqlFamily : DatabaseFamily
     public override string ProcessList =>
         _hasProcessList ? "performance_schema.processlist" : "information_schema.PROCESSLIST";
 
+    public override string Identity => "@@server_uuid";
+
     public override bool HasRoles => NumberOf(Version).Major >= 8;
 
     public override string EndingRight => "CONNECTION_ADMIN";

@@ -181,7 +181,7 @@ internal sealed class SimCoordinator
             {
                 if (IsOver) return;
 
-                foreach (DeploymentSession overdue in _ledger!.Observe(sessions, start, askedAt)) Kill(overdue.Id);
+                foreach (DeploymentSession overdue in _ledger!.Observe(sessions, new ServerLife(start, TimeSpan.Zero), askedAt)) Kill(overdue.Id);
             },
             static () => { });
     }

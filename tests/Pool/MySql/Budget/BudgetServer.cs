@@ -94,7 +94,8 @@ public sealed class BudgetServer : IAsyncDisposable
         MySqlConnection connection = await ConnectAsync();
         SessionFacts facts = await SessionFacts.ReadAsync(connection);
         await new SessionRegister(DatabaseServer.DefaultDatabase, incarnation).AddAsync(connection, facts);
-        return (connection, new DeploymentSession(facts.Session.Id, facts.Session.Host, incarnation, IsControl: false));
+        return (connection, new DeploymentSession(
+            facts.Session.Id, facts.Session.Host, incarnation, IsControl: false, facts.Session.Server.Name!));
     }
 
     /// <summary>An account of the server's root, for a test of rights.</summary>

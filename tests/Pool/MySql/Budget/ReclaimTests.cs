@@ -56,8 +56,8 @@ public sealed class ReclaimTests
 
         // Registered by an account that this one may not see: it counts until the server has said that it is gone.
         await ExecuteAsync(
-            server.Root, "INSERT INTO upool_session (ConnectionId, Host, Account, Incarnation, IsControl) "
-                + "VALUES (4000000, '10.0.0.1:1', 'upool_before', 'silo-3', FALSE)");
+            server.Root, "INSERT INTO upool_session (Server, ConnectionId, Host, Account, Incarnation, IsControl) "
+                + $"VALUES ('{session.Server}', 4000000, '10.0.0.1:1', 'upool_before', 'silo-3', FALSE)");
         for (int i = 0; i < 2; i++)
         {
             ServerLook look = i == 0 ? await control.LookAsync() : await control.FreshLookAsync();

@@ -157,7 +157,11 @@ public sealed class RegisterTests
         Assert.NotEqual(before.ServerStart, after!.ServerStart);
         Assert.DoesNotContain(after.Sessions, session => session.Incarnation == "silo-2");
         Assert.True(after.Uptime < TimeSpan.FromSeconds(30), $"{after.Uptime}");
-        await UntilAsync(pool, s => s.Idle + s.Used > 0, what: "the pool's return");
+        Assert.Equal(before.Server, after.Server);
+
+        // The sessions of before were replaced, as nobody can know them there any more.
+        await UntilAsync(pool, s => s is { Idle: 0, Used: 0, Closing: 0 }, what: "the end of the sessions of before");
+        await (await pool.OpenConnectionAsync()).DisposeAsync();
         await server.UntilAsync("its row", async () => await server.RowsAsync("Incarnation = 'silo-1'") >= 2);
     }
 
