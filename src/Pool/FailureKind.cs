@@ -23,7 +23,8 @@ public enum FailureKind
 
     /// <summary>
     /// A commit whose answer was not seen or leaves its effect open; or, outside a transaction, a script, a procedure
-    /// or a batch of which a statement failed: those before it have taken effect.
+    /// or a batch of which a statement failed: those before it have taken effect; or a transaction that one of its own
+    /// statements had committed.
     /// </summary>
     OutcomeUnknown,
 

@@ -47,6 +47,25 @@ public sealed class ConnectionSeveredException : DbException
 }
 
 /// <summary>
+/// The server had ended the transaction before: nothing more of it was sent, because it would have run outside of it.
+/// </summary>
+public sealed class TransactionEndedException : DbException
+{
+    /// <summary>Creates the exception.</summary>
+    public TransactionEndedException(string message, bool mayHaveCommitted, Exception? inner = null)
+        : base(message, inner) => MayHaveCommitted = mayHaveCommitted;
+
+    /// <summary>
+    /// Whether what was done in the transaction may be stored, because one of its own statements has committed it. When
+    /// not, an error has rolled it back, and nothing of it is stored.
+    /// </summary>
+    public bool MayHaveCommitted { get; }
+
+    /// <summary>Whether the transaction can be begun anew: nothing of it is stored.</summary>
+    public override bool IsTransient => !MayHaveCommitted;
+}
+
+/// <summary>
 /// A commit was sent and its answer was not seen, or leaves its effect open: it may have taken effect or not (INV-9).
 /// Never retried in silence.
 /// </summary>

@@ -253,6 +253,8 @@ public sealed class PooledDataSource : DbDataSource
         RentRefusedException => FailureKind.Refused,
         DeadlineExceededException => FailureKind.DeadlineExceeded,
         OutcomeUnknownException => FailureKind.OutcomeUnknown,
+        TransactionEndedException { MayHaveCommitted: true } => FailureKind.OutcomeUnknown,
+        TransactionEndedException => FailureKind.StatementFailed,
         ConnectionSeveredException => FailureKind.ConnectionLost,
         _ => _pool.Connector.Classify(exception) switch
         {

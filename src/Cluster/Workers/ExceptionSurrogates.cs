@@ -34,6 +34,18 @@ public struct OutcomeUnknownSurrogate
     [Id(0)] public string Message { get; set; }
 }
 
+/// <summary>A <see cref="TransactionEndedException"/> on the wire.</summary>
+[GenerateSerializer, Immutable]
+[Alias("UPool.TransactionEndedException")]
+public struct TransactionEndedSurrogate
+{
+    /// <summary>What was not sent, and why.</summary>
+    [Id(0)] public string Message { get; set; }
+
+    /// <summary>Whether something of the transaction may be stored.</summary>
+    [Id(1)] public bool MayHaveCommitted { get; set; }
+}
+
 /// <summary>A <see cref="ConnectionSeveredException"/> on the wire.</summary>
 [GenerateSerializer, Immutable]
 [Alias("UPool.ConnectionSeveredException")]
@@ -92,4 +104,17 @@ public sealed class ConnectionSeveredConverter : IConverter<ConnectionSeveredExc
     /// <inheritdoc/>
     public ConnectionSeveredSurrogate ConvertToSurrogate(in ConnectionSeveredException value) =>
         new() { Message = value.Message };
+}
+
+/// <summary>Carries <see cref="TransactionEndedException"/>.</summary>
+[RegisterConverter]
+public sealed class TransactionEndedConverter : IConverter<TransactionEndedException, TransactionEndedSurrogate>
+{
+    /// <inheritdoc/>
+    public TransactionEndedException ConvertFromSurrogate(in TransactionEndedSurrogate surrogate) =>
+        new(surrogate.Message, surrogate.MayHaveCommitted);
+
+    /// <inheritdoc/>
+    public TransactionEndedSurrogate ConvertToSurrogate(in TransactionEndedException value) =>
+        new() { Message = value.Message, MayHaveCommitted = value.MayHaveCommitted };
 }

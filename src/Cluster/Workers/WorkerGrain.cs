@@ -191,19 +191,18 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         if (deadline.HasPassed()) return TooLate<T>();
 
         using RunningCalls.Scope call = Calls.Enter(cancellationToken);
-        bool isRented = false;
+        PooledConnection? rented = null;
         try
         {
             RentResult rent = await RentAsync(deadline, place, call.Token);
             if (!rent.IsRented) return Refused<T>(rent.Refusal);
 
-            isRented = true;
-            await using PooledConnection connection = rent.Connection;
+            await using PooledConnection connection = rented = rent.Connection;
             return await work(connection, call.Token);
         }
-        catch (Exception exception) when (isRented)
+        catch (Exception exception) when (rented is not null)
         {
-            return WriteFailed<T>(exception);
+            return WriteFailed<T>(exception, rented.HasWritten);
         }
         catch (Exception exception) when (!call.Token.IsCancellationRequested)
         {
@@ -220,28 +219,43 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         if (deadline.HasPassed()) return TooLate<T>();
 
         using RunningCalls.Scope call = Calls.Enter(cancellationToken);
-        bool isCommitted = false;
+        PooledTransaction? begun = null;
         try
         {
             RentResult rent = await RentAsync(deadline, place, call.Token);
             if (!rent.IsRented) return Refused<T>(rent.Refusal);
 
             await using PooledConnection connection = rent.Connection;
-            await using DbTransaction transaction = await connection.BeginTransactionAsync(call.Token);
-            Reply<T> reply = await work(connection, transaction, call.Token);
-            if (reply.Status != ReplyStatus.Ok) return reply;
+            await using PooledTransaction transaction = begun =
+                (PooledTransaction)await connection.BeginTransactionAsync(call.Token);
+            Reply<T> reply;
+            try
+            {
+                reply = await work(connection, transaction, call.Token);
+            }
+            catch
+            {
+                await transaction.SettleAsync();
+                throw;
+            }
+
+            if (reply.Status != ReplyStatus.Ok)
+            {
+                // It says that nothing was changed.
+                await transaction.SettleAsync();
+                return transaction.MayHaveCommitted ? Unknown<T>(FailureKind.Other, hasWritten: true) : reply;
+            }
 
             call.Token.ThrowIfCancellationRequested();
 
             // Without the caller's token: one who leaves now must not turn a commit into an unknown. The deadline
             // holds.
             await transaction.CommitAsync(CancellationToken.None);
-            isCommitted = true;
             return reply;
         }
-        catch (Exception exception) when (isCommitted || exception is OutcomeUnknownException)
+        catch (Exception exception) when (begun is { MayHaveCommitted: true })
         {
-            return WriteFailed<T>(exception);
+            return WriteFailed<T>(exception, hasWritten: true);
         }
         catch (OperationCanceledException) when (call.Token.IsCancellationRequested)
         {
@@ -278,7 +292,7 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         return Reply.Ended<T>(ReplyStatus.OutcomeUnknown, "the write may have been sent twice; this copy was not run");
     }
 
-    // A failure that certainly changed nothing: of a read, or of a transaction whose commit was not sent.
+    // A failure that certainly changed nothing: of a read, or of a transaction of which nothing may be stored.
     private Reply<T> ReadFailed<T>(Exception exception)
     {
         switch (Pool.Classify(exception))
@@ -303,17 +317,26 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     }
 
     // A failure while a statement in autocommit, or a commit, may have been under way. Only the server's own error and
-    // a refusal are sure to have changed nothing: whatever else went wrong may have gone wrong after it took effect.
-    private Reply<T> WriteFailed<T>(Exception exception)
+    // a refusal are sure to have changed nothing, when nothing else had been written before: whatever else went wrong
+    // may have gone wrong after it took effect.
+    private Reply<T> WriteFailed<T>(Exception exception, bool hasWritten)
     {
         FailureKind kind = Pool.Classify(exception);
-        if (kind is FailureKind.StatementFailed or FailureKind.Refused or FailureKind.Unavailable)
+        if (!hasWritten && kind is FailureKind.StatementFailed or FailureKind.Refused or FailureKind.Unavailable)
             return ReadFailed<T>(exception);
 
         if (kind == FailureKind.Other && exception is not OperationCanceledException)
             LogUnexpected(Log, exception.GetType(), exception.StackTrace);
+        return Unknown<T>(kind, hasWritten);
+    }
+
+    private Reply<T> Unknown<T>(FailureKind kind, bool hasWritten)
+    {
         LogOutcomeUnknown(Log, kind);
-        return Reply.Ended<T>(ReplyStatus.OutcomeUnknown, "the write was under way when it was cut off");
+        return Reply.Ended<T>(
+            ReplyStatus.OutcomeUnknown,
+            hasWritten ? "the write failed, and part of it may be stored"
+                : "the write was under way when it was cut off");
     }
 
     // The number and the state of an error are the database's own; its text may quote a value (INV-8).

@@ -1,6 +1,8 @@
 using System.Data;
 using System.Data.Common;
 
+using UPool.Core;
+
 namespace UPool;
 
 /// <summary>What an execution needs of a command or a batch.</summary>
@@ -14,8 +16,14 @@ internal interface IStatement
     /// <summary>Whose it is, and how long it may take.</summary>
     StatementScope Scope { get; }
 
-    /// <summary>How many statements it may be.</summary>
-    ScriptKind Kind { get; }
+    /// <summary>How many texts it has: one, but for a batch.</summary>
+    int TextCount { get; }
+
+    /// <summary>Whether its text is the name of a procedure.</summary>
+    bool IsProcedure { get; }
+
+    /// <summary>One of its texts.</summary>
+    string TextAt(int index);
 
     /// <summary>The driver's object of the last execution.</summary>
     object? Running { get; }
@@ -84,19 +92,28 @@ internal static class Execution
         PooledConnection connection = statement.Scope.Required;
         OperationBound bound = await statement.Scope
             .BeginAsync(token, statement.IsFixedSelect(behavior)).ConfigureAwait(false);
+        string? text = Script.TextOf(statement);
         try
         {
+            TransactionEffect effect = TransactionGuard.EffectOf(statement, bound.Physical);
+            if (TransactionGuard.MustPrepare(bound.Physical, effect))
+                await TransactionGuard.PrepareAsync(connection, bound, effect, token).ConfigureAwait(false);
+
             bound = statement.Bind(bound);
 
             // The wrapper closes its own connection: the driver must not close the session.
             Task<T> operation = execute(statement, behavior & ~CommandBehavior.CloseConnection);
             T result = await connection.RunAsync(operation, bound, token).ConfigureAwait(false);
+            if (bound.Physical.Watch is null && !Script.IsRead(text)) connection.HasWritten = true;
+            if (effect != TransactionEffect.None) TransactionGuard.Note(bound.Physical, effect);
             return wrap(statement, behavior, bound, result);
         }
         catch (DbException exception)
         {
-            Script.NoteFailure(exception, bound, statement.Kind, connection.Pool.Connector);
+            Script.NoteFailure(exception, bound, text, connection.Pool.Connector);
             if (bound.IsHeld) statement.End(statement.Running);
+            if (bound.Physical.Watch is { MayHaveCommitted: true })
+                await TransactionGuard.LookAfterFailureAsync(connection, bound, token).ConfigureAwait(false);
             throw;
         }
         finally

@@ -114,7 +114,12 @@ public sealed class PooledBatch : DbBatch, IStatement
 
     StatementScope IStatement.Scope => _scope;
 
-    ScriptKind IStatement.Kind => ScriptKind.Several;
+    int IStatement.TextCount => _inner.BatchCommands.Count;
+
+    bool IStatement.IsProcedure =>
+        _inner.BatchCommands.Any(static command => command.CommandType == CommandType.StoredProcedure);
+
+    string IStatement.TextAt(int index) => _inner.BatchCommands[index].CommandText;
 
     object? IStatement.Running => _running;
 

@@ -214,7 +214,11 @@ public sealed class PooledCommand : DbCommand, IStatement
 
     StatementScope IStatement.Scope => _scope;
 
-    ScriptKind IStatement.Kind => Script.Of(_text, _own.CommandType);
+    int IStatement.TextCount => 1;
+
+    bool IStatement.IsProcedure => _own.CommandType == CommandType.StoredProcedure;
+
+    string IStatement.TextAt(int index) => _text;
 
     object? IStatement.Running => _running;
 

@@ -140,7 +140,7 @@ public sealed partial class PooledConnection
         bool isStuck = bound.Physical.LingeringRollback;
 
         // Rows that nobody read ended with an error: in a transaction part of it was not done, or all is rolled back.
-        if (!isStuck && bound.Physical.Transaction is null
+        if (!isStuck && bound.Physical.Watch is null
             && _pool.Connector.Classify(failure) != DriverFailure.RolledBack)
         {
             return;
@@ -222,6 +222,7 @@ public sealed partial class PooledConnection
     private void NoteFailure(OperationBound bound, Exception exception)
     {
         bound.Physical.MustReset = true;
+        bound.Physical.Watch?.NoteError();
         _pool.NoteFailure(bound.Physical, exception);
         if (bound.IsHeld && bound.Physical.IsBroken) Tell(ConnectionState.Broken);
     }

@@ -102,6 +102,10 @@ public sealed partial class PooledConnection : DbConnection
 
     internal ConnectionPool Pool => _pool;
 
+    /// <summary>Whether something that this renter has sent may be stored: a statement outside a transaction was done
+    /// well, but for a SELECT, or a transaction was committed.</summary>
+    internal bool HasWritten { get; set; }
+
     /// <summary>The session, as long as this connection still holds it.</summary>
     /// <exception cref="InvalidOperationException">The connection is closed, or was severed.</exception>
     internal PhysicalConnection Physical
@@ -148,6 +152,7 @@ public sealed partial class PooledConnection : DbConnection
         _physical = outcome.Connection;
         _rentId = outcome.RentId;
         _severedBy = default;
+        HasWritten = false;
         Tell(ConnectionState.Open);
     }
 
@@ -228,7 +233,8 @@ public sealed partial class PooledConnection : DbConnection
                 .BeginTransactionAsync(isolationLevel, CancellationToken.None).AsTask();
             DbTransaction transaction = await RunAsync(begin, bound, cancellationToken).ConfigureAwait(false);
             bound.Physical.Transaction = transaction;
-            return new PooledTransaction(this, transaction);
+            return new PooledTransaction(
+                this, transaction, bound.Physical.Watch = new TransactionWatch(bound.Physical, isByText: false));
         }
         finally
         {

@@ -25,6 +25,7 @@ public sealed partial class PooledDataReader : DbDataReader, IDbColumnSchemaGene
     private readonly PooledConnection _connection;
     private readonly OperationBound _bound;
     private readonly DbDataReader _inner;
+    private readonly string? _text;
     private readonly bool _closesConnection;
     private int _advances;
     private bool _resultReadToEnd;
@@ -40,6 +41,7 @@ public sealed partial class PooledDataReader : DbDataReader, IDbColumnSchemaGene
         _connection = statement.Scope.Required;
         _bound = bound;
         _inner = inner;
+        _text = Script.TextOf(statement);
         _closesConnection = closesConnection;
         bound.Physical.Reader = inner;
     }
@@ -164,7 +166,7 @@ public sealed partial class PooledDataReader : DbDataReader, IDbColumnSchemaGene
         }
         catch (DbException exception)
         {
-            Script.NoteFailure(exception, bound, _statement.Kind, _connection.Pool.Connector);
+            Script.NoteFailure(exception, bound, _text, _connection.Pool.Connector);
             throw;
         }
         finally

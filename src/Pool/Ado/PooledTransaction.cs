@@ -13,13 +13,16 @@ public sealed class PooledTransaction : DbTransaction
 {
     private readonly PooledConnection _connection;
     private readonly DbTransaction _inner;
+    private readonly TransactionWatch _watch;
     private bool _ended;
     private bool _isDisposed;
+    private bool _isCommitSent;
 
-    internal PooledTransaction(PooledConnection connection, DbTransaction inner)
+    internal PooledTransaction(PooledConnection connection, DbTransaction inner, TransactionWatch watch)
     {
         _connection = connection;
         _inner = inner;
+        _watch = watch;
         IsolationLevel = inner.IsolationLevel;
     }
 
@@ -32,7 +35,16 @@ public sealed class PooledTransaction : DbTransaction
     /// <summary>The connection; null once the transaction has ended.</summary>
     protected override DbConnection? DbConnection => _ended ? null : _connection;
 
+    /// <summary>
+    /// Whether something of it may be stored: a commit was sent and not plainly refused, or one of its own statements
+    /// may have committed it, as DDL, <c>LOCK TABLES</c> or a procedure that commits does.
+    /// <see cref="RollbackAsync(CancellationToken)"/> asks the server whether such a statement has.
+    /// </summary>
+    public bool MayHaveCommitted => _isCommitSent || _watch.MayHaveCommitted;
+
     /// <summary>Commits.</summary>
+    /// <exception cref="TransactionEndedException">The server had ended the transaction before; no commit was
+    /// sent.</exception>
     /// <exception cref="OutcomeUnknownException">
     /// The commit was sent, and its answer was not seen (the deadline passed, the token was cancelled, the connection
     /// was lost) or leaves its effect open. The transaction may be committed or not (INV-9).
@@ -41,12 +53,20 @@ public sealed class PooledTransaction : DbTransaction
     /// committed. The same holds for every exception but the one above.</exception>
     public override async Task CommitAsync(CancellationToken cancellationToken = default)
     {
-        OperationBound bound = await BeginEndAsync(cancellationToken).ConfigureAwait(false);
+        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
         try
         {
+            await EnsureOpenAsync(bound, cancellationToken).ConfigureAwait(false);
+            _ended = _isCommitSent = true;
             await EndAsync(_inner.CommitAsync(CancellationToken.None), bound, cancellationToken).ConfigureAwait(false);
+            _connection.HasWritten = true;
         }
-        catch (Exception exception) when (IsUnknown(exception, bound))
+        catch (Exception exception) when (_isCommitSent && !IsUnknown(exception, bound))
+        {
+            _isCommitSent = false;
+            throw;
+        }
+        catch (Exception exception) when (_isCommitSent)
         {
             string name = _connection.Pool.Options.Name;
             throw new OutcomeUnknownException(
@@ -63,14 +83,20 @@ public sealed class PooledTransaction : DbTransaction
         }
     }
 
-    /// <inheritdoc/>
+    /// <summary>Rolls back.</summary>
+    /// <exception cref="TransactionEndedException">One of its own statements had committed the transaction before; what
+    /// came after that was rolled back.</exception>
     public override async Task RollbackAsync(CancellationToken cancellationToken = default)
     {
-        OperationBound bound = await BeginEndAsync(cancellationToken).ConfigureAwait(false);
+        OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
         try
         {
+            if (_watch.MayHaveCommitted)
+                await TransactionGuard.LookAsync(_connection, bound, cancellationToken).ConfigureAwait(false);
+            _ended = true;
             await EndAsync(_inner.RollbackAsync(CancellationToken.None), bound, cancellationToken)
                 .ConfigureAwait(false);
+            if (_watch.MayHaveCommitted) throw TransactionGuard.Ended(_connection, _watch);
         }
         finally
         {
@@ -103,6 +129,30 @@ public sealed class PooledTransaction : DbTransaction
     /// <inheritdoc/>
     public override Task ReleaseAsync(string savepointName, CancellationToken cancellationToken = default) =>
         SavepointAsync(() => _inner.ReleaseAsync(savepointName, CancellationToken.None), cancellationToken);
+
+    /// <summary>Asks the server, while there is time, whether a statement that may have committed the transaction
+    /// has.</summary>
+    internal async Task SettleAsync()
+    {
+        if (_ended || !_watch.MayHaveCommitted || _connection.State != ConnectionState.Open) return;
+
+        try
+        {
+            OperationBound bound = await BeginAsync(CancellationToken.None).ConfigureAwait(false);
+            try
+            {
+                await TransactionGuard.LookAsync(_connection, bound, CancellationToken.None).ConfigureAwait(false);
+            }
+            finally
+            {
+                bound.Release();
+            }
+        }
+        catch (Exception exception) when (exception is DbException or InvalidOperationException)
+        {
+            // Without an answer it stays open.
+        }
+    }
 
     internal DbTransaction InnerOf(PooledConnection connection)
     {
@@ -156,12 +206,10 @@ public sealed class PooledTransaction : DbTransaction
 
     private async Task SavepointAsync(Func<Task> operation, CancellationToken token)
     {
-        ThrowIfEnded();
-
-        OperationBound bound = await _connection
-            .BeginAsync(_connection.Pool.Options.StatementTimeout, token).ConfigureAwait(false);
+        OperationBound bound = await BeginAsync(token).ConfigureAwait(false);
         try
         {
+            await EnsureOpenAsync(bound, token).ConfigureAwait(false);
             await _connection.RunAsync(operation(), bound, token).ConfigureAwait(false);
         }
         finally
@@ -170,14 +218,18 @@ public sealed class PooledTransaction : DbTransaction
         }
     }
 
-    private async ValueTask<OperationBound> BeginEndAsync(CancellationToken token)
+    private ValueTask<OperationBound> BeginAsync(CancellationToken token)
     {
         ThrowIfEnded();
 
-        OperationBound bound = await _connection
-            .BeginAsync(_connection.Pool.Options.StatementTimeout, token).ConfigureAwait(false);
-        _ended = true;
-        return bound;
+        return _connection.BeginAsync(_connection.Pool.Options.StatementTimeout, token);
+    }
+
+    /// <summary>Makes sure that the server still has the transaction: a commit is answered well without one.</summary>
+    private async ValueTask EnsureOpenAsync(OperationBound bound, CancellationToken token)
+    {
+        await TransactionGuard.LookAsync(_connection, bound, token).ConfigureAwait(false);
+        if (_watch.IsOver) throw TransactionGuard.Ended(_connection, _watch);
     }
 
     private async ValueTask EndAsync(Task end, OperationBound bound, CancellationToken token)
@@ -194,7 +246,10 @@ public sealed class PooledTransaction : DbTransaction
         }
 
         // Only now: until the driver has let go of it the recovery must know of it.
-        if (ReferenceEquals(bound.Physical.Transaction, _inner)) bound.Physical.Transaction = null;
+        if (!ReferenceEquals(bound.Physical.Transaction, _inner)) return;
+
+        bound.Physical.Transaction = null;
+        bound.Physical.Watch = null;
     }
 
     /// <summary>Whether a commit that was sent was not plainly refused.</summary>

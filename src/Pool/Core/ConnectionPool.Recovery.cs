@@ -168,6 +168,7 @@ internal sealed partial class ConnectionPool
     {
         // Seen to its end already.
         connection.EndLingering();
+        connection.Watch = null;
         if (connection.Transaction is { } transaction)
         {
             // The driver keeps its own note of the transaction, which a reset of the session would not clear.

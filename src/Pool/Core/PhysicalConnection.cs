@@ -27,6 +27,10 @@ internal abstract class PhysicalConnection
     /// <summary>The transaction the renter began and has not ended; null when there is none.</summary>
     public DbTransaction? Transaction { get; set; }
 
+    /// <summary>Whether the transaction is still the one that the renter began, by the API or by a statement; null when
+    /// it has begun none.</summary>
+    public TransactionWatch? Watch { get; set; }
+
     /// <summary>The reader the renter opened and has not closed; null when there is none.</summary>
     public DbDataReader? Reader { get; set; }
 
@@ -122,6 +126,17 @@ internal abstract class PhysicalConnection
     /// </summary>
     public abstract Task CloseAsync();
 
+    /// <summary>Whether a transaction is open on the session. Asked after an error in one: then the answer no is
+    /// final, and the question may leave traces in the diagnostics.</summary>
+    public abstract Task<bool> IsInTransactionAsync();
+
+    /// <summary>Sets the savepoint of <see cref="TransactionWatch"/>.</summary>
+    public abstract Task MarkTransactionAsync();
+
+    /// <summary>Takes that savepoint away; false when it is gone, and so is the transaction that it was set
+    /// in.</summary>
+    public abstract Task<bool> TakeMarkAsync();
+
     /// <summary>
     /// Skips the rows of the open reader that were not read, as <see cref="Lingering"/>, which fails as they do.
     /// Elsewhere: the driver first goes through all that has arrived, on the thread that calls it.
@@ -213,6 +228,9 @@ internal abstract class PhysicalConnection
         await transaction.DisposeAsync().ConfigureAwait(false);
 
         // Kept until then: when it fails the recovery tries again, or gives the connection up.
-        if (ReferenceEquals(Transaction, transaction)) Transaction = null;
+        if (!ReferenceEquals(Transaction, transaction)) return;
+
+        Transaction = null;
+        Watch = null;
     }
 }

@@ -17,6 +17,9 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
     // The second close shuts the socket; the third is for a second one that came too early to find the reader closed.
     private const int MaxCloses = 3;
 
+    // A savepoint of the renter's by this name would be moved.
+    private const string Mark = "upool_mark";
+
     // Whether a reset is followed by the restore without a look. Of the one lane that resets.
     private bool _restoresAlways = facts.AsNew is null;
 
@@ -57,6 +60,24 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
         string? witness = await ToRegister.TryAddControlAsync(inner, facts).ConfigureAwait(false);
         if (witness is not null) ToRegister = null;
     }
+
+    /// <summary>
+    /// An ordinary account cannot look at its transaction on MySQL (innodb_trx needs PROCESS), and the driver keeps the
+    /// protocol's flag to itself. But both families refuse to change the next transaction's characteristics while one
+    /// is open; where none is, the rollback behind it takes that change back.
+    /// </summary>
+    public override async Task<bool> IsInTransactionAsync() =>
+        await AskAsync("SET TRANSACTION READ WRITE; ROLLBACK").ConfigureAwait(false)
+            == MySqlErrorCode.CannotChangeTransactionIsolation;
+
+    public override async Task MarkTransactionAsync()
+    {
+        using MySqlCommand command = InTransaction($"SAVEPOINT {Mark}");
+        await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
+    public override async Task<bool> TakeMarkAsync() =>
+        await AskAsync($"RELEASE SAVEPOINT {Mark}").ConfigureAwait(false) == MySqlErrorCode.None;
 
     public override Task KillStatementAsync() =>
         CanKill ? killLane.KillStatementAsync(facts.Session) : Task.CompletedTask;
@@ -99,6 +120,23 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
         // Then a look would be a round trip for nothing each time.
         _restoresAlways = facts.IsOfTheServer(seen);
         return false;
+    }
+
+    private MySqlCommand InTransaction(string text) => new(text, inner, Transaction as MySqlTransaction);
+
+    /// <summary>The error with which the server answers; none when it does what it is told.</summary>
+    private async Task<MySqlErrorCode> AskAsync(string text)
+    {
+        using MySqlCommand command = InTransaction(text);
+        try
+        {
+            await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
+            return MySqlErrorCode.None;
+        }
+        catch (MySqlException exception) when (MySqlErrors.Classify(exception) != DriverFailure.Connection)
+        {
+            return exception.ErrorCode;
+        }
     }
 
     // Elsewhere: the driver goes through all rows that have arrived on the thread that calls it.

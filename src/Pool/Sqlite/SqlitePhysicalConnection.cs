@@ -33,7 +33,37 @@ internal sealed class SqlitePhysicalConnection(SqliteConnection inner) : Physica
         await OpenAsync().ConfigureAwait(false);
     }
 
+    public override Task<bool> IsInTransactionAsync() =>
+        Task.FromResult(SQLitePCL.raw.sqlite3_get_autocommit(inner.Handle) == 0);
+
+    public override Task MarkTransactionAsync()
+    {
+        Execute("SAVEPOINT upool_mark");
+        return Task.CompletedTask;
+    }
+
+    public override Task<bool> TakeMarkAsync()
+    {
+        try
+        {
+            Execute("RELEASE upool_mark");
+            return Task.FromResult(true);
+        }
+        catch (SqliteException exception) when (exception.SqliteErrorCode == SQLitePCL.raw.SQLITE_ERROR)
+        {
+            return Task.FromResult(false);
+        }
+    }
+
     public override Task KillStatementAsync() => Task.CompletedTask;
 
     public override async Task CloseAsync() => await inner.DisposeAsync().ConfigureAwait(false);
+
+    private void Execute(string text)
+    {
+        using SqliteCommand command = inner.CreateCommand();
+        command.Transaction = Transaction as SqliteTransaction;
+        command.CommandText = text;
+        command.ExecuteNonQuery();
+    }
 }

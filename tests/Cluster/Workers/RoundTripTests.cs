@@ -60,6 +60,14 @@ public sealed class RoundTripTests
             Cross<Exception>(new OutcomeUnknownException("message"))).Message);
 
     [Fact]
+    public void TransactionEndedException_Crossing_KeepsWhatItSays()
+    {
+        var ended = Assert.IsType<TransactionEndedException>(
+            Cross<Exception>(new TransactionEndedException("message", mayHaveCommitted: true)));
+        Assert.Equal(("message", true), (ended.Message, ended.MayHaveCommitted));
+    }
+
+    [Fact]
     public void WriteTicket_MessageSerializedTwice_IsValidOnce()
     {
         WriteTicket message = MessageOf(NewTicket());

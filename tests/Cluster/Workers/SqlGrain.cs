@@ -14,6 +14,10 @@ public interface ISqlGrain : IGrainWithIntegerKey
     [Spread, Alias("Write")]
     Task<Reply<long>> Write(string sql, Deadline deadline, CancellationToken cancellationToken);
 
+    /// <summary>Runs the statements one by one, each for itself.</summary>
+    [Spread, Alias("WriteEach")]
+    Task<Reply<long>> WriteEach(string[] statements, Deadline deadline, CancellationToken cancellationToken);
+
     /// <summary>Runs the statements in one transaction, and throws or answers as the last argument says.</summary>
     [Spread, Alias("Transaction")]
     Task<Reply<long>> Transaction(
@@ -28,6 +32,9 @@ public enum TransactionEnd
 
     /// <summary>Comes to its commit when the deadline has passed.</summary>
     Late,
+
+    /// <summary>Catches the failures of single statements and goes on, as code does that retries.</summary>
+    CommitWhateverFails,
 }
 
 public sealed class SqlGrain(PooledDataSource pool) : WorkerGrain(pool), ISqlGrain
@@ -38,16 +45,35 @@ public sealed class SqlGrain(PooledDataSource pool) : WorkerGrain(pool), ISqlGra
     public Task<Reply<long>> Write(string sql, Deadline deadline, CancellationToken cancellationToken) =>
         WriteAsync(deadline, cancellationToken, (connection, token) => ScalarAsync(connection, null, sql, token));
 
+    public Task<Reply<long>> WriteEach(
+        string[] statements, Deadline deadline, CancellationToken cancellationToken) =>
+        WriteAsync(deadline, cancellationToken, async (connection, token) =>
+        {
+            Reply<long> reply = Reply.Ok(0L);
+            foreach (string sql in statements) reply = await ScalarAsync(connection, null, sql, token);
+            return reply;
+        });
+
     public Task<Reply<long>> Transaction(
         string[] statements, TransactionEnd end, Deadline deadline, CancellationToken cancellationToken) =>
         WriteInTransactionAsync(deadline, cancellationToken, async (connection, transaction, token) =>
         {
             Reply<long> reply = Reply.Ok(0L);
-            foreach (string sql in statements) reply = await ScalarAsync(connection, transaction, sql, token);
+            foreach (string sql in statements)
+            {
+                try
+                {
+                    reply = await ScalarAsync(connection, transaction, sql, token);
+                }
+                catch (DbException) when (end == TransactionEnd.CommitWhateverFails)
+                {
+                }
+            }
+
             while (end == TransactionEnd.Late && !deadline.HasPassed()) await Task.Delay(10, CancellationToken.None);
             return end switch
             {
-                TransactionEnd.Commit or TransactionEnd.Late => reply,
+                TransactionEnd.Commit or TransactionEnd.Late or TransactionEnd.CommitWhateverFails => reply,
                 TransactionEnd.NotFound => Reply.NotFound<long>(),
                 _ => throw new InvalidOperationException("secret"),
             };

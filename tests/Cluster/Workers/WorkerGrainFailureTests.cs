@@ -129,6 +129,82 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Transaction_ErrorCaughtAfterADeadlock_FailsAndNothingIsStored()
+    {
+        await RootAsync("CREATE TABLE pair (id INT PRIMARY KEY, v INT) ENGINE=InnoDB");
+        await RootAsync("INSERT INTO pair VALUES (1, 0), (2, 0), (3, 0), (4, 0)");
+        await using var other = new MySqlConnection(_database.ConnectionString);
+        await other.OpenAsync(TestContext.Current.CancellationToken);
+        await OtherAsync("START TRANSACTION");
+        for (int id = 2; id <= 4; id++) await OtherAsync($"UPDATE pair SET v = 1 WHERE id = {id}");
+        Task<Reply<long>> victim = TransactAsync(
+        [
+            "UPDATE pair SET v = 2 WHERE id = 1", $"UPDATE pair SET v = 2 WHERE id = 2 /* {_marker} */",
+            "INSERT INTO t VALUES (1)",
+        ], TransactionEnd.CommitWhateverFails);
+        await UntilAsync($"%WHERE id = 2 /* {_marker}%", 1);
+        await OtherAsync("UPDATE pair SET v = 1 WHERE id = 1");
+
+        Assert.Equal(ReplyStatus.Failed, (await victim).Status);
+        await OtherAsync("ROLLBACK");
+        Assert.Equal(0, await CountAsync());
+
+        async Task OtherAsync(string sql)
+        {
+            await using var command = new MySqlCommand(sql, other);
+            await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        }
+    }
+
+    // Something of it is stored, so nobody may be told that nothing was changed.
+    [Theory]
+    [InlineData("CREATE TABLE x (id INT)", TransactionEnd.NotFound)]
+    [InlineData("CREATE TABLE x (id INT)", TransactionEnd.Throw)]
+    [InlineData("CREATE TABLE x (id INT)", TransactionEnd.Commit)]
+    [InlineData("CREATE TABLE t (id INT)", TransactionEnd.Commit)]
+    [InlineData("COMMIT", TransactionEnd.NotFound)]
+    [InlineData("/*! COMMIT */", TransactionEnd.Throw)]
+    [InlineData("CALL commits()", TransactionEnd.NotFound)]
+    [InlineData("CALL commits()", TransactionEnd.Late)]
+    [InlineData("CALL commits_and_fails()", TransactionEnd.Commit)]
+    public async Task Transaction_StatementOfItCommitted_OutcomeIsUnknown(string sql, TransactionEnd end)
+    {
+        await RootAsync("CREATE PROCEDURE commits() COMMIT");
+        await RootAsync("CREATE PROCEDURE commits_and_fails() BEGIN COMMIT; SELECT * FROM nowhere; END");
+        Reply<long> reply = await TransactAsync(
+            ["INSERT INTO t VALUES (1)", sql], end, end == TransactionEnd.Late ? 1 : 20);
+        Assert.Equal(ReplyStatus.OutcomeUnknown, reply.Status);
+        Assert.Equal(1, await CountAsync());
+    }
+
+    [Theory]
+    [InlineData("CALL keeps()", TransactionEnd.NotFound, ReplyStatus.NotFound)]
+    [InlineData("CALL keeps()", TransactionEnd.Throw, ReplyStatus.Failed)]
+    [InlineData("CALL fails()", TransactionEnd.Commit, ReplyStatus.Failed)]
+    public async Task Transaction_ProcedureThatDoesNotCommit_SaysNothingWasChangedWhereTheServerSaidSo(
+        string sql, TransactionEnd end, ReplyStatus said)
+    {
+        await RootAsync("CREATE PROCEDURE keeps() INSERT INTO t VALUES (2)");
+        await RootAsync("CREATE PROCEDURE fails() BEGIN INSERT INTO t VALUES (2); SELECT * FROM nowhere; END");
+        Assert.Equal(said, (await TransactAsync(["INSERT INTO t VALUES (1)", sql], end)).Status);
+        Assert.Equal(0, await CountAsync());
+    }
+
+    [Fact]
+    public async Task Write_SecondStatementOfItFails_OutcomeIsUnknown()
+    {
+        Reply<long> reply = await _client.WriteAsync(
+            (grain, d, t) => grain.WriteEach(["SELECT 1", "INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (1)"], d, t),
+            In(20), default);
+        Assert.Equal(ReplyStatus.OutcomeUnknown, reply.Status);
+        Assert.Equal(1, await CountAsync());
+
+        Reply<long> first = await _client.WriteAsync(
+            (grain, d, t) => grain.WriteEach(["SELECT 1", "INSERT INTO t VALUES (1)"], d, t), In(20), default);
+        Assert.Equal(ReplyStatus.Failed, first.Status);
+    }
+
+    [Fact]
     public async Task AnyCall_PoolIsBusy_IsRefusedWithTheReason()
     {
         Task<Reply<long>>[] holders = [ReadAsync(Sleep, due: 3), ReadAsync(Sleep, due: 3)];
@@ -223,14 +299,18 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
 
     private Task UntilNobodyRunsAsync() => UntilAsync(0);
 
-    private string Running =>
-        $"FROM {Sql.ProcessList} WHERE INFO LIKE '%SLEEP(30) /* {_marker}%' AND ID <> CONNECTION_ID()";
+    private string Running => Like($"%SLEEP(30) /* {_marker}%");
+
+    private static string Like(string text) =>
+        $"FROM {Sql.ProcessList} WHERE INFO LIKE '{text}' AND ID <> CONNECTION_ID()";
+
+    private Task UntilAsync(int running) => UntilAsync($"%SLEEP(30) /* {_marker}%", running);
 
     // The server has no event for a statement that has begun.
-    private async Task UntilAsync(int running)
+    private async Task UntilAsync(string text, int running)
     {
         var watch = Stopwatch.StartNew();
-        while (await RootAsync($"SELECT COUNT(*) {Running}") is var count && count != running)
+        while (await RootAsync($"SELECT COUNT(*) {Like(text)}") is var count && count != running)
         {
             Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), $"{count} statements run, not {running}.");
             await Task.Delay(20, TestContext.Current.CancellationToken);

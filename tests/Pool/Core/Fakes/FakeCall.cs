@@ -23,6 +23,13 @@ public enum Step
 
     /// <summary>An open with changed credentials, before they are adopted.</summary>
     OpenChanged,
+
+    /// <summary>Whether a transaction is open.</summary>
+    Look,
+
+    /// <summary>The savepoint in front of a statement that may commit, and its release.</summary>
+    Mark,
+    TakeMark,
 }
 
 /// <summary>One call that has reached the fake server and waits for its answer.</summary>

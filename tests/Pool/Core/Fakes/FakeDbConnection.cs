@@ -28,6 +28,12 @@ internal sealed class FakeDbConnection(FakeConnector server, int id) : DbConnect
     /// <summary>The driver's own note of its open reader.</summary>
     public FakeDbDataReader? Reader { get; set; }
 
+    /// <summary>Whether the server has a transaction open, whatever the driver notes.</summary>
+    public bool IsInServerTransaction => _uncommitted is not null;
+
+    /// <summary>Whether the savepoint is there; it goes with its transaction.</summary>
+    public bool IsMarked { get; set; }
+
     /// <summary>Whether something was executed since the session was new.</summary>
     public bool IsDirty { get; private set; }
 
@@ -104,6 +110,7 @@ internal sealed class FakeDbConnection(FakeConnector server, int id) : DbConnect
         IsDirty = true;
         if (!text.StartsWith("SELECT ", StringComparison.Ordinal)) IsSpoiled = true;
         await CallAsync(Step.Statement);
+        if (text.StartsWith("CREATE ", StringComparison.Ordinal)) EndServerTransaction(commit: true);
         if (_uncommitted is { } uncommitted) uncommitted.Add(text);
         else server.Apply([text]);
     }
@@ -112,6 +119,7 @@ internal sealed class FakeDbConnection(FakeConnector server, int id) : DbConnect
     {
         if (commit && _uncommitted is { } uncommitted) server.Apply(uncommitted);
         _uncommitted = null;
+        IsMarked = false;
     }
 
     protected override async ValueTask<DbTransaction> BeginDbTransactionAsync(
@@ -154,6 +162,7 @@ internal sealed class FakeDbConnection(FakeConnector server, int id) : DbConnect
         catch (FakeDbException exception) when (exception.Kind != DriverFailure.Connection)
         {
             IsSpoiled = true;
+            if (exception.Kind == DriverFailure.RolledBack) EndServerTransaction(commit: false);
             throw;
         }
         catch (FakeDbException exception) when (exception.Kind == DriverFailure.Connection)

@@ -42,6 +42,26 @@ internal sealed class FakePhysicalConnection(FakeConnector server, int id, int s
         Fake.ResetSession();
     }
 
+    public override async Task<bool> IsInTransactionAsync()
+    {
+        await Fake.CallAsync(Step.Look);
+        return Fake.IsInServerTransaction;
+    }
+
+    public override async Task MarkTransactionAsync()
+    {
+        await Fake.CallAsync(Step.Mark);
+        Fake.IsMarked = Fake.IsInServerTransaction;
+    }
+
+    public override async Task<bool> TakeMarkAsync()
+    {
+        await Fake.CallAsync(Step.TakeMark);
+        bool isThere = Fake.IsMarked;
+        Fake.IsMarked = false;
+        return isThere;
+    }
+
     public override async Task KillStatementAsync()
     {
         var call = new FakeCall(Step.Kill, Fake);

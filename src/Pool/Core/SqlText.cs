@@ -1,0 +1,246 @@
+using System.Buffers;
+
+namespace UPool.Core;
+
+/// <summary>How many statements an execution may be, by which its failure is judged.</summary>
+internal enum ScriptKind
+{
+    /// <summary>One that reads or writes rows: when it fails the server has undone all of it.</summary>
+    Single,
+
+    /// <summary>One, and <c>SELECT LAST_INSERT_ID()</c> behind it.</summary>
+    SingleAndId,
+
+    /// <summary>Several, or one that may be more than it shows: a procedure, a block, a statement on several
+    /// tables' definitions.</summary>
+    Several,
+}
+
+/// <summary>What a statement does to the session's transaction.</summary>
+internal enum TransactionEffect
+{
+    /// <summary>None: done well it leaves it open; failing, the server keeps all of it or rolls all of it
+    /// back.</summary>
+    None,
+
+    /// <summary>It begins one, and commits one that was open.</summary>
+    Begins,
+
+    /// <summary>It commits it.</summary>
+    Commits,
+
+    /// <summary>It rolls it back.</summary>
+    RollsBack,
+
+    /// <summary>It may commit one, and begin another: a procedure, a change of definitions, anything that is not
+    /// known.</summary>
+    Unknown,
+}
+
+/// <summary>What is certain of a statement's text. In doubt it says so.</summary>
+internal static class SqlText
+{
+    private const string Id = "LAST_INSERT_ID";
+
+    // Nothing can begin a transaction without one of these, but a procedure, whose own transaction is its own affair.
+    private static readonly SearchValues<string> Beginnings =
+        SearchValues.Create(["BEGIN", "START", "AUTOCOMMIT"], StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>Whether the text may begin a transaction. Cheap: asked of every text outside of one.</summary>
+    public static bool MayBegin(string text) => text.AsSpan().ContainsAny(Beginnings);
+
+    /// <summary>Judges by how many statements a text may take effect.</summary>
+    public static ScriptKind KindOf(string text)
+    {
+        var scanner = new SqlScanner(text);
+        bool isOne = !text.Contains(';', StringComparison.Ordinal);
+        int statements = 0;
+        bool isLastId = false;
+        while (true)
+        {
+            Verb verb = Verb.Read(ref scanner, isOne);
+            if (verb.IsEmpty && verb.Ends) break;
+            if (verb.IsEmpty) continue;
+
+            // The session's mode, set for the statement behind it: the reset takes that back, so a failure of either
+            // leaves nothing done.
+            if (verb is { IsMode: true, Ends: false } && statements == 0) continue;
+            if (!verb.IsOfRows) return ScriptKind.Several;
+
+            statements++;
+            isLastId = verb.IsId;
+            if (verb.Ends) break;
+        }
+
+        // What may be another text on the server may hold a second statement there, if it holds a semicolon at all.
+        return scanner.IsAmbiguous && !isOne ? ScriptKind.Several
+            : statements <= 1 ? ScriptKind.Single
+            : statements == 2 && isLastId ? ScriptKind.SingleAndId
+            : ScriptKind.Several;
+    }
+
+    /// <summary>What all of a text does to the session's transaction: its last statement that does anything to it
+    /// decides, and one that is not known decides for all.</summary>
+    public static TransactionEffect EffectOf(string text)
+    {
+        var scanner = new SqlScanner(text);
+        bool isOne = !text.Contains(';', StringComparison.Ordinal);
+        var effect = TransactionEffect.None;
+        while (true)
+        {
+            Verb verb = Verb.Read(ref scanner, isOne);
+            if (verb.Effect == TransactionEffect.Unknown) return TransactionEffect.Unknown;
+            if (verb.Effect != TransactionEffect.None) effect = verb.Effect;
+            if (verb.Ends) break;
+        }
+
+        return scanner.IsAmbiguous && !isOne ? TransactionEffect.Unknown : effect;
+    }
+
+    /// <summary>One statement of a text.</summary>
+    private readonly record struct Verb(bool IsEmpty, bool IsOfRows, TransactionEffect Effect, bool IsMode, bool IsId)
+    {
+        /// <summary>Whether no statement follows.</summary>
+        public bool Ends { get; private init; }
+
+        /// <param name="scanner">Stands at the statement's begin, and at its end afterwards.</param>
+        /// <param name="isOnly">Whether the text holds no semicolon, so that its rest is of no interest.</param>
+        public static Verb Read(ref SqlScanner scanner, bool isOnly)
+        {
+            SqlToken token = scanner.Next();
+            while (token == SqlToken.Other && scanner.Symbol == '(') token = scanner.Next();
+
+            // A comment that some servers execute stands before the first word: it may be another one there.
+            Verb verb = token switch
+            {
+                _ when scanner.IsAmbiguous => Unknown,
+                SqlToken.End or SqlToken.Semicolon => new Verb(true, true, TransactionEffect.None, false, false),
+                SqlToken.Word => OfWord(ref scanner, ref token),
+                _ => Unknown,
+            };
+            if (isOnly) return verb with { Ends = true };
+
+            while (token is not (SqlToken.End or SqlToken.Semicolon)) token = scanner.Next();
+            return verb with { Ends = token == SqlToken.End };
+        }
+
+        private static readonly Verb Unknown = new(false, false, TransactionEffect.Unknown, false, false);
+        private static readonly Verb Rows = new(false, true, TransactionEffect.None, false, false);
+
+        private static Verb OfWord(ref SqlScanner scanner, ref SqlToken token)
+        {
+            switch (scanner.Word.Length)
+            {
+                // By length first, for all but a few statements are one of these.
+                case 6 when scanner.Is("SELECT"):
+                    return Rows with { IsId = IsIdOnly(ref scanner, ref token) };
+                case 6 when scanner.Is("INSERT") || scanner.Is("UPDATE") || scanner.Is("DELETE"):
+                case 7 when scanner.Is("REPLACE") || scanner.Is("EXPLAIN") || scanner.Is("HANDLER"):
+                case 4 when scanner.Is("WITH") || scanner.Is("SHOW") || scanner.Is("DESC"):
+                case 5 when scanner.Is("TABLE"):
+                case 6 when scanner.Is("VALUES") || scanner.Is("SIGNAL"):
+                case 8 when scanner.Is("DESCRIBE"):
+                case 2 when scanner.Is("DO"):
+                case 3 when scanner.Is("USE") || scanner.Is("GET"):
+                case 9 when scanner.Is("SAVEPOINT"):
+                case 7 when scanner.Is("RELEASE"):
+                    return Rows;
+                case 4 when scanner.Is("LOAD"):
+                    token = scanner.Next();
+                    return token == SqlToken.Word && (scanner.Is("DATA") || scanner.Is("XML")) ? Rows : Unknown;
+                case 3 when scanner.Is("SET"):
+                    return OfSet(ref scanner, ref token);
+                default:
+                    return Unknown with { Effect = EffectOf(ref scanner, ref token) };
+            }
+        }
+
+        // SELECT LAST_INSERT_ID() and nothing behind it.
+        private static bool IsIdOnly(ref SqlScanner scanner, ref SqlToken token)
+        {
+            token = scanner.Next();
+            if (token != SqlToken.Word || !scanner.Is(Id)) return false;
+
+            token = scanner.Next();
+            if (token != SqlToken.Other || scanner.Symbol != '(') return false;
+
+            token = scanner.Next();
+            if (token != SqlToken.Other || scanner.Symbol != ')') return false;
+
+            token = scanner.Next();
+            return token is SqlToken.End or SqlToken.Semicolon;
+        }
+
+        private static TransactionEffect EffectOf(ref SqlScanner scanner, ref SqlToken token)
+        {
+            if (scanner.Is("BEGIN"))
+            {
+                token = scanner.Next();
+                if (token == SqlToken.Word && scanner.Is("WORK")) token = scanner.Next();
+
+                // Anything behind it is a block.
+                return token is SqlToken.End or SqlToken.Semicolon ? TransactionEffect.Begins
+                    : TransactionEffect.Unknown;
+            }
+
+            if (scanner.Is("START"))
+            {
+                token = scanner.Next();
+                return token == SqlToken.Word && scanner.Is("TRANSACTION") ? TransactionEffect.Begins
+                    : TransactionEffect.Unknown;
+            }
+
+            bool isCommit = scanner.Is("COMMIT");
+            if (!isCommit && !scanner.Is("ROLLBACK")) return TransactionEffect.Unknown;
+
+            TransactionEffect effect = isCommit ? TransactionEffect.Commits : TransactionEffect.RollsBack;
+            bool isNegated = false;
+            for (token = scanner.Next(); token == SqlToken.Word; token = scanner.Next())
+            {
+                // To a savepoint: the transaction goes on.
+                if (scanner.Is("TO")) return TransactionEffect.None;
+
+                // AND CHAIN begins the next one, AND NO CHAIN does not.
+                if (scanner.Is("NO")) isNegated = true;
+                else if (scanner.Is("CHAIN") && !isNegated) return TransactionEffect.Begins;
+            }
+
+            return effect;
+        }
+
+        // Settings that a reset takes back and that touch no transaction; of autocommit what it is set to.
+        private static Verb OfSet(ref SqlScanner scanner, ref SqlToken token)
+        {
+            token = scanner.Next();
+            bool isMode = token == SqlToken.Word && scanner.Is("sql_mode");
+            bool isKnown = isMode || (token == SqlToken.Word && scanner.Is("NAMES"))
+                || (token == SqlToken.Other && scanner.Symbol == '@');
+            bool isAutocommit = false;
+            var effect = TransactionEffect.None;
+            for (; token is not (SqlToken.End or SqlToken.Semicolon); token = scanner.Next())
+            {
+                // A name in quotes may be that of autocommit.
+                if (token == SqlToken.Quoted && scanner.Symbol != '\'') return Unknown;
+                if (token != SqlToken.Word) continue;
+                if (scanner.Is("GLOBAL") || scanner.Is("PERSIST") || scanner.Is("PERSIST_ONLY")) return Unknown;
+
+                if (scanner.Is("autocommit")) isAutocommit = true;
+                else if (isAutocommit)
+                {
+                    effect = EffectOfAutocommit(ref scanner);
+                    isAutocommit = false;
+                }
+            }
+
+            return isAutocommit || effect != TransactionEffect.None
+                ? Unknown with { Effect = isAutocommit ? TransactionEffect.Unknown : effect }
+                : isKnown ? Rows with { IsMode = isMode }
+                : Unknown;
+        }
+
+        private static TransactionEffect EffectOfAutocommit(ref SqlScanner scanner) =>
+            scanner.Is("0") || scanner.Is("OFF") || scanner.Is("FALSE") ? TransactionEffect.Begins
+            : scanner.Is("1") || scanner.Is("ON") || scanner.Is("TRUE") ? TransactionEffect.Commits
+            : TransactionEffect.Unknown;
+    }
+}
