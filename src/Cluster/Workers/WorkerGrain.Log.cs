@@ -19,7 +19,7 @@ public abstract partial class WorkerGrain
     private static partial void LogUnavailable(ILogger logger, string code);
 
     [LoggerMessage(1104, LogLevel.Warning,
-        "A write was cut off while it was under way ({Kind}): its outcome is unknown.")]
+        "The outcome of a write is unknown ({Kind}): it was cut off, or it failed with part of it stored.")]
     private static partial void LogOutcomeUnknown(ILogger logger, FailureKind kind);
 
     [LoggerMessage(1105, LogLevel.Warning, "A write arrived whose ticket was used before: it was not run again.")]

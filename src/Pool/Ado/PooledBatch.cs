@@ -114,12 +114,12 @@ public sealed class PooledBatch : DbBatch, IStatement
 
     StatementScope IStatement.Scope => _scope;
 
-    int IStatement.TextCount => _inner.BatchCommands.Count;
+    int IStatement.TextCount => _own.BatchCommands.Count;
 
     bool IStatement.IsProcedure =>
-        _inner.BatchCommands.Any(static command => command.CommandType == CommandType.StoredProcedure);
+        _own.BatchCommands.Any(static command => command.CommandType == CommandType.StoredProcedure);
 
-    string IStatement.TextAt(int index) => _inner.BatchCommands[index].CommandText;
+    string IStatement.TextAt(int index) => _own.BatchCommands[index].CommandText;
 
     object? IStatement.Running => _running;
 
