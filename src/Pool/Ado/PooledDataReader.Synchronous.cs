@@ -90,7 +90,9 @@ public sealed partial class PooledDataReader
                 static late => late.Exception, CancellationToken.None,
                 TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
                 TaskScheduler.Default);
-            _connection.ThrowUnlessSynchronous(instead);
+            throw new InvalidOperationException(
+                $"Pool '{_connection.Pool.Options.Name}': what a synchronous read asks for has not arrived, and no "
+                + $"thread waits for it. Use {instead}, or set AllowSynchronous.");
         }
 
         return step.GetAwaiter().GetResult();
