@@ -28,7 +28,10 @@ internal sealed class ClientLifecycle(
     // Orleans' own filter gives up after 15 attempts, and at once when the database with the gateways does not answer.
     public async Task<bool> ShouldRetryConnectionAttempt(Exception exception, CancellationToken cancellationToken)
     {
-        status.Report(Place, Describe(exception));
+        status.Report(
+            Place,
+            exception is DbException ? control.DescribeInPublic : Describe(exception),
+            Describe(exception));
         try
         {
             await Task.Delay(RetryInterval, clock, cancellationToken);

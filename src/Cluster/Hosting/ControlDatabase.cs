@@ -36,6 +36,9 @@ internal sealed class ControlDatabase(
     /// text may hold counts that change with every attempt, and each change would be told anew.</summary>
     public string Describe(Exception exception) => Connections.Health.Problem ?? SchemaCheck.Describe(exception);
 
+    /// <summary>The same for anybody who may read health.</summary>
+    public string DescribeInPublic => Connections.Health.Problem ?? SchemaCheck.CannotBeUsed;
+
     public ValueTask DisposeAsync() =>
         _connections.IsValueCreated ? _connections.Value.DisposeAsync() : ValueTask.CompletedTask;
 }

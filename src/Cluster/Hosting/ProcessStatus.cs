@@ -12,6 +12,9 @@ internal sealed partial class ProcessStatus(
     // Guarded by _gate: by place, so that one place that heals does not wipe out the trouble of another.
     private readonly SortedDictionary<string, string> _problems = new(StringComparer.Ordinal);
 
+    // Guarded by _gate: what the log was told last.
+    private readonly Dictionary<string, string?> _told = new(StringComparer.Ordinal);
+
     private volatile bool _isStarted;
 
     public bool IsStarted => _isStarted;
@@ -34,12 +37,19 @@ internal sealed partial class ProcessStatus(
     public void Started() => _isStarted = true;
 
     /// <summary>Says what ails at a place, or with null that nothing does any more.</summary>
-    public void Report(string place, string? problem)
+    /// <param name="place">The place.</param>
+    /// <param name="problem">What ails, in words that anybody may read: health needs no key.</param>
+    /// <param name="detail">What the log says instead: a server's own words may name its host and the account.</param>
+    public void Report(string place, string? problem, string? detail = null)
     {
         lock (_gate)
         {
             _problems.TryGetValue(place, out string? known);
-            if (known == problem) return;
+            string? told = detail ?? problem;
+            _told.TryGetValue(place, out string? knownTold);
+            if (known == problem && knownTold == told) return;
+
+            _told[place] = told;
 
             if (problem is null)
             {
@@ -49,7 +59,7 @@ internal sealed partial class ProcessStatus(
             else
             {
                 _problems[place] = problem;
-                LogProblem(problem);
+                LogProblem(told!);
             }
         }
     }

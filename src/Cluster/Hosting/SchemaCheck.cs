@@ -62,6 +62,12 @@ internal static class SchemaCheck
         $"The database lacks {(missing.Count == 1 ? "the table" : "the tables")} {string.Join(", ", missing)}: apply "
         + $"the schema with 'UPool.Silo --migrate', or set {UPoolClusterOptions.Section}:MigrateAtStart.";
 
+    /// <summary>The same for anybody: the driver's words may name the host and the account.</summary>
+    public const string CannotBeUsed = "The database cannot be used: the log of this process says why.";
+
+    /// <summary>What to say to anybody of a schema that could not be applied.</summary>
+    public const string CannotBeApplied = "The schema could not be applied: the log of this process says why.";
+
     /// <summary>What to say when the database cannot be asked: the driver's own line, which names no secret.</summary>
     public static string Describe(Exception exception)
     {

@@ -36,14 +36,14 @@ internal sealed class StartGate(
 
         while (await ProblemAsync(isClustered, pool, cancellationToken) is { } problem)
         {
-            status.Report(Place, problem);
+            status.Report(Place, problem.Text, problem.Detail);
             await Task.Delay(RetryInterval, clock, cancellationToken);
         }
 
         status.Report(Place, null);
     }
 
-    private async Task<string?> ProblemAsync(bool isClustered, string pool, CancellationToken cancellationToken)
+    private async Task<Problem?> ProblemAsync(bool isClustered, string pool, CancellationToken cancellationToken)
     {
         try
         {
@@ -57,20 +57,24 @@ internal sealed class StartGate(
             if (isClustered && await SchemaCheck.ProblemAsync(control.Storage, budget.Value.IsOn, cancellationToken)
                 is { } problem)
             {
-                return problem;
+                return new Problem(problem);
             }
 
             // Behind the schema, because the register of sessions is a part of it. Without a budget, and with one
             // account for all, nothing is asked.
-            return await control.Connections.CheckAsync(pool, cancellationToken);
+            return await control.Connections.CheckAsync(pool, cancellationToken) is { } refusal
+                ? new Problem(refusal)
+                : null;
         }
         catch (SchemaMigrationException exception)
         {
-            return exception.Message.ReplaceLineEndings(" ");
+            return new Problem(SchemaCheck.CannotBeApplied, exception.Message.ReplaceLineEndings(" "));
         }
         catch (DbException exception)
         {
-            return control.Describe(exception);
+            return new Problem(control.DescribeInPublic, control.Describe(exception));
         }
     }
+
+    private sealed record Problem(string Text, string? Detail = null);
 }

@@ -45,6 +45,24 @@ public sealed class SchemaStartTests
     }
 
     [Fact]
+    public async Task Start_SchemaCannotBeApplied_HealthNamesACategoryAndNoWordOfTheServer()
+    {
+        await using TestDatabase database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
+        await ExecuteAsync(database.ConnectionString, "CREATE VIEW mine AS SELECT 'secret' AS id");
+        using IHost host = Silo(
+            database.ConnectionString, ("UPool:Cluster:MigrateAtStart", "true"), ("Test:Script", "DROP TABLE mine"));
+        var status = host.Services.GetRequiredService<ISiloStatus>();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        Task start = host.StartAsync(stop.Token);
+
+        while (status.Health.Problem is null) await Task.Delay(20, Token);
+        Assert.Equal("The schema could not be applied: the log of this process says why.", status.Health.Problem);
+
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => start.WaitAsync(Bound, Token));
+    }
+
+    [Fact]
     public async Task Migrate_DatabaseIsMadeWhileItWaits_IsApplied()
     {
         await using TestDatabase database = await (await SharedServer.GetAsync()).CreateDatabaseAsync();
@@ -116,7 +134,8 @@ public sealed class SchemaStartTests
             KeyValuePair.Create<string, string?>("UPool:Cluster:ServiceId", "schema-start"),
             .. settings.Select(static setting => KeyValuePair.Create<string, string?>(setting.Key, setting.Value)),
         ]);
-        builder.Services.AddSingleton(new SchemaScript("mine", "CREATE TABLE IF NOT EXISTS mine (id INT PRIMARY KEY)"));
+        builder.Services.AddSingleton(new SchemaScript(
+            "mine", builder.Configuration["Test:Script"] ?? "CREATE TABLE IF NOT EXISTS mine (id INT PRIMARY KEY)"));
         builder.AddUPoolSilo(silo =>
         {
             if (builder.Configuration.GetValue<TimeSpan?>("Test:MaxJoinTime") is { } time)
