@@ -65,6 +65,12 @@ internal sealed class IdleConnector : IConnector
 
         public override Task ResetAsync() => Task.CompletedTask;
 
+        public override Task<bool> IsInTransactionAsync() => Task.FromResult(false);
+
+        public override Task MarkTransactionAsync() => Task.CompletedTask;
+
+        public override Task<bool> TakeMarkAsync() => Task.FromResult(false);
+
         public override Task KillStatementAsync() => Task.CompletedTask;
 
         public override Task CloseAsync() => Task.CompletedTask;
