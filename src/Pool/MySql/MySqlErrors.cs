@@ -56,9 +56,18 @@ internal static class MySqlErrors
         _ when TlsErrors.Explain(exception, target) is { } tls => tls,
         MySqlException mysql => mysql.Number switch
         {
-            1044 or 1045 or 1698 or 4151 =>
-                $"{target} refuses the account: wrong user or password, or no right to this database "
-                + $"(error {mysql.Number}).",
+            1044 or 1045 or 1698 =>
+                $"{target} refuses the account: wrong user or password, no right to this database, or without the TLS "
+                + $"that it requires (error {mysql.Number}).",
+            3118 or 4151 => $"{target} has the account locked (error {mysql.Number}). Unlock it there.",
+            3955 or 4150 =>
+                $"{target} has blocked the account after wrong passwords (error {mysql.Number}). Unlock it there.",
+            1820 or 1862 =>
+                $"{target} lets the account do nothing: its password has run out (error {mysql.Number}). Give it a new "
+                + "one there.",
+            3159 =>
+                $"{target} takes connections over TLS alone (error 3159): set SslMode in the connection string.",
+            3032 => $"{target} is in offline mode and lets administrators in alone (error 3032).",
             1049 => $"{target} has no such database (error 1049).",
             1095 =>
                 $"{target} does not let the control connections end the pool's sessions (error 1095): grant their "
