@@ -14,6 +14,9 @@ public static class UserSchema
     private const string CreateSqliteTable =
         "CREATE TABLE IF NOT EXISTS `tb1` (`id` INTEGER PRIMARY KEY AUTOINCREMENT, `name` TEXT NOT NULL)";
 
+    private static readonly TimeSpan SetupTimeout = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(50);
+
     // A handful, so that a list shows something; with a name beyond ASCII, so that it shows that too.
     private static readonly string[] Seeds = ["Ada", "Grace", "Edsger", "Barbara", "文字化け"];
 
@@ -28,8 +31,7 @@ public static class UserSchema
     /// <summary>Makes and seeds the embedded table, when it is absent.</summary>
     public static async Task CreateEmbeddedAsync(PooledDataSource pool, CancellationToken cancellationToken)
     {
-        RentResult rent = await pool.RentAsync(cancellationToken: cancellationToken);
-        await using PooledConnection connection = rent.GetConnectionOrThrow();
+        await using PooledConnection connection = await RentPatientlyAsync(pool, cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         long tables = await connection.ExecuteScalarAsync<long>(new CommandDefinition(
             "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = @Table", new { Table }, transaction,
@@ -57,6 +59,22 @@ public static class UserSchema
         await InsertSeedsAsync(SqlDialect.MySql, connection, transaction, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return true;
+    }
+
+    // A rent waits for as long as a request would. The first one of a process on a busy machine takes longer, and nobody
+    // waits for a reply yet.
+    private static async Task<PooledConnection> RentPatientlyAsync(
+        PooledDataSource pool, CancellationToken cancellationToken)
+    {
+        var patience = Deadline.After(SetupTimeout);
+        RentResult rent = await pool.RentAsync(cancellationToken: cancellationToken);
+        while (!rent.IsRented && !patience.HasPassed())
+        {
+            await Task.Delay(RetryInterval, TimeProvider.System, cancellationToken);
+            rent = await pool.RentAsync(cancellationToken: cancellationToken);
+        }
+
+        return rent.GetConnectionOrThrow();
     }
 
     private static async Task InsertSeedsAsync(

@@ -20,6 +20,29 @@ public sealed class SqliteUserGrainTests(SqliteFixture fixture) : UserGrainTests
 
         Assert.Empty(await users.NamesAsync());
     }
+
+    [Fact]
+    public async Task CreateEmbeddedAsync_NoConnectionWithinARequestsTime_WaitsOn()
+    {
+        string folder = Directory.CreateTempSubdirectory("upool-users-").FullName;
+        await using PooledDataSource pool = SqlitePool.Create(
+            Path.Combine(folder, "users.db"),
+            new PoolOptions { MaxConnections = 1, RentTimeout = TimeSpan.FromMilliseconds(50) });
+        RentResult held = await pool.RentAsync(cancellationToken: TestContext.Current.CancellationToken);
+        while (!held.IsRented) held = await pool.RentAsync(cancellationToken: TestContext.Current.CancellationToken);
+        PooledConnection holder = held.GetConnectionOrThrow();
+        long refused = Refused(pool);
+
+        Task setup = UserSchema.CreateEmbeddedAsync(pool, TestContext.Current.CancellationToken);
+        while (Refused(pool) == refused && !setup.IsCompleted)
+            await Task.Delay(5, TestContext.Current.CancellationToken);
+        Assert.False(setup.IsCompleted, setup.Exception?.Message);
+        await holder.DisposeAsync();
+
+        await setup.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+    }
+
+    private static long Refused(PooledDataSource pool) => pool.Snapshot() is var now ? now.TimedOut + now.Rejected : 0;
 }
 
 public sealed class SqliteFixture : UserHostFixture
