@@ -10,6 +10,7 @@ namespace UPool.Tests.MySql;
 /// Seeded chaos against the real server: half a minute by default, an hour with <c>UPOOL_CHAOS_SECONDS=3600</c>. The
 /// seed is printed, and set with <c>UPOOL_TEST_SEED</c>.
 /// </summary>
+[Collection(nameof(Alone))]
 [Trait("Needs", "OwnProcesses")]
 public sealed class ChaosTests
 {

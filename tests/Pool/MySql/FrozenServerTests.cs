@@ -13,6 +13,7 @@ namespace UPool.Tests.MySql;
 /// The real server is stopped with SIGSTOP at each moment of a connection's life. Every caller must be let go by its
 /// deadline (INV-6), and after SIGCONT the pool must be whole (INV-7) with no session too many (INV-1).
 /// </summary>
+[Collection(nameof(Alone))]
 [Trait("Needs", "OwnProcesses")]
 public sealed class FrozenServerTests : IAsyncLifetime
 {

@@ -5,6 +5,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 namespace UPool.Tests.MySql;
 
 /// <summary>Under many times the load the pool still does its work, and says no early instead of late.</summary>
+[Collection(nameof(Alone))]
 [Trait("Needs", "OwnProcesses")]
 public sealed class OverloadTests : OnSharedServer
 {
