@@ -20,6 +20,7 @@ internal sealed partial class Ledger
     // As of the last sharing; lowered as a batch hands out.
     private int _free;
     private int _lacking;
+    private int _lackingFloors;
     private int _shortage;
 
     private int _heldByOthers;
@@ -45,13 +46,14 @@ internal sealed partial class Ledger
         }
 
         int unused = _shared - _held;
-        int lacking = 0, coming = 0, unrecorded = _countedOrphans;
+        int lacking = 0, lackingFloors = 0, coming = 0, unrecorded = _countedOrphans;
         foreach (LeaseEntry entry in _entries.Values)
         {
             LeaseRecord record = entry.Record;
             int keeps = entry.IsLive ? Math.Max(entry.Need, entry.Stuck) : entry.IsHeard ? 0 : record.Held;
             unrecorded += Math.Max(0, entry.Seen - record.Held);
             lacking += Math.Max(0, entry.Need - record.Held);
+            lackingFloors += LacksOfFloor(entry);
             if (!entry.IsReclaiming && now < entry.ExpiresAt)
                 coming += Math.Max(0, record.Held - Math.Max(record.Permits, keeps));
         }
@@ -59,6 +61,7 @@ internal sealed partial class Ledger
         // Sessions that nobody is recorded for are used (INV-2), but soon ended: they hold up growth and shrink nobody.
         _free = unused - unrecorded;
         _lacking = lacking;
+        _lackingFloors = lackingFloors;
         _shortage = Math.Max(0, lacking - unused - coming);
     }
 
@@ -71,7 +74,11 @@ internal sealed partial class Ledger
         {
             // Within what it holds already, less what is held beyond the budget: a silo that wakes after its sessions
             // were ended still counts them, and they must not become permits (INV-2).
-            int wanted = Math.Min(entry.Need, record.Held + _free);
+            // What silos below their floor lack is kept for them, whichever silo asks first: others, as what they
+            // want changes, would else take each permit that comes free.
+            int floor = Math.Min(Floor(entry), record.Held + _free);
+            int others = _lackingFloors - LacksOfFloor(entry);
+            int wanted = Math.Max(floor, Math.Min(entry.Need, record.Held + _free - others));
             int idle = Math.Min(entry.Room, record.Held + Math.Min(_free, Math.Max(0, _free - _lacking)));
             int most = Math.Max(wanted, idle);
             if (most > permits) permits = most;
@@ -82,8 +89,10 @@ internal sealed partial class Ledger
         {
             int grown = Math.Max(0, permits - record.Held);
             int lackedBefore = Math.Max(0, entry.Need - record.Held);
+            int lackedOfFloor = LacksOfFloor(entry);
             _free -= grown;
             _lacking -= Math.Min(lackedBefore, grown);
+            _lackingFloors -= Math.Min(lackedOfFloor, grown);
             if (permits < record.Permits) _shortage -= record.Permits - permits;
             record = record with { Grant = record.Grant + 1, Permits = permits, Held = record.Held + grown };
         }
@@ -106,6 +115,13 @@ internal sealed partial class Ledger
             IsMismatched = _isMismatched,
         };
     }
+
+    /// <summary>What it keeps whatever others want: no more than its share, where there is not enough for every
+    /// floor.</summary>
+    private int Floor(LeaseEntry entry) =>
+        entry.IsLive ? Math.Min(entry.Need, Math.Min(_settings.Floor, entry.Ceiling)) : 0;
+
+    private int LacksOfFloor(LeaseEntry entry) => Math.Max(0, Floor(entry) - entry.Record.Held);
 
     /// <summary>Looks who can be given permits; what those hold.</summary>
     private int NoteLive(TimeSpan now)

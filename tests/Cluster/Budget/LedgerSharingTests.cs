@@ -60,6 +60,21 @@ public sealed class LedgerSharingTests
     }
 
     [Fact]
+    public void Apply_PermitComesFree_GoesToTheSiloBelowItsFloorWhoeverAsksFirst()
+    {
+        Assert.Equal([10, 10], _driver.Settle(("a", 50), ("b", 50)));
+        Assert.Equal(0, _driver.Renew("newcomer"));
+        Assert.Equal(10, _driver.Renew("a", used: 10, pending: 40));
+        Assert.Equal(9, _driver.Renew("b", used: 10, pending: 40));
+
+        // One has less to do meanwhile: the permit that another has just handed back would be within its share again.
+        Assert.Equal(3, _driver.Renew("a", used: 3, idle: 7));
+        Assert.Equal(9, _driver.Renew("b", used: 9, pending: 41));
+
+        Assert.Equal(1, _driver.Renew("newcomer"));
+    }
+
+    [Fact]
     public void Apply_DifferentDemands_AreServedMaxMinFair()
     {
         Assert.Equal([2, 9, 9], _driver.Settle(("a", 2), ("b", 50), ("c", 50)));
