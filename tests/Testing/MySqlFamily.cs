@@ -49,6 +49,29 @@ internal sealed class MySqlFamily : ServerFamily
 
     public override string SetDefaultRole(string role, string account) => $"SET DEFAULT ROLE {role} TO {account}";
 
+    internal override IReadOnlyList<string> ReplicationArguments =>
+    [
+        "--log-bin=bin", "--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--binlog-expire-logs-seconds=3600",
+        "--skip-replica-start",
+    ];
+
+    internal override string ForgetLog => "RESET BINARY LOGS AND GTIDS";
+
+    internal override string Lead => "STOP REPLICA; RESET REPLICA ALL";
+
+    internal override string Position => "SELECT @@GLOBAL.gtid_executed";
+
+    internal override string Follow(int port, string user, string password, bool wasPrimary) =>
+        $"CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {port}, SOURCE_USER = '{user}', "
+        + $"SOURCE_PASSWORD = '{password}', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1, "
+        + "SOURCE_CONNECT_RETRY = 1; START REPLICA";
+
+    internal override string WaitFor(string position) =>
+        $"SELECT WAIT_FOR_EXECUTED_GTID_SET('{position.ReplaceLineEndings("")}', 60)";
+
+    internal override string SetReadOnly(bool isReadOnly) =>
+        isReadOnly ? "SET GLOBAL super_read_only = 1" : "SET GLOBAL super_read_only = 0; SET GLOBAL read_only = 0";
+
     public override string Sequence(int count, string alias)
     {
         if (count <= MostElements)

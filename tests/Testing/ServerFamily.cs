@@ -51,6 +51,27 @@ public abstract class ServerFamily
     /// <summary>The option that has a server offer no TLS.</summary>
     public abstract string WithoutTls { get; }
 
+    /// <summary>What a server needs to be one of a pair that replicates.</summary>
+    internal abstract IReadOnlyList<string> ReplicationArguments { get; }
+
+    /// <summary>Forgets what was logged until now.</summary>
+    internal abstract string ForgetLog { get; }
+
+    /// <summary>Begins to replicate from another server, after what this one has.</summary>
+    internal abstract string Follow(int port, string user, string password, bool wasPrimary);
+
+    /// <summary>Replicates no more.</summary>
+    internal abstract string Lead { get; }
+
+    /// <summary>How far a primary has written, as a text.</summary>
+    internal abstract string Position { get; }
+
+    /// <summary>Waits until a replica has come as far; a query that answers when it has.</summary>
+    internal abstract string WaitFor(string position);
+
+    /// <summary>Refuses the writes of ordinary accounts, or takes them again.</summary>
+    internal abstract string SetReadOnly(bool isReadOnly);
+
     /// <summary>What <see cref="DatabaseServer"/> gives the server besides what both families understand.</summary>
     internal abstract IReadOnlyList<string> Arguments { get; }
 

@@ -11,7 +11,7 @@ namespace UPool.Testing;
 public sealed class TcpRelay : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly int _target;
+    private volatile int _target;
     private readonly ConcurrentBag<Connection> _connections = [];
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _accepting;
@@ -26,6 +26,13 @@ public sealed class TcpRelay : IAsyncDisposable
 
     /// <summary>Where clients connect to, on 127.0.0.1.</summary>
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+
+    /// <summary>The port that later connections lead to; those of now stay where they are.</summary>
+    public int Target
+    {
+        get => _target;
+        set => _target = value;
+    }
 
     /// <summary>How many connections were taken, the lost ones among them.</summary>
     public int Accepted => _connections.Count;
