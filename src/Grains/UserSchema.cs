@@ -61,8 +61,8 @@ public static class UserSchema
         return true;
     }
 
-    // A rent waits for as long as a request would. The first one of a process on a busy machine takes longer, and nobody
-    // waits for a reply yet.
+    // A rent waits for as long as a request would. The first one of a process on a busy machine takes longer, and no
+    // caller waits for a reply yet.
     private static async Task<PooledConnection> RentPatientlyAsync(
         PooledDataSource pool, CancellationToken cancellationToken)
     {

@@ -204,8 +204,8 @@ public sealed class PooledDataSource : DbDataSource
         _pool.StartAsync(timeout: null, cancellationToken);
 
     /// <summary>
-    /// As <see cref="StartAsync"/>, for work that needs a connection, like a set-up: waits for the first connection with
-    /// a time of its own, however often an open fails meanwhile.
+    /// As <see cref="StartAsync"/>, for work that needs a connection, like a set-up: waits for the first connection
+    /// with a time of its own, however often an open fails meanwhile.
     /// </summary>
     /// <param name="timeout">How long to wait.</param>
     /// <param name="cancellationToken">Ends the wait.</param>

@@ -18,6 +18,7 @@ public sealed partial class MessageTests
         "src/Pool/MySql/ControlConnections.Sessions.cs",
         "src/Pool/Core/ConnectionPool.Changing.cs",
         "src/Pool/Core/ConnectionPool.Faults.cs",
+        "src/Pool/MySql/ConnectionStringRefusals.cs",
         "src/Pool/MySql/MySqlErrors.cs",
         "src/Pool/MySql/TlsErrors.cs",
         "src/Pool/Sqlite/SqliteConnector.cs",

@@ -116,7 +116,8 @@ public sealed class PooledCommand : DbCommand, IStatement
 
     /// <inheritdoc/>
     public override Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken) => Execution.RunAsync(
-        this, static (statement, _) => statement._running!.ExecuteScalarAsync(CancellationToken.None), cancellationToken);
+        this, static (statement, _) => statement._running!.ExecuteScalarAsync(CancellationToken.None),
+        cancellationToken);
 
     /// <inheritdoc/>
     protected override Task<DbDataReader> ExecuteDbDataReaderAsync(

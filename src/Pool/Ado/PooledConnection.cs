@@ -67,7 +67,8 @@ public sealed partial class PooledConnection : DbConnection
         set
         {
             if (value == ConnectionString) return;
-            if (IsOpen) throw new InvalidOperationException("The connection string of an open connection cannot be set.");
+            if (IsOpen)
+                throw new InvalidOperationException("The connection string of an open connection cannot be set.");
 
             throw new NotSupportedException(
                 $"Pool '{_pool.Options.Name}': a pooled connection takes its settings from the pool.");

@@ -12,7 +12,7 @@ namespace UPool.MySql;
 /// <summary>The driver's settings that the pool stands on; the rest of the connection string is the user's.</summary>
 internal static class MySqlSettings
 {
-    /// <summary>Makes the driver's connection string from the user's; <see cref="ConnectionOptions"/> says
+    /// <summary>Makes the driver's connection string from the user's; <see cref="ConnectionStringTable"/> says
     /// how.</summary>
     /// <exception cref="ArgumentException">A value that cannot be used; the message names the key, never a
     /// value.</exception>
@@ -29,9 +29,9 @@ internal static class MySqlSettings
             throw new ArgumentException(WhyUnreadable(connectionString, exception));
         }
 
-        if (ConnectionOptions.ProblemOf(builder) is { } problem) throw new ArgumentException(problem);
+        if (ConnectionStringTable.ProblemOf(builder) is { } problem) throw new ArgumentException(problem);
 
-        ConnectionOptions.Apply(builder, options);
+        ConnectionStringTable.Apply(builder, options);
         return builder;
     }
 

@@ -3,8 +3,8 @@ using UPool.Cluster.Budget;
 
 namespace UPool.Cluster.Tests.Budget;
 
-/// <summary>The sum holds whatever everybody wants. In the long form (<c>UPOOL_TEST_FACTOR</c>) also what a renewal costs
-/// the coordinator; printed, and compared with nothing: machines differ.</summary>
+/// <summary>The sum holds whatever everybody wants. In the long form (<c>UPOOL_TEST_FACTOR</c>) also what a renewal
+/// costs the coordinator; printed, and compared with nothing: machines differ.</summary>
 public sealed class LedgerSpeedTests(ITestOutputHelper output)
 {
     // The coordinator gathers for 50 ms, of renewals once a second.

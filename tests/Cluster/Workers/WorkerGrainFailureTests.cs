@@ -194,7 +194,8 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
     public async Task Write_SecondStatementOfItFails_OutcomeIsUnknown()
     {
         Reply<long> reply = await _client.WriteAsync(
-            (grain, d, t) => grain.WriteEach(["SELECT 1", "INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (1)"], d, t),
+            (grain, d, t) => grain.WriteEach(
+                ["SELECT 1", "INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (1)"], d, t),
             In(20), default);
         Assert.Equal(ReplyStatus.OutcomeUnknown, reply.Status);
         Assert.Equal(1, await CountAsync());

@@ -6,6 +6,7 @@ using UPool.Testing;
 namespace UPool.Tests.MySql;
 
 /// <summary>An account that the server does not let in is told why, in words.</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class AccountTests
 {
     [Theory]

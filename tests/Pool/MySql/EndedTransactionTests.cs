@@ -9,6 +9,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 namespace UPool.Tests.MySql;
 
 /// <summary>What a renter hears of a transaction that the server has ended, on a real one.</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class EndedTransactionTests : OnSharedServer
 {
     // The renter's own; the server's word counts, not the text.

@@ -9,6 +9,7 @@ namespace UPool.Tests.MySql;
 
 /// <summary>A server that has not proved who it is hears nothing of the account, whatever it can say about the
 /// account's password.</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class ServerProofTests
 {
     private const string Here = "127.0.0.1";

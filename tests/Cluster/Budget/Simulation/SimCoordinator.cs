@@ -181,7 +181,8 @@ internal sealed class SimCoordinator
             {
                 if (IsOver) return;
 
-                foreach (DeploymentSession overdue in _ledger!.Observe(sessions, new ServerLife(start, TimeSpan.Zero), askedAt)) Kill(overdue.Id);
+                var life = new ServerLife(start, TimeSpan.Zero);
+                foreach (DeploymentSession overdue in _ledger!.Observe(sessions, life, askedAt)) Kill(overdue.Id);
             },
             static () => { });
     }

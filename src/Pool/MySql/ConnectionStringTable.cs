@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Net;
-using System.Net.Security;
 
 using MySqlConnector;
 
@@ -10,35 +9,35 @@ namespace UPool.MySql;
 /// All options of the driver's connection string. Each is passed on, set back or refused; a test fails when the driver
 /// has one that is not here, and another when docs/operating/configuration.md has not.
 /// </summary>
-internal static class ConnectionOptions
+internal static class ConnectionStringTable
 {
-    // Linux's limit, beyond which setting it on the socket fails, and with it every open.
-    private const uint MaxKeepalive = 32_767;
-
     private const string OfThePool = "This pool is the pool; it has options of its own.";
     private const string OfTheTypes = "How values are read and written is the application's.";
     private const string OfTls = "How TLS is spoken is the operator's.";
 
     private static readonly ConnectionOption[] Options =
     [
-        Passed("Server", "The one server that is asked whether sessions are gone.") with { Refuse = RefuseServer },
+        Passed("Server", "The one server that is asked whether sessions are gone.") with
+        {
+            Refuse = ConnectionStringRefusals.OfServer,
+        },
         Passed("Port", "The server's.") with
         {
-            Refuse = static b => b.Port is > 0 and < 65_536 ? null : "has no Port of 1 to 65535.",
+            Refuse = ConnectionStringRefusals.OfPort,
         },
         Passed("UserID", "Never shown."),
         Passed("Password", "Never shown."),
         Passed("Database", "What a reset goes back to.") with
         {
-            Refuse = static b => string.IsNullOrWhiteSpace(b.Database) ? "names no Database." : null,
+            Refuse = ConnectionStringRefusals.OfDatabase,
         },
         Passed("LoadBalance", "Several servers are refused.") with
         {
-            Refuse = static b => b.LoadBalance == MySqlLoadBalance.RoundRobin ? null : SeveralServers,
+            Refuse = ConnectionStringRefusals.OfLoadBalance,
         },
         Passed("ConnectionProtocol", "TCP, or a Unix socket, over which nothing can be killed.") with
         {
-            Refuse = RefuseProtocol,
+            Refuse = ConnectionStringRefusals.OfProtocol,
         },
         SetBack("PipeName", "Named pipes are refused.", static (b, _) => b.PipeName = "MYSQL"),
 
@@ -58,7 +57,7 @@ internal static class ConnectionOptions
         Passed("SslCa", OfTls),
         Passed("SkipCertificateRevocationCheck", OfTls),
         Passed("TlsVersion", OfTls),
-        Passed("TlsCipherSuites", OfTls) with { Refuse = RefuseCiphers },
+        Passed("TlsCipherSuites", OfTls) with { Refuse = ConnectionStringRefusals.OfCipherSuites },
 
         SetBack("Pooling", OfThePool, static (b, _) => b.Pooling = false),
         SetBack("ConnectionLifeTime", OfThePool, static (b, _) => b.ConnectionLifeTime = 0),
@@ -119,16 +118,12 @@ internal static class ConnectionOptions
         })
         with
         {
-            Refuse = static b => b.Keepalive <= MaxKeepalive
-                ? null
-                : "has a Keep Alive above 32767 seconds, which no socket takes.",
+            Refuse = ConnectionStringRefusals.OfKeepalive,
         },
         Passed("NoBackslashEscapes", "Has to fit the server's sql_mode."),
         Passed("OldGuids", OfTheTypes) with
         {
-            Refuse = static b => b.OldGuids && b.GuidFormat != MySqlGuidFormat.Default
-                ? "has both Old Guids and a GUID Format. Name one of them."
-                : null,
+            Refuse = ConnectionStringRefusals.OfGuids,
         },
         SetBack(
             "PersistSecurityInfo", "No credential leaves the pool.",
@@ -136,10 +131,7 @@ internal static class ConnectionOptions
         Passed("Pipelining", "False for proxies that cannot take it."),
         Passed("ServerRedirectionMode", "A session elsewhere could be neither killed nor asked about.") with
         {
-            Refuse = static b => b.ServerRedirectionMode == MySqlServerRedirectionMode.Disabled
-                ? null
-                : "lets the server send sessions elsewhere, where the pool could neither end nor ask about them. Leave "
-                    + "Server Redirection Mode out.",
+            Refuse = ConnectionStringRefusals.OfRedirection,
         },
         Passed("ServerRsaPublicKeyFile", "How the account is proved is the operator's."),
         Passed("ServerSPN", "How the account is proved is the operator's."),
@@ -150,10 +142,6 @@ internal static class ConnectionOptions
             "UseXaTransactions", "Of ambient transactions, which are refused.",
             static (b, _) => b.UseXaTransactions = false),
     ];
-
-    private const string SeveralServers =
-        "spreads over several servers, and the pool has to ask one and the same server whether its sessions are gone. "
-        + "Name one Server, and no Load Balance.";
 
     public static IReadOnlyList<ConnectionOption> All => Options;
 
@@ -184,29 +172,6 @@ internal static class ConnectionOptions
         string property, string reason, Action<MySqlConnectionStringBuilder, PoolOptions> set) =>
         new(property, OptionUse.SetBack, reason) { Set = set };
 
-    private static string? RefuseServer(MySqlConnectionStringBuilder builder) =>
-        string.IsNullOrWhiteSpace(builder.Server) ? "names no Server."
-        : builder.Server.Contains(',', StringComparison.Ordinal) ? SeveralServers
-        : null;
-
-    private static string? RefuseProtocol(MySqlConnectionStringBuilder builder) => builder.ConnectionProtocol switch
-    {
-        MySqlConnectionProtocol.Socket => null,
-        MySqlConnectionProtocol.UnixSocket => IsPath(builder.Server)
-            ? null
-            : "asks for a Unix socket, and its Server is no path.",
-        _ => "asks for a named pipe or shared memory. Use TCP or a Unix socket.",
-    };
-
-    private static string? RefuseCiphers(MySqlConnectionStringBuilder builder)
-    {
-        string[] names = builder.TlsCipherSuites.TrimStart('[', '(').TrimEnd(']', ')')
-            .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
-        return names.All(static name => Enum.TryParse<TlsCipherSuite>(name, ignoreCase: true, out _))
-            ? null
-            : "has TLS Cipher Suites with a name that is none.";
-    }
-
     private static void NameSessions(MySqlConnectionStringBuilder builder, PoolOptions pool)
     {
         if (!string.IsNullOrEmpty(builder.ApplicationName)) return;
@@ -215,13 +180,10 @@ internal static class ConnectionOptions
             CultureInfo.InvariantCulture, $"upool/{pool.Name}@{Environment.MachineName}:{Environment.ProcessId}");
     }
 
-    private static bool IsPath(string server) =>
-        server.StartsWith('/') || server.StartsWith("./", StringComparison.Ordinal);
-
     // By its text: a name that leads here today may lead elsewhere tomorrow.
     private static bool IsOnThisMachine(MySqlConnectionStringBuilder builder) =>
         builder.ConnectionProtocol != MySqlConnectionProtocol.Socket
-        || IsPath(builder.Server)
+        || ConnectionStringRefusals.IsPath(builder.Server)
         || string.Equals(builder.Server, "localhost", StringComparison.OrdinalIgnoreCase)
         || (IPAddress.TryParse(builder.Server, out IPAddress? address) && IPAddress.IsLoopback(address));
 }

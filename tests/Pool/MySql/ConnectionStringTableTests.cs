@@ -11,7 +11,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 namespace UPool.Tests.MySql;
 
 /// <summary>Every option of the driver's connection string: passed on, set back, or refused at the start.</summary>
-public sealed class ConnectionOptionsTests : OnSharedServer
+public sealed class ConnectionStringTableTests : OnSharedServer
 {
     private const string Given = "Server=db1;User ID=me;Password=s3cret;Database=shop;";
 
@@ -49,15 +49,16 @@ public sealed class ConnectionOptionsTests : OnSharedServer
     // Options of which every other value is refused.
     private static readonly string[] DefaultOnly = ["LoadBalance", "ConnectionProtocol", "ServerRedirectionMode"];
 
-    public static TheoryData<string> EveryOption => [.. ConnectionOptions.All.Select(static option => option.Property)];
+    public static TheoryData<string> EveryOption =>
+        [.. ConnectionStringTable.All.Select(static option => option.Property)];
 
     [Fact]
     public void Table_EveryOptionOfTheDriver_IsInItOnce()
     {
         Assert.Equal(
             DriversOwn.Select(static property => property.Name).Order(StringComparer.Ordinal),
-            ConnectionOptions.All.Select(static option => option.Property).Order(StringComparer.Ordinal));
-        Assert.Equal(Other.Keys.Order(), ConnectionOptions.All.Select(static option => option.Property).Order());
+            ConnectionStringTable.All.Select(static option => option.Property).Order(StringComparer.Ordinal));
+        Assert.Equal(Other.Keys.Order(), ConnectionStringTable.All.Select(static option => option.Property).Order());
     }
 
     [Fact]
@@ -74,7 +75,7 @@ public sealed class ConnectionOptionsTests : OnSharedServer
     [MemberData(nameof(EveryOption))]
     public void Derive_OptionSet_BecomesWhatTheTableSays(string name)
     {
-        ConnectionOption option = ConnectionOptions.All.Single(one => one.Property == name);
+        ConnectionOption option = ConnectionStringTable.All.Single(one => one.Property == name);
         PropertyInfo property = DriversOwn.Single(one => one.Name == name);
         string given = $"{Given}{NameOf(property)}={Other[name]}";
         if (DefaultOnly.Contains(name))
@@ -146,7 +147,7 @@ public sealed class ConnectionOptionsTests : OnSharedServer
     {
         string[] worst =
         [
-            .. ConnectionOptions.All.Where(static option => option.Use == OptionUse.SetBack)
+            .. ConnectionStringTable.All.Where(static option => option.Use == OptionUse.SetBack)
                 .Select(static option => $"{NameOf(option.Property)}={Other[option.Property]}"),
         ];
         await using MySqlPoolFixture fixture = With(string.Join(';', worst));
