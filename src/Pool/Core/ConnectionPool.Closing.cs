@@ -117,12 +117,15 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     private CloseReason? WhyClose_NeedsLock(PhysicalConnection connection, long now) =>
         connection.MustDiscard || connection.IsBroken ? CloseReason.Discarded
         : _draining ? CloseReason.Drained
-        : _lease.IsOfEndedLease(connection.Generation) ? CloseReason.Expired
-        : connection.Generation != _generation ? CloseReason.Cleared
+        : connection.Generation != _generation ? WhyPast_NeedsLock(connection)
         : MakesRoom_NeedsLock() ? CloseReason.Cleared
         : IsSurplus_NeedsLock() ? CloseReason.Surplus
         : now >= connection.RetireAt ? CloseReason.Retired
         : null;
+
+    // The end of a lease begins another generation too.
+    private CloseReason WhyPast_NeedsLock(PhysicalConnection connection) =>
+        _lease.IsOfEndedLease(connection.Generation) ? CloseReason.Expired : CloseReason.Cleared;
 
     /// <summary>The permit stays held, as "closing", until the server has dropped the session (INV-1).</summary>
     private void BeginClose_NeedsLock(PhysicalConnection connection, CloseReason reason)

@@ -434,7 +434,7 @@ internal sealed partial class ConnectionPool
 
         long rentId = _books.AddRent(now - startedAt);
         connection.BeginRent(rentId);
-        _books.NoteDemand(_pending.Count);
+        if (_needsLease) _books.NoteDemand(_pending.Count);
         return rentId;
     }
 
