@@ -152,8 +152,9 @@ public sealed class RecoveryTests
         {
         }
 
+        // The synchronous one: it waits for nothing, where the asynchronous one reads on within the deadline.
         pool.Server.Hold(Step.NextResult);
-        await reader.DisposeAsync();
+        reader.Dispose();
         connection.Close();
         await pool.HeldAsync(Step.NextResult);
         await pool.AdvanceUntilAsync("the kill", _ => pool.Server.CallsOf(Step.Kill) == 1);
