@@ -44,6 +44,9 @@ public sealed class LostWayTests : IAsyncLifetime
         PooledDataSource pool = _fixture.CreatePool(o =>
         {
             o.MaxConnections = 4;
+
+            // Another is opened after half of it, so one is answered before the lost one's time is over.
+            o.RentTimeout = TimeSpan.FromMilliseconds(400);
             o.OpenTimeout = o.DrainTimeout = o.RecoveryTimeout = TimeSpan.FromMilliseconds(500);
         });
         await using DbConnection first = await pool.OpenConnectionAsync();
