@@ -247,26 +247,7 @@ public sealed class PooledDataSource : DbDataSource
     public PoolSnapshot Snapshot() => _pool.Snapshot();
 
     /// <summary>What an exception that was caught around the use of a connection means.</summary>
-    public FailureKind Classify(Exception exception) => exception switch
-    {
-        RentRefusedException { Reason: RefusalReason.Unavailable } => FailureKind.Unavailable,
-        RentRefusedException => FailureKind.Refused,
-        DeadlineExceededException => FailureKind.DeadlineExceeded,
-        OutcomeUnknownException => FailureKind.OutcomeUnknown,
-        TransactionEndedException { MayHaveCommitted: true } => FailureKind.OutcomeUnknown,
-        TransactionEndedException => FailureKind.StatementFailed,
-        ConnectionSeveredException => FailureKind.ConnectionLost,
-        _ => _pool.Connector.Classify(exception) switch
-        {
-            DriverFailure.Connection => FailureKind.ConnectionLost,
-            DriverFailure.Unclear => FailureKind.OutcomeUnknown,
-            not DriverFailure.None when UnclearOutcomes.IsNoted(exception) => FailureKind.OutcomeUnknown,
-            DriverFailure.Statement => FailureKind.StatementFailed,
-            DriverFailure.WrongServer or DriverFailure.RolledBack => FailureKind.StatementFailed,
-            DriverFailure.NoPermit => FailureKind.Unavailable,
-            _ => FailureKind.Other,
-        },
-    };
+    public FailureKind Classify(Exception exception) => FailureNotes.KindOf(exception, _pool.Connector);
 
     /// <inheritdoc/>
     protected override DbConnection CreateDbConnection() => new PooledConnection(_pool);

@@ -243,7 +243,7 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
             {
                 // It says that nothing was changed.
                 await transaction.SettleAsync();
-                return transaction.MayHaveCommitted ? Unknown<T>(FailureKind.Other, hasWritten: true) : reply;
+                return transaction.MayHaveCommitted ? Unknown<T>(FailureKind.Other) : reply;
             }
 
             call.Token.ThrowIfCancellationRequested();
@@ -325,18 +325,23 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         if (!hasWritten && kind is FailureKind.StatementFailed or FailureKind.Refused or FailureKind.Unavailable)
             return ReadFailed<T>(exception);
 
+        // Own code failed, and nothing that writes has been sent.
+        if (!hasWritten && kind == FailureKind.Other && exception is not OperationCanceledException)
+            return ReadFailed<T>(exception);
+
         if (kind == FailureKind.Other && exception is not OperationCanceledException)
             LogUnexpected(Log, exception.GetType(), exception.StackTrace);
-        return Unknown<T>(kind, hasWritten);
+        return Unknown<T>(kind);
     }
 
-    private Reply<T> Unknown<T>(FailureKind kind, bool hasWritten)
+    private Reply<T> Unknown<T>(FailureKind kind)
     {
         LogOutcomeUnknown(Log, kind);
         return Reply.Ended<T>(
             ReplyStatus.OutcomeUnknown,
-            hasWritten ? "the write failed, and part of it may be stored"
-                : "the write was under way when it was cut off");
+            kind is FailureKind.DeadlineExceeded or FailureKind.ConnectionLost
+                ? "the write was under way when it was cut off"
+                : "the write failed, and part of it may be stored");
     }
 
     // The number and the state of an error are the database's own; its text may quote a value (INV-8).

@@ -25,6 +25,10 @@ internal interface IStatement
     /// <summary>One of its texts.</summary>
     string TextAt(int index);
 
+    /// <summary>At least so many bytes it takes to send it: its texts and its larger values. Only for
+    /// failures.</summary>
+    long Size();
+
     /// <summary>The driver's object of the last execution.</summary>
     object? Running { get; }
 
@@ -93,6 +97,7 @@ internal static class Execution
         OperationBound bound = await statement.Scope
             .BeginAsync(token, statement.IsFixedSelect(behavior)).ConfigureAwait(false);
         string? text = Script.TextOf(statement);
+        bool hadWritten = connection.HasWritten;
         try
         {
             TransactionEffect effect = TransactionGuard.EffectOf(statement, bound.Physical);
@@ -100,24 +105,30 @@ internal static class Execution
                 await TransactionGuard.PrepareAsync(connection, bound, effect, token).ConfigureAwait(false);
 
             bound = statement.Bind(bound);
+            bound.Physical.RunningText = text;
+            bound.Physical.Running = statement;
+            hadWritten = connection.HasWritten;
+            if (bound.Physical.Watch is null && !Script.IsRead(text)) connection.HasWritten = true;
 
             // The wrapper closes its own connection: the driver must not close the session.
             Task<T> operation = execute(statement, behavior & ~CommandBehavior.CloseConnection);
             T result = await connection.RunAsync(operation, bound, token).ConfigureAwait(false);
-            if (bound.Physical.Watch is null && !Script.IsRead(text)) connection.HasWritten = true;
             if (effect != TransactionEffect.None) TransactionGuard.Note(bound.Physical, effect);
             return wrap(statement, behavior, bound, result);
         }
-        catch (DbException exception)
+        catch (Exception exception)
         {
             Script.NoteFailure(exception, bound, text, connection.Pool.Connector);
             if (bound.IsHeld) statement.End(statement.Running);
+            if (FailureNotes.KindOf(exception, connection.Pool.Connector) == FailureKind.StatementFailed)
+                connection.HasWritten = hadWritten;
             if (bound.Physical.Watch is { MayHaveCommitted: true })
                 await TransactionGuard.LookAfterFailureAsync(connection, bound, token).ConfigureAwait(false);
             throw;
         }
         finally
         {
+            if (bound.IsHeld) bound.Physical.Running = null;
             bound.Release();
         }
     }

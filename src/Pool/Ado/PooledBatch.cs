@@ -121,6 +121,9 @@ public sealed class PooledBatch : DbBatch, IStatement
 
     string IStatement.TextAt(int index) => _own.BatchCommands[index].CommandText;
 
+    long IStatement.Size() => _own.BatchCommands.Sum(
+        static command => (long)command.CommandText.Length + Script.SizeOf(command.Parameters));
+
     object? IStatement.Running => _running;
 
     bool IStatement.IsFixedSelect(CommandBehavior behavior) => false;

@@ -221,6 +221,8 @@ public sealed class PooledCommand : DbCommand, IStatement
 
     string IStatement.TextAt(int index) => _text;
 
+    long IStatement.Size() => _text.Length + Script.SizeOf(_own.Parameters);
+
     object? IStatement.Running => _running;
 
     bool IStatement.IsFixedSelect(CommandBehavior behavior) =>

@@ -1,3 +1,5 @@
+using System.Data.Common;
+
 using UPool.Core;
 
 namespace UPool;
@@ -19,10 +21,37 @@ internal static class Script
         text is not null && text.AsSpan().TrimStart().StartsWith("SELECT", StringComparison.OrdinalIgnoreCase)
         && !text.Contains(';', StringComparison.Ordinal);
 
+    /// <summary>What the larger values take at least, in bytes.</summary>
+    public static long SizeOf(DbParameterCollection parameters)
+    {
+        long size = 0;
+        foreach (DbParameter parameter in parameters)
+        {
+            size += parameter.Value switch
+            {
+                string text => text.Length,
+                byte[] bytes => bytes.Length,
+                ReadOnlyMemory<byte> bytes => bytes.Length,
+                Memory<byte> bytes => bytes.Length,
+                ArraySegment<byte> bytes => bytes.Count,
+                ReadOnlyMemory<char> text => text.Length,
+                Memory<char> text => text.Length,
+                System.Text.StringBuilder text => text.Length,
+                Stream { CanSeek: true } stream => stream.Length,
+                _ => 0,
+            };
+        }
+
+        return size;
+    }
+
     /// <summary>Notes what a failure leaves open.</summary>
     public static void NoteFailure(Exception exception, OperationBound bound, string? text, IConnector connector)
     {
         if (bound.Physical.Transaction is not null) return;
+
+        // The server has not taken it at all.
+        if (FailureNotes.Find(exception).Failure == DriverFailure.NotTaken && text is not null) return;
 
         ScriptKind kind = text is null ? ScriptKind.Several : SqlText.KindOf(text);
         if (kind == ScriptKind.Single) return;
@@ -30,6 +59,6 @@ internal static class Script
         // The most usual script of all: nothing but what may meet any statement can meet its second one.
         if (kind == ScriptKind.SingleAndId && !connector.MayMeetAnyStatement(exception)) return;
 
-        UnclearOutcomes.Note(exception);
+        FailureNotes.Unclear(exception);
     }
 }

@@ -22,8 +22,10 @@ internal static class TransactionGuard
         for (int i = 0; i < statement.TextCount; i++)
         {
             string text = statement.TextAt(i);
-            TransactionEffect one =
-                isOn || SqlText.MayBegin(text) ? SqlText.EffectOf(text) : TransactionEffect.None;
+            if (!isOn && !SqlText.MayBegin(text)) continue;
+
+            TransactionEffect one = SqlText.EffectOf(text);
+            if (one == TransactionEffect.Unknown && SqlText.MayPrepareXa(text)) physical.MustDiscard = true;
             if (one == TransactionEffect.Unknown) return isOn ? one : TransactionEffect.None;
             if (one != TransactionEffect.None) effect = one;
         }

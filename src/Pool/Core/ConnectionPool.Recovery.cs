@@ -73,7 +73,9 @@ internal sealed partial class ConnectionPool
     /// <summary>A renter saw the driver fail. What it means for the other connections is decided here.</summary>
     public void NoteFailure(PhysicalConnection connection, Exception exception)
     {
-        switch (_connector.Classify(exception))
+        DriverFailure failure = connection.Judge(exception, _connector.Classify(exception));
+        FailureNotes.OfDriver(exception, failure);
+        switch (failure)
         {
             case DriverFailure.Connection:
             case DriverFailure.WrongServer:
@@ -90,7 +92,7 @@ internal sealed partial class ConnectionPool
 
                 break;
 
-            case DriverFailure.NoPermit:
+            case DriverFailure.NoPermit or DriverFailure.NotTaken or DriverFailure.SessionLost:
                 connection.MustDiscard = true;
                 break;
         }
@@ -140,8 +142,10 @@ internal sealed partial class ConnectionPool
         operation.Sever();
         bool needsKill = inFlight || connection.LingeringReader;
 
-        // Behind a multiplexing proxy all that can end a statement is the end of the client's connection.
-        if (needsKill && !connection.CanKill) return false;
+        // Behind a multiplexing proxy all that can end a statement is the end of the client's connection. And of a
+        // script or a procedure a kill ends one statement, if that: SLEEP and some others end without an error then,
+        // and the server goes on with what is behind them.
+        if (needsKill && (!connection.CanKill || connection.RunsScript)) return false;
 
         Task kill = needsKill ? connection.KillStatementAsync() : Task.CompletedTask;
 
@@ -169,6 +173,8 @@ internal sealed partial class ConnectionPool
         // Seen to its end already.
         connection.EndLingering();
         connection.Watch = null;
+        connection.RunningText = "";
+        connection.Running = null;
         if (connection.Transaction is { } transaction)
         {
             // The driver keeps its own note of the transaction, which a reset of the session would not clear.

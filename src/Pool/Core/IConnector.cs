@@ -74,7 +74,7 @@ internal interface IConnector : IAsyncDisposable
     /// <summary>Gives a parameter the type of a column, of which the driver's schema table has a row.</summary>
     void ApplyColumnType(DbParameter parameter, DataRow column);
 
-    /// <summary>What a failure of the driver means.</summary>
+    /// <summary>What a failure means that came out of the driver.</summary>
     DriverFailure Classify(Exception exception);
 
     /// <summary>Whether the server's answer to a commit says for certain that nothing was committed.</summary>
@@ -99,6 +99,13 @@ internal enum DriverFailure
 
     /// <summary>The session is gone or useless, and others of the same age are likely to be.</summary>
     Connection,
+
+    /// <summary>The server did not take the statement and ends the session, for the statement's own sake (larger than
+    /// max_allowed_packet): nothing was done, and no other session is the worse for it.</summary>
+    NotTaken,
+
+    /// <summary>This session alone is gone; what was sent may have been done.</summary>
+    SessionLost,
 
     /// <summary>The server has no room for one more session (MySQL 1040, 1203, 1226): not broken, no permit.</summary>
     NoPermit,

@@ -31,6 +31,15 @@ internal abstract class PhysicalConnection
     /// it has begun none.</summary>
     public TransactionWatch? Watch { get; set; }
 
+    /// <summary>The text that was executed last; null when it was of several statements.</summary>
+    public string? RunningText { get; set; } = "";
+
+    /// <summary>What is being executed; null when nothing is.</summary>
+    public IStatement? Running { get; set; }
+
+    /// <summary>Whether what was executed last goes on when one statement of it is ended.</summary>
+    public bool RunsScript => RunningText is not { } text || SqlText.KindOf(text) == ScriptKind.Several;
+
     /// <summary>The reader the renter opened and has not closed; null when there is none.</summary>
     public DbDataReader? Reader { get; set; }
 
@@ -107,6 +116,13 @@ internal abstract class PhysicalConnection
 
     /// <summary>Whether the driver says that the session is lost.</summary>
     public bool IsBroken => Inner.State != System.Data.ConnectionState.Open;
+
+    /// <summary>
+    /// What a failure means on this session: some that look like a lost connection are the statement's own.
+    /// </summary>
+    /// <param name="exception">What came out of the driver.</param>
+    /// <param name="failure">What it means without the session.</param>
+    public virtual DriverFailure Judge(Exception exception, DriverFailure failure) => failure;
 
     /// <summary>Asks the server for a sign of life.</summary>
     public abstract Task PingAsync();

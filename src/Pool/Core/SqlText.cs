@@ -42,12 +42,24 @@ internal static class SqlText
 {
     private const string Id = "LAST_INSERT_ID";
 
-    // Nothing can begin a transaction without one of these, but a procedure, whose own transaction is its own affair.
+    // Nothing can begin a transaction, or prepare one of XA, without one of these; but a procedure can, whose own
+    // transaction is its own affair.
     private static readonly SearchValues<string> Beginnings =
-        SearchValues.Create(["BEGIN", "START", "AUTOCOMMIT"], StringComparison.OrdinalIgnoreCase);
+        SearchValues.Create(["BEGIN", "START", "AUTOCOMMIT", "PREPARE"], StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Whether the text may begin a transaction. Cheap: asked of every text outside of one.</summary>
+    /// <summary>Whether the text may begin a transaction, or prepare one of XA. Cheap: asked of every text outside of
+    /// one.</summary>
     public static bool MayBegin(string text) => text.AsSpan().ContainsAny(Beginnings);
+
+    /// <summary>
+    /// Whether the text may prepare a transaction of XA, which outlives its session's reset: on MariaDB the session is
+    /// of no more use then (error 1031).
+    /// </summary>
+    public static bool MayPrepareXa(string text)
+    {
+        int at = text.IndexOf("PREPARE", StringComparison.OrdinalIgnoreCase);
+        return at > 0 && text.AsSpan(0, at).Contains("XA", StringComparison.OrdinalIgnoreCase);
+    }
 
     /// <summary>Judges by how many statements a text may take effect.</summary>
     public static ScriptKind KindOf(string text)

@@ -37,6 +37,20 @@ internal static class MySqlErrors
         }
     }
 
+    /// <summary>
+    /// Whether the driver could not send all of a statement, so that the server cannot have executed it. What fails as
+    /// the answer is read comes as an exception of the driver's own type.
+    /// </summary>
+    public static bool IsSendFailure(Exception exception) =>
+        exception is SocketException or IOException
+        || (exception is MySqlException { Number: 0 }
+            && exception.Message.StartsWith("Error submitting ", StringComparison.Ordinal));
+
+    /// <summary>Whether the driver could not read what it was to send for a LOAD DATA LOCAL.</summary>
+    public static bool IsOfLocalData(Exception exception) =>
+        exception is MySqlException { Number: 0 }
+        && exception.Message.StartsWith("Error during LOAD DATA LOCAL", StringComparison.Ordinal);
+
     /// <summary>Whether a failure may meet any statement: killed, a time limit of either family, out of
     /// memory.</summary>
     public static bool MayMeetAnyStatement(Exception exception) =>
@@ -89,8 +103,24 @@ internal static class MySqlErrors
 
     private static DriverFailure ClassifyNumber(MySqlException exception) => exception.Number switch
     {
-        1040 or 1203 or 1226 => DriverFailure.NoPermit,
         1180 => DriverFailure.Unclear,
+
+        // Larger than the server takes, or the packets were cut short or mixed up on the way there: it has not executed
+        // anything, and ends the session.
+        1153 or 1156 or 1157 or 1158 or 1159 => DriverFailure.NotTaken,
+
+        // It could not send the answer: this client read too slowly, or not at all.
+        1160 or 1161 => DriverFailure.SessionLost,
+
+        // On MariaDB a session that has prepared an XA transaction refuses every table from then on.
+        1031 => DriverFailure.NotTaken,
+
+        // Galera without a quorum: as a server of another role.
+        1047 when exception.Message.Contains("WSREP", StringComparison.Ordinal) => DriverFailure.WrongServer,
+
+        // A limit of statements rather than of connections: the session lives.
+        1226 when !exception.Message.Contains("connections", StringComparison.Ordinal) => DriverFailure.Statement,
+        1040 or 1203 or 1226 => DriverFailure.NoPermit,
         1213 => DriverFailure.RolledBack,
         1836 => DriverFailure.WrongServer,
 
@@ -101,7 +131,7 @@ internal static class MySqlErrors
 
         // Shutdown in progress, new and normal; killed; aborted; network errors; lost, gone, cannot connect; the
         // client's own 2xxx numbers. 0 is the driver's failure without an answer of the server.
-        0 or 1053 or 1077 or 1078 or 1079 or 1080 or 1152 or 1158 or 1159 or 1160 or 1161 or 1184 or 1927 or 3169
+        0 or 1053 or 1077 or 1078 or 1079 or 1080 or 1152 or 1184 or 1927 or 3169
             or 4031 or (>= 2000 and < 2100) => DriverFailure.Connection,
 
         _ => exception.ErrorCode == MySqlErrorCode.UnableToConnectToHost

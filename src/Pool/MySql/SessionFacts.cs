@@ -19,8 +19,10 @@ namespace UPool.MySql;
 /// </param>
 /// <param name="Restore">The statement that brings all of that back. It takes twice the time of the look.</param>
 /// <param name="Family">What kind of server it is.</param>
+/// <param name="MaxPacket">The largest statement that it takes, in bytes.</param>
 internal sealed record SessionFacts(
-    ServerSession Session, bool IsProxied, string Look, string? AsNew, string Restore, DatabaseFamily Family)
+    ServerSession Session, bool IsProxied, string Look, string? AsNew, string Restore, DatabaseFamily Family,
+    long MaxPacket)
 {
 
     // What a reset itself sets stands first. Compared here, letter by letter: to the server two names may be equal that
@@ -36,12 +38,12 @@ internal sealed record SessionFacts(
 
         // One round trip.
         (long id, string? database, string collation, bool isAutocommit, string? host, string? asNew, string? role,
-            string? server) = await AskAsync(
+            string? server, long maxPacket) = await AskAsync(
                 connection,
                 $"SELECT CONNECTION_ID(), DATABASE(), @@collation_connection, @@autocommit, {Host(family)}, {state}, "
-                    + $"{(family.HasRoles ? "CURRENT_ROLE()" : "NULL")}, {family.Identity}",
+                    + $"{(family.HasRoles ? "CURRENT_ROLE()" : "NULL")}, {family.Identity}, @@max_allowed_packet",
                 static row => (row.GetInt64(0), Text(row, 1), row.GetString(2), row.GetInt64(3) == 1, Text(row, 4),
-                    Text(row, 5), Text(row, 6), Text(row, 7))).ConfigureAwait(false);
+                    Text(row, 5), Text(row, 6), Text(row, 7), row.GetInt64(8))).ConfigureAwait(false);
         if (host is null)
         {
             family = family.WithoutProcessList();
@@ -54,7 +56,7 @@ internal sealed record SessionFacts(
         bool isProxied = unchecked((int)id) != connection.ServerThread || !host.Contains(':', StringComparison.Ordinal);
         return new SessionFacts(
             new ServerSession(id, host, ServerIdentity.Of(server)), isProxied, $"SELECT {state}",
-            isAutocommit ? asNew : null, Restoring(family, database, collation, role), family);
+            isAutocommit ? asNew : null, Restoring(family, database, collation, role), family, maxPacket);
     }
 
     /// <summary>The same, with the witness that its server's register has.</summary>

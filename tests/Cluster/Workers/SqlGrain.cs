@@ -18,6 +18,15 @@ public interface ISqlGrain : IGrainWithIntegerKey
     [Spread, Alias("WriteEach")]
     Task<Reply<long>> WriteEach(string[] statements, Deadline deadline, CancellationToken cancellationToken);
 
+    /// <summary>Runs the statements one by one, then fails as own code does.</summary>
+    [Spread, Alias("WriteAndFail")]
+    Task<Reply<long>> WriteAndFail(
+        string[] statements, string failure, Deadline deadline, CancellationToken cancellationToken);
+
+    /// <summary>Fails as own code does in a read.</summary>
+    [Spread, Alias("ReadAndFail")]
+    Task<Reply<long>> ReadAndFail(string failure, Deadline deadline, CancellationToken cancellationToken);
+
     /// <summary>Runs the statements in one transaction, and throws or answers as the last argument says.</summary>
     [Spread, Alias("Transaction")]
     Task<Reply<long>> Transaction(
@@ -53,6 +62,33 @@ public sealed class SqlGrain(PooledDataSource pool) : WorkerGrain(pool), ISqlGra
             foreach (string sql in statements) reply = await ScalarAsync(connection, null, sql, token);
             return reply;
         });
+
+    public Task<Reply<long>> WriteAndFail(
+        string[] statements, string failure, Deadline deadline, CancellationToken cancellationToken) =>
+        WriteAsync<long>(deadline, cancellationToken, async (connection, token) =>
+        {
+            foreach (string sql in statements) await ScalarAsync(connection, null, sql, token);
+            throw Own(failure);
+        });
+
+    public Task<Reply<long>> ReadAndFail(string failure, Deadline deadline, CancellationToken cancellationToken) =>
+        ReadAsync<long>(deadline, cancellationToken, async (connection, token) =>
+        {
+            await ScalarAsync(connection, null, "SELECT 1", token);
+            throw Own(failure);
+        });
+
+    private static Exception Own(string failure) => failure switch
+    {
+        "http" => new HttpRequestException("secret", new System.Net.Sockets.SocketException(111)),
+        "io" => new IOException("secret"),
+        "end" => new EndOfStreamException("secret"),
+        "disposed" => new ObjectDisposedException("secret"),
+        "timeout" => new TimeoutException("secret"),
+        "cancelled" => new OperationCanceledException("secret"),
+        "aggregate" => new AggregateException(new IOException("secret")),
+        _ => new InvalidOperationException("secret"),
+    };
 
     public Task<Reply<long>> Transaction(
         string[] statements, TransactionEnd end, Deadline deadline, CancellationToken cancellationToken) =>

@@ -205,6 +205,31 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
         Assert.Equal(ReplyStatus.Failed, first.Status);
     }
 
+    // A bug of the worker's own says nothing of the database.
+    [Theory]
+    [InlineData("http")]
+    [InlineData("io")]
+    [InlineData("end")]
+    [InlineData("disposed")]
+    [InlineData("timeout")]
+    [InlineData("cancelled")]
+    [InlineData("aggregate")]
+    public async Task AnyCall_OwnCodeThrows_FailsAndTheSessionsStay(string failure)
+    {
+        Reply<long> read = await _client.ReadAsync((grain, d, t) => grain.ReadAndFail(failure, d, t), In(20), default);
+        Assert.Equal(ReplyStatus.Failed, read.Status);
+        Reply<long> write = await _client.WriteAsync(
+            (grain, d, t) => grain.WriteAndFail(["SELECT 1"], failure, d, t), In(20), default);
+        Assert.Equal(failure == "cancelled" ? ReplyStatus.OutcomeUnknown : ReplyStatus.Failed, write.Status);
+        Assert.Equal(1, _pool.Snapshot().Opened);
+
+        // What was written before is stored.
+        write = await _client.WriteAsync(
+            (grain, d, t) => grain.WriteAndFail(["INSERT INTO t VALUES (1)"], failure, d, t), In(20), default);
+        Assert.Equal(ReplyStatus.OutcomeUnknown, write.Status);
+        Assert.Equal(1, await CountAsync());
+    }
+
     [Fact]
     public async Task AnyCall_PoolIsBusy_IsRefusedWithTheReason()
     {

@@ -83,5 +83,5 @@ public sealed class DatabaseFamilyTests
         Assert.Equal(statement, DatabaseFamily.Of(version).RestoreRole(role));
 
     private static SessionFacts FactsOf(string version) =>
-        new(default, IsProxied: false, "", "", "", DatabaseFamily.Of(version));
+        new(default, IsProxied: false, "", "", "", DatabaseFamily.Of(version), MaxPacket: 0);
 }

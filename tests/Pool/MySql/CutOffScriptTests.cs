@@ -1,0 +1,71 @@
+using System.Data.Common;
+
+using MySqlConnector;
+
+using static UPool.Tests.MySql.MySqlPoolFixture;
+
+namespace UPool.Tests.MySql;
+
+/// <summary>What a caller was cut off from does not go on behind its back: a KILL QUERY ends one statement of a script,
+/// if that, and the server goes on with what is behind it.</summary>
+public sealed class CutOffScriptTests : OnSharedServer
+{
+    [Theory]
+    [InlineData("SELECT SLEEP(2); INSERT INTO t VALUES (1)")]
+    [InlineData("DO SLEEP(2); INSERT INTO t VALUES (1)")]
+    [InlineData("/* a */ DO SLEEP(2); /* b */ INSERT INTO t VALUES (1)")]
+    [InlineData("SELECT GET_LOCK('upool_cut_off', 2); INSERT INTO t VALUES (1)")]
+    [InlineData("SELECT BENCHMARK(100000000, SHA2('x', 256)); INSERT INTO t VALUES (1)")]
+    [InlineData("CALL sleeps()")]
+    [InlineData("-- a\nCALL sleeps()")]
+    [InlineData("CALL handles()")]
+    [InlineData("PREPARE s FROM 'CALL sleeps()'; EXECUTE s")]
+    public async Task Execute_ScriptCutOff_NothingOfItIsDoneAfterwards(string script)
+    {
+        PooledDataSource pool = Fixture.CreatePool(o =>
+        {
+            o.MaxConnections = 1;
+            o.RentTimeout = TimeSpan.FromSeconds(20);
+        });
+        await using MySqlConnection other = await Fixture.ObserveAsync();
+        await ExecuteAsync(other, "CREATE TABLE t (id INT PRIMARY KEY)");
+        await ExecuteAsync(other, "CREATE PROCEDURE sleeps() BEGIN DO SLEEP(2); INSERT INTO t VALUES (1); END");
+        await ExecuteAsync(
+            other,
+            "CREATE PROCEDURE handles() BEGIN DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;"
+            + " DO SLEEP(2); INSERT INTO t VALUES (1); END");
+        await ExecuteAsync(other, "SELECT GET_LOCK('upool_cut_off', 0)");
+        long id;
+        await using (PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow())
+        {
+            id = await ScalarAsync(connection, "SELECT CONNECTION_ID()");
+            connection.Deadline = Deadline.After(TimeSpan.FromSeconds(0.5));
+            await Assert.ThrowsAsync<DeadlineExceededException>(() => ExecuteAsync(connection, script));
+        }
+
+        // Another session, once the server has dropped the former one.
+        await using DbConnection next = await pool.OpenConnectionAsync();
+        Assert.NotEqual(id, await ScalarAsync(next, "SELECT CONNECTION_ID()"));
+        Assert.Equal(0, await ScalarAsync(other, "SELECT COUNT(*) FROM t"));
+    }
+
+    [Fact]
+    public async Task Execute_OneStatementCutOff_SessionGoesOn()
+    {
+        PooledDataSource pool = Fixture.CreatePool(o =>
+        {
+            o.MaxConnections = 1;
+            o.RentTimeout = TimeSpan.FromSeconds(20);
+        });
+        await using (PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow())
+        {
+            connection.Deadline = Deadline.After(TimeSpan.FromSeconds(0.5));
+            await Assert.ThrowsAsync<DeadlineExceededException>(
+                () => ExecuteAsync(connection, "SELECT SLEEP(30) /* ; */"));
+        }
+
+        await using DbConnection next = await pool.OpenConnectionAsync();
+        await ExecuteAsync(next, "SELECT 1");
+        Assert.Equal(1, pool.Snapshot().Opened);
+    }
+}
