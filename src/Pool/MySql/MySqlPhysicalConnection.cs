@@ -47,12 +47,12 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
         if (exception is MySqlException { Number: 0 } && !IsBroken) return DriverFailure.Statement;
 
         // It gives the session up in the middle of a LOAD DATA LOCAL, for what the caller gave it to send.
-        if (MySqlErrors.IsOfLocalData(exception)) return DriverFailure.SessionLost;
+        if (DriverErrors.IsOfLocalData(exception)) return DriverFailure.SessionLost;
 
         // A server ends the session on a statement that is larger than it takes, which looks in several ways as if it
         // had gone. When it was not even sent whole it was not executed.
         if (Running is not { } running || running.Size() < facts.MaxPacket) return failure;
-        return MySqlErrors.IsSendFailure(exception) ? DriverFailure.NotTaken : DriverFailure.SessionLost;
+        return DriverErrors.IsSendFailure(exception) ? DriverFailure.NotTaken : DriverFailure.SessionLost;
     }
 
     public override async Task PingAsync()

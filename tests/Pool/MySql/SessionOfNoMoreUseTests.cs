@@ -11,6 +11,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 namespace UPool.Tests.MySql;
 
 /// <summary>Failures that cost a statement, or a session, and no other.</summary>
+[Trait("Needs", "OwnProcesses")]
 public sealed class SessionOfNoMoreUseTests : OnSharedServer
 {
     [Theory]
