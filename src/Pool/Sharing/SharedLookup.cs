@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 
 using UPool.Core;
@@ -8,6 +9,12 @@ using UPool.Sharing;
 namespace UPool;
 
 /// <summary>A shared look-up of rows by their key: those that arrive together become one statement.</summary>
+/// <remarks>
+/// A text may be spelled otherwise than in its row: to the server 'Ann', 'ann' and 'ann ' may be one key. Whoever has no
+/// row of his spelling is answered as if he had asked alone, for more statements: one for all keys without a row, when
+/// there are rows for others, and at most three for each key that is spelled otherwise. Rows in a dictionary with a
+/// comparer that goes by the column's collation need none of them.
+/// </remarks>
 /// <typeparam name="TKey">The key.</typeparam>
 /// <typeparam name="TRow">The row; null answers a key without one.</typeparam>
 /// <inheritdoc/>
@@ -32,7 +39,8 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
     /// <param name="ask">
     /// Looks up: reads and changes nothing, outside transactions. It gets the connection, the keys and a token that is
     /// cancelled when nobody waits any more, and answers with the rows that exist. The number of keys is a power of
-    /// two, at most <see cref="MaxKeys"/>, so that there are few texts of statements: the last key may be repeated.
+    /// two, at most <see cref="MaxKeys"/>, so that there are few texts of statements: the last key may be repeated. The rows go by their own keys, as the
+    /// server has them.
     /// </param>
     public SharedLookup(
         string name,
@@ -93,6 +101,9 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
         return new SharedAnswer<TRow?[]>(rows);
     }
 
+    // Numbers and the like are equal or they are not.
+    private static bool HasSpellings => RuntimeHelpers.IsReferenceOrContainsReferences<TKey>();
+
     internal override async Task AskAsync(
         PooledConnection connection, AnswerSet<TKey, SharedAnswer<TRow>> answers, CancellationToken token)
     {
@@ -101,7 +112,7 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
             int count = Math.Min(MaxKeys, answers.Keys.Count - start);
             try
             {
-                await AskAsync(connection, answers, start, count, token).ConfigureAwait(false);
+                await AskAsync(connection, answers, answers.Keys, start, count, token).ConfigureAwait(false);
             }
             catch (DbException exception) when (count > 1 && IsOfStatement(exception))
             {
@@ -117,8 +128,13 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
         TKey key, Deadline deadline, CancellationToken token) => _line.JoinAsync(key, deadline, token);
 
     private protected override async Task<TRow?> AskOneAsync(
-        PooledConnection connection, TKey key, CancellationToken token) =>
-        (await _ask(connection, [key], token).ConfigureAwait(false)).GetValueOrDefault(key);
+        PooledConnection connection, TKey key, CancellationToken token)
+    {
+        IReadOnlyDictionary<TKey, TRow> rows = await _ask(connection, [key], token).ConfigureAwait(false);
+        if (rows.TryGetValue(key, out TRow? row) || !HasSpellings || rows.Count == 0) return row;
+
+        return rows.Count == 1 ? rows.Values.First() : throw SeveralRows(rows.Count);
+    }
 
     private async Task AskHalfAsync(
         PooledConnection connection,
@@ -129,7 +145,7 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
     {
         try
         {
-            await AskAsync(connection, answers, start, count, token).ConfigureAwait(false);
+            await AskAsync(connection, answers, answers.Keys, start, count, token).ConfigureAwait(false);
         }
         catch (DbException exception) when (IsOfStatement(exception))
         {
@@ -140,17 +156,48 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
     private async Task AskAsync(
         PooledConnection connection,
         AnswerSet<TKey, SharedAnswer<TRow>> answers,
+        List<TKey> asked,
         int start,
         int count,
         CancellationToken token)
     {
         var keys = new TKey[BitOperations.RoundUpToPowerOf2((uint)count)];
-        for (int i = 0; i < keys.Length; i++) keys[i] = answers.Keys[start + Math.Min(i, count - 1)];
+        for (int i = 0; i < keys.Length; i++) keys[i] = asked[start + Math.Min(i, count - 1)];
         if (_selects is not null) connection.Physical.Select = _selects[BitOperations.Log2((uint)keys.Length)];
 
-        foreach ((TKey key, TRow row) in await _ask(connection, keys, token).ConfigureAwait(false))
-            answers.Add(key, new SharedAnswer<TRow>(row));
+        IReadOnlyDictionary<TKey, TRow> rows = await _ask(connection, keys, token).ConfigureAwait(false);
+        List<TKey>? others = null;
+        for (int i = 0; i < count; i++)
+        {
+            if (rows.TryGetValue(keys[i], out TRow? row)) answers.Add(keys[i], new SharedAnswer<TRow>(row));
+            else if (HasSpellings && rows.Count > 0) (others ??= []).Add(keys[i]);
+        }
+
+        if (others is null) return;
+
+        if (count == 1)
+        {
+            if (rows.Count == 1) answers.Add(keys[0], new SharedAnswer<TRow>(rows.Values.First()));
+            else answers.Fail(keys[0], SeveralRows(rows.Count));
+        }
+        else if (others.Count < count)
+        {
+            // Any of the rows may be theirs as well: what comes for them alone is.
+            await AskAsync(connection, answers, others, 0, others.Count, token).ConfigureAwait(false);
+        }
+        else
+        {
+            // Halved until a row comes for one key alone, or none for several.
+            int half = count / 2;
+            await AskAsync(connection, answers, others, 0, half, token).ConfigureAwait(false);
+            await AskAsync(connection, answers, others, half, count - half, token).ConfigureAwait(false);
+        }
     }
+
+    // The key is the caller's, and stays out of what may be logged.
+    private InvalidOperationException SeveralRows(int count) => new(
+        $"Look-up '{Name}': one key was answered with {count} rows, none of which is spelled like it. The column must "
+        + "be unique, and only rows of the keys that are asked for may be answered.");
 
     private bool IsOfStatement(DbException exception) => Source.Classify(exception) == FailureKind.StatementFailed;
 }
