@@ -6,7 +6,8 @@ namespace UPool.MySql;
 /// </content>
 internal sealed partial class KillLane
 {
-    // A server that was set read-only is looked at this often, so that a process that only reads moves too.
+    // A server is looked at this often whether it was set read-only, so that a process that only reads moves too: once
+    // the lane has a session, which it opens with its first question.
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(1);
 
     // A question that is under way while the address moves is answered by a server that is there within this.
@@ -24,12 +25,6 @@ internal sealed partial class KillLane
     /// <summary>The server has become read-only, and stays so: perhaps the address leads elsewhere already. Raised on
     /// the lane, at most once in each interval: a handler must neither block nor throw.</summary>
     public event Action? MoveSuspected;
-
-    /// <summary>Sees to it that the lane has a session, with which it watches the server.</summary>
-    public void Watch()
-    {
-        if (_newest is null) Wake();
-    }
 
     /// <summary>How long until the server is to be looked at; infinite without a session.</summary>
     private TimeSpan WatchIn
