@@ -12,7 +12,11 @@ public sealed class OverloadTests : OnSharedServer
     [Fact]
     public async Task Rent_TwentyTimesTheLoad_LateOnesAreRejectedAtOnceAndWorkGoesOn()
     {
-        PooledDataSource pool = Fixture.CreatePool(o => o.MaxConnections = 4);
+        PooledDataSource pool = Fixture.CreatePool(o =>
+        {
+            o.MaxConnections = 4;
+            o.RentTimeout = TimeSpan.FromMilliseconds(400);
+        });
         using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(3));
         int served = 0, timedOut = 0, predicted = 0;
         double refusalTook = 0;
