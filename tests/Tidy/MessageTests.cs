@@ -20,6 +20,7 @@ public sealed partial class MessageTests
         "src/Pool/Core/ConnectionPool.Faults.cs",
         "src/Pool/MySql/ConnectionStringRefusals.cs",
         "src/Pool/MySql/MySqlErrors.cs",
+        "src/Pool/MySql/MySqlErrorTable.cs",
         "src/Pool/MySql/TlsErrors.cs",
         "src/Pool/Sqlite/SqliteConnector.cs",
         "src/Cluster/Hosting/ClientLifecycle.cs",
