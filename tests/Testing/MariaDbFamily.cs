@@ -18,6 +18,8 @@ internal sealed class MariaDbFamily : ServerFamily
 
     public override string InTransaction => "@@in_transaction";
 
+    public override int SetsOfReset => 0;
+
     public override string WithoutTls => "--skip-ssl";
 
     internal override IReadOnlyList<string> Arguments =>

@@ -26,6 +26,8 @@ internal sealed class MySqlFamily : ServerFamily
 
     public override string InTransaction => $"{Helpers}.in_transaction()";
 
+    public override int SetsOfReset => 1;
+
     public override string WithoutTls => "--tls-version=";
 
     // The pool needs performance_schema; what it keeps of past statements is left out, and it is most of its memory.

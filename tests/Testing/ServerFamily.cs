@@ -48,6 +48,9 @@ public abstract class ServerFamily
     /// <summary>An expression: 1 inside a transaction that the session has begun, else 0.</summary>
     public abstract string InTransaction { get; }
 
+    /// <summary>How many SETs the driver sends along with a reset of the session.</summary>
+    public abstract int SetsOfReset { get; }
+
     /// <summary>The option that has a server offer no TLS.</summary>
     public abstract string WithoutTls { get; }
 

@@ -27,6 +27,9 @@ public static class Sql
     /// <inheritdoc cref="ServerFamily.InTransaction"/>
     public static string InTransaction => ServerFamily.Tested.InTransaction;
 
+    /// <inheritdoc cref="ServerFamily.SetsOfReset"/>
+    public static int SetsOfReset => ServerFamily.Tested.SetsOfReset;
+
     /// <inheritdoc cref="ServerFamily.SetDefaultRole"/>
     public static string SetDefaultRole(string role, string account) =>
         ServerFamily.Tested.SetDefaultRole(role, account);

@@ -67,7 +67,24 @@ public sealed class NoResetRentTests : OnSharedServer
         for (int i = 0; i < Rents; i++) Assert.Equal(3, await ReadAsync(pool, All, 0));
         Counters noReset = await Counters.ReadAsync(observer) - before;
 
-        before = await Counters.ReadAsync(observer);
+        Assert.Equal(new Counters(Rents, Rents, 0), noReset with { Questions = noReset.Questions - Counters.Own });
+    }
+
+    // On MySQL the driver sends a SET with each reset, and the server counts more questions for it than these.
+    [Fact]
+    [Trait(ServerFamily.OnlyOn, ServerFamily.MariaDb)]
+    public async Task Return_OrdinaryRentOnMariaDb_SendsAResetAndALook()
+    {
+        const int Rents = 100;
+        await using DatabaseServer server = await DatabaseServer.StartNewAsync();
+        await using var fixture = new MySqlPoolFixture(server.ConnectionString());
+        PooledDataSource pool = fixture.CreatePool(o => o.MaxConnections = 1);
+        await using MySqlConnection observer = await fixture.ObserveAsync();
+        await ExecuteAsync(observer, "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT)");
+        await ExecuteAsync(observer, "INSERT INTO t (v) VALUES (1), (2), (3)");
+        await ReadAsync(pool, All, 0);
+
+        Counters before = await Counters.ReadAsync(observer);
         for (int i = 0; i < Rents; i++)
         {
             await using PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow();
@@ -76,10 +93,6 @@ public sealed class NoResetRentTests : OnSharedServer
 
         await UntilAsync(pool, s => s.Idle == 1);
         Counters ordinary = await Counters.ReadAsync(observer) - before;
-
-        TestContext.Current.TestOutputHelper?.WriteLine(
-            $"{Rents} no-reset rents: {noReset}; {Rents} ordinary rents: {ordinary}");
-        Assert.Equal(new Counters(Rents, Rents, 0), noReset with { Questions = noReset.Questions - Counters.Own });
 
         // A reset after each and a look after that; and both once more for the first, which finds a session that is
         // not as new.
