@@ -158,6 +158,7 @@ public static class UPoolHostExtensions
             provider.GetRequiredService<IGrainFactory>(),
             provider.GetRequiredService<IOptions<BudgetOptions>>(),
             provider.GetRequiredService<DeploymentIdentity>(),
+            provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<ClusterPoolReader>>(),
             provider.GetService<PooledDataSource>()));
 

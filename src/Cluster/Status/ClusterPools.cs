@@ -14,9 +14,15 @@ public sealed record ClusterPools(BudgetReport? Budget, IReadOnlyList<SiloPool> 
 /// <summary>Reads the pools of the cluster, from a silo or from a client of one.</summary>
 public sealed partial class ClusterPoolReader
 {
+    /// <summary>The longest that anybody is asked: as <see cref="IPoolStatusGrain.ReadAll"/>, in which a silo that does
+    /// not answer has a second. Orleans' own bounds hold only once its part of this process has started: while a start
+    /// waits, for its budget or its database, a call would wait with it.</summary>
+    internal static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(3);
+
     private readonly IGrainFactory _grains;
     private readonly BudgetOptions _budget;
     private readonly DeploymentIdentity _identity;
+    private readonly TimeProvider _clock;
     private readonly ILogger _logger;
     private readonly PooledDataSource? _pool;
 
@@ -25,23 +31,26 @@ public sealed partial class ClusterPoolReader
         IGrainFactory grains,
         IOptions<BudgetOptions> budget,
         DeploymentIdentity identity,
+        TimeProvider clock,
         ILogger<ClusterPoolReader> logger,
         PooledDataSource? pool = null)
     {
         _grains = grains;
         _budget = budget.Value;
         _identity = identity;
+        _clock = clock;
         _logger = logger;
         _pool = pool;
     }
 
-    /// <summary>Asks every silo. Does not throw when none answers: the problem says so.</summary>
+    /// <summary>Asks every silo, for a few seconds at most. Does not throw when none answers: the problem says
+    /// so.</summary>
     public async Task<ClusterPools> ReadAsync()
     {
         Task<BudgetReport?> budget = ReadBudgetAsync();
         try
         {
-            SiloPool[] silos = await _grains.GetGrain<IPoolStatusGrain>(0).ReadAll();
+            SiloPool[] silos = await _grains.GetGrain<IPoolStatusGrain>(0).ReadAll().WaitAsync(LongestWait, _clock);
             BudgetReport? report = await budget;
             return new ClusterPools(
                 report, silos,
@@ -66,8 +75,8 @@ public sealed partial class ClusterPoolReader
 
         try
         {
-            BudgetView view =
-                await _grains.GetGrain<IConnectionBudgetGrain>(_identity.CoordinatorKey).View();
+            BudgetView view = await _grains.GetGrain<IConnectionBudgetGrain>(_identity.CoordinatorKey).View()
+                .WaitAsync(LongestWait, _clock);
             return BudgetReport.Of(view);
         }
         catch (Exception exception)
