@@ -10,10 +10,10 @@ namespace UPool;
 
 /// <summary>A shared look-up of rows by their key: those that arrive together become one statement.</summary>
 /// <remarks>
-/// A text may be spelled otherwise than in its row: to the server 'Ann', 'ann' and 'ann ' may be one key. Whoever has
-/// no row of his spelling is answered as if he had asked alone, for more statements: one for all keys without a row, when
-/// there are rows for others, and at most three for each key that is spelled otherwise. Rows in a dictionary with a
-/// comparer that goes by the column's collation need none of them.
+/// A text may be spelled otherwise than in its row: to the server 'Ann', 'ann' and 'ann ' may be one key. A key without
+/// a row of its own spelling is answered as if it had been asked alone. That takes more statements: one for all such
+/// keys when there are rows for others, and at most three for each key that is spelled otherwise. Rows in a dictionary
+/// with a comparer that goes by the column's collation need none of them.
 /// </remarks>
 /// <typeparam name="TKey">The key.</typeparam>
 /// <typeparam name="TRow">The row; null answers a key without one.</typeparam>
@@ -39,8 +39,8 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
     /// <param name="ask">
     /// Looks up: reads and changes nothing, outside transactions. It gets the connection, the keys and a token that is
     /// cancelled when nobody waits any more, and answers with the rows that exist. The number of keys is a power of
-    /// two, at most <see cref="MaxKeys"/>, so that there are few texts of statements: the last key may be repeated. The rows
-    /// go by their own keys, as the server has them.
+    /// two, at most <see cref="MaxKeys"/>, so that there are few texts of statements: the last key may be repeated. The
+    /// rows go by their own keys, as the server has them.
     /// </param>
     public SharedLookup(
         string name,
