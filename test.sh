@@ -164,10 +164,10 @@ run_projects() {
     for project in "$@"; do
         if ((running >= ${UPOOL_TEST_LANES:-2})); then
             wait -n || true
-            ((running -= 1))
+            running=$((running - 1))
         fi
         run_project "$project" 9>"$logs/lock" &
-        ((running += 1))
+        running=$((running + 1))
     done
     wait
     set +m
