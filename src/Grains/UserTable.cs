@@ -260,6 +260,7 @@ internal static class UserTableQueries
             c.IS_NULLABLE AS Nullable, c.COLUMN_DEFAULT AS `Default`, c.EXTRA AS Extra
         FROM information_schema.COLUMNS c
         WHERE c.TABLE_SCHEMA = DATABASE() AND c.TABLE_NAME = 'tb1'
+        ORDER BY c.ORDINAL_POSITION
         """;
 
     public const string About = """
