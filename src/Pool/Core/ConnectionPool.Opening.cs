@@ -170,11 +170,12 @@ internal sealed partial class ConnectionPool
         {
             run = connection.Operation.Claim(connection.Operation.CurrentRun);
 
+            // Given up while there is still time to serve who waits by another permit, or by this one opened anew. Read
+            // before the ping is sent: its time counts from then.
+            long due = _clock.GetTimestamp() + _pingTimeout;
+
             // A reset is as good a sign of life.
             Task ping = connection.IsAsNew ? connection.PingAsync() : connection.ResetAsync();
-
-            // Given up while there is still time to serve who waits by another permit, or by this one opened anew.
-            long due = _clock.GetTimestamp() + _pingTimeout;
             OperationEnd end = await connection.Operation
                 .RaceAsync(ping, due, Wheel, CancellationToken.None).ConfigureAwait(false);
             if (end == OperationEnd.Completed || ping.IsCompletedSuccessfully)

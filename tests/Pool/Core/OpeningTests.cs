@@ -306,7 +306,7 @@ public sealed class OpeningTests
         pool.Server.Hold(Step.Ping);
         Task<RentOutcome> rent = pool.Rent();
         await pool.HeldAsync(Step.Ping);
-        pool.Advance(110);
+        await pool.AdvanceUntilAsync("the end of the ping", _ => pool.Pool.Snapshot().Closed["discarded"] == 1);
         RentOutcome opened = await pool.FinishAsync(rent, "a new connection");
         Assert.Same(pool.Server.Connections[1], opened.Connection);
         Assert.Equal(1, pool.Pool.Snapshot().Closed["discarded"]);
