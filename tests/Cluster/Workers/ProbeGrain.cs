@@ -104,7 +104,7 @@ public sealed class ProbeGrain(PooledDataSource pool, Board board, ILocalSiloDet
             case WriteShape.AfterAFailure:
                 Reply<string> failed = await WriteAsync<string>(
                     deadline, cancellationToken, static (_, _) => throw new InvalidOperationException("first"));
-                return failed.Status == ReplyStatus.OutcomeUnknown ? Worst(await Helper(), await Helper()) : failed;
+                return failed.Status == ReplyStatus.Failed ? Worst(await Helper(), await Helper()) : failed;
             default:
                 return Worst(await TransactAsync(deadline, cancellationToken),
                     await TransactAsync(deadline, cancellationToken));
