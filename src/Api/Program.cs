@@ -2,6 +2,7 @@ using UPool.Api;
 using UPool.Cluster.Hosting;
 using UPool.Grains;
 using UPool.Management;
+using UPool.Sqlite;
 
 WebApplication app;
 try
@@ -9,6 +10,7 @@ try
     WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
     builder.AddUPoolApi();
     builder.AddUsers();
+    builder.AddUPoolSqlite();
     bool isTraced = builder.Configuration.IsTraced();
     if (builder.Configuration.GetValue("UPool:Api:HostSilo", true))
     {

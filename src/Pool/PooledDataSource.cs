@@ -10,7 +10,7 @@ namespace UPool;
 
 /// <summary>
 /// A bounded pool of database connections, as a <see cref="DbDataSource"/>: its connections return themselves when
-/// they are closed. Made by <see cref="MySql.MySqlPool"/> or <see cref="Sqlite.SqlitePool"/>. Safe for use by many
+/// they are closed. Made by <see cref="MySql.MySqlPool"/>, or over a file by <c>UPool.Sqlite</c>. Safe for use by many
 /// threads at a time.
 /// </summary>
 public sealed class PooledDataSource : DbDataSource

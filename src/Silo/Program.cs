@@ -2,6 +2,7 @@ using UPool.Cluster.Hosting;
 using UPool.Grains;
 using UPool.Management;
 using UPool.Silo;
+using UPool.Sqlite;
 
 SiloArguments arguments = SiloArguments.Parse(args);
 if (arguments.Unknown is { } unknown)
@@ -23,6 +24,7 @@ try
     WebApplicationBuilder builder = WebApplication.CreateBuilder();
     builder.AddUPoolManagement(defaultUrl: null);
     builder.AddUPool();
+    builder.AddUPoolSqlite();
     builder.AddUsers();
     if (arguments.Migrate || arguments.Seed)
     {

@@ -22,7 +22,7 @@ public sealed partial class MessageTests
         "src/Pool/MySql/MySqlErrors.cs",
         "src/Pool/MySql/MySqlErrorTable.cs",
         "src/Pool/MySql/TlsErrors.cs",
-        "src/Pool/Sqlite/SqliteConnector.cs",
+        "src/Sqlite/SqliteConnector.cs",
         "src/Cluster/Hosting/ClientLifecycle.cs",
         "src/Cluster/Hosting/SchemaCheck.cs",
         "src/Cluster/Hosting/UPoolHostExtensions.cs",

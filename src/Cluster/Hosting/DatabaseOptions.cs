@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using UPool.Core;
 using UPool.MySql;
 
 namespace UPool.Cluster.Hosting;
@@ -48,7 +49,8 @@ public sealed class DatabaseOptions
 }
 
 /// <summary>Refuses a start without a database, and names the key.</summary>
-internal sealed class DatabaseOptionsValidator(IHostEnvironment environment, IOptions<UPoolClusterOptions> cluster)
+internal sealed class DatabaseOptionsValidator(
+    IHostEnvironment environment, IOptions<UPoolClusterOptions> cluster, IEmbeddedDatabase? embedded = null)
     : IValidateOptions<DatabaseOptions>
 {
     public ValidateOptionsResult Validate(string? name, DatabaseOptions options)
@@ -78,9 +80,16 @@ internal sealed class DatabaseOptionsValidator(IHostEnvironment environment, IOp
                 + "or MariaDB database (as an environment variable: ConnectionStrings__UPool).");
         }
 
-        return cluster.Value.ParsedMode == ClusterMode.MySql
-            ? Fail($"{UPoolClusterOptions.Section}:Mode is 'MySql', but {DatabaseOptions.ConnectionStringKey} is "
-                + "missing.")
+        if (cluster.Value.ParsedMode == ClusterMode.MySql)
+        {
+            return Fail($"{UPoolClusterOptions.Section}:Mode is 'MySql', but {DatabaseOptions.ConnectionStringKey} is "
+                + "missing.");
+        }
+
+        return embedded is null
+            ? Fail($"{DatabaseOptions.EmbeddedKey} is true, as it is in Development unless configured, but this "
+                + "program has no embedded database: call AddUPoolSqlite() of the package UPool.Sqlite, or set "
+                + $"{DatabaseOptions.ConnectionStringKey}.")
             : ValidateOptionsResult.Success;
     }
 

@@ -1,8 +1,8 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using UPool.Core;
 using UPool.MySql;
-using UPool.Sqlite;
 
 namespace UPool.Cluster.Hosting;
 
@@ -18,7 +18,8 @@ internal static class PoolFactory
         return database.ConnectionString is { } connectionString
             ? MySqlPool.Create(
                 connectionString, options, services.GetRequiredService<ControlDatabase>().Connections, loggers, clock)
-            : SqlitePool.Create(database.EmbeddedPath, options, loggers, clock);
+            : services.GetRequiredService<IEmbeddedDatabase>().CreatePool(
+                database.EmbeddedPath, options, loggers, clock);
     }
 }
 

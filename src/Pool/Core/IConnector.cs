@@ -3,7 +3,7 @@ using System.Data.Common;
 
 namespace UPool.Core;
 
-/// <summary>What the pool needs of a driver. MySql/, Sqlite/ and the tests' fakes implement it.</summary>
+/// <summary>What the pool needs of a driver. <c>MySql/</c>, <c>UPool.Sqlite</c> and the tests' fakes implement it.</summary>
 internal interface IConnector : IAsyncDisposable
 {
     /// <summary>The database family.</summary>

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using UPool.Cluster.Hosting;
+using UPool.Sqlite;
 
 namespace UPool.Cluster.Tests.Hosting;
 
@@ -26,6 +27,13 @@ public sealed class HostOptionTests
         Assert.Contains(
             "ConnectionStrings:UPool is missing",
             await RefusalAsync([("UPool:Embedded", "false")], Environments.Development),
+            StringComparison.Ordinal);
+
+    [Fact]
+    public async Task Start_EmbeddedWithoutItsPackage_NamesTheCall() =>
+        Assert.Contains(
+            "call AddUPoolSqlite() of the package UPool.Sqlite",
+            await RefusalAsync([("UPool:Embedded", "true")], Environments.Development),
             StringComparison.Ordinal);
 
     [Theory]
@@ -94,6 +102,7 @@ public sealed class HostOptionTests
         string folder = Directory.CreateTempSubdirectory("upool-host-").FullName;
         bool isSetUp = false;
         HostApplicationBuilder builder = Builder([], Environments.Development, folder);
+        builder.AddUPoolSqlite();
         builder.AddUPoolSilo();
         builder.Services.AddSingleton(new EmbeddedSetup(async (pool, token) =>
         {
