@@ -1,3 +1,4 @@
+using UPool.Cluster;
 using UPool.Cluster.Workers;
 
 namespace UPool.Grains;

@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.Text;
 using Dapper;
 using Microsoft.Extensions.Options;
+using UPool.Cluster;
 using UPool.Cluster.Workers;
 
 namespace UPool.Grains;

@@ -1,8 +1,8 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using MySqlConnector;
+using UPool.Cluster;
 using UPool.Cluster.Membership;
-using UPool.Cluster.Workers;
 using UPool.MySql;
 using UPool.Testing;
 

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.Serialization;
-using UPool.Cluster.Workers;
+using UPool.Cluster;
 
 namespace UPool.Grains.Tests;
 

@@ -1,4 +1,4 @@
-using UPool.Cluster.Workers;
+using UPool.Cluster;
 
 namespace UPool.Grains.Tests;
 

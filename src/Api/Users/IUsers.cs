@@ -1,4 +1,4 @@
-using UPool.Cluster.Workers;
+using UPool.Cluster;
 using UPool.Grains;
 
 namespace UPool.Api.Users;

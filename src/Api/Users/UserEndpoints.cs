@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Options;
 using UPool.Api.Http;
-using UPool.Cluster.Workers;
+using UPool.Cluster;
 using UPool.Grains;
 using UPool.Management;
 

@@ -3,7 +3,7 @@ namespace UPool.Cluster.Status;
 /// <summary>A <see cref="PoolSnapshot"/> on the wire: the pool knows no Orleans.</summary>
 [GenerateSerializer, Immutable]
 [Alias("UPool.PoolSnapshot")]
-public struct PoolSnapshotSurrogate
+internal struct PoolSnapshotSurrogate
 {
     /// <summary>The pool's name.</summary>
     [Id(0)] public string Pool { get; set; }
@@ -23,7 +23,7 @@ public struct PoolSnapshotSurrogate
 
 /// <summary>Carries <see cref="PoolSnapshot"/>.</summary>
 [RegisterConverter]
-public sealed class PoolSnapshotConverter : IConverter<PoolSnapshot, PoolSnapshotSurrogate>
+internal sealed class PoolSnapshotConverter : IConverter<PoolSnapshot, PoolSnapshotSurrogate>
 {
     /// <inheritdoc/>
     public PoolSnapshot ConvertFromSurrogate(in PoolSnapshotSurrogate surrogate) => new()

@@ -79,7 +79,7 @@ public sealed class WriteTicket
 /// <summary>A <see cref="WriteTicket"/> on the wire.</summary>
 [GenerateSerializer, Immutable]
 [Alias("UPool.WriteTicket")]
-public struct WriteTicketSurrogate
+internal struct WriteTicketSurrogate
 {
     /// <summary>Whether this is the first copy, of a ticket that was not voided.</summary>
     [Id(0)] public bool IsValid { get; set; }
@@ -87,7 +87,7 @@ public struct WriteTicketSurrogate
 
 /// <summary>Sending a ticket uses it: the copy that arrives is the ticket from then on.</summary>
 [RegisterConverter]
-public sealed class WriteTicketConverter : IConverter<WriteTicket, WriteTicketSurrogate>
+internal sealed class WriteTicketConverter : IConverter<WriteTicket, WriteTicketSurrogate>
 {
     /// <inheritdoc/>
     public WriteTicket ConvertFromSurrogate(in WriteTicketSurrogate surrogate) => new(surrogate.IsValid);

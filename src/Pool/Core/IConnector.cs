@@ -3,7 +3,8 @@ using System.Data.Common;
 
 namespace UPool.Core;
 
-/// <summary>What the pool needs of a driver. <c>MySql/</c>, <c>UPool.Sqlite</c> and the tests' fakes implement it.</summary>
+/// <summary>What the pool needs of a driver. <c>MySql/</c>, <c>UPool.Sqlite</c> and the fakes of tests implement
+/// it.</summary>
 internal interface IConnector : IAsyncDisposable
 {
     /// <summary>The database family.</summary>

@@ -1,5 +1,5 @@
 using UPool.Api.Users;
-using UPool.Cluster.Workers;
+using UPool.Cluster;
 using UPool.Grains;
 
 namespace UPool.Api.Tests.Hosts;

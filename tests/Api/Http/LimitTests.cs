@@ -3,7 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;
 using UPool.Api.Tests.Hosts;
-using UPool.Cluster.Workers;
+using UPool.Cluster;
 
 namespace UPool.Api.Tests.Http;
 

@@ -1,5 +1,5 @@
 using UPool.Api.Tests.Hosts;
-using UPool.Cluster.Workers;
+using UPool.Cluster;
 
 namespace UPool.Api.Tests.Http;
 

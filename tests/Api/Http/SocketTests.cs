@@ -1,6 +1,6 @@
 using System.Text;
 using UPool.Api.Tests.Hosts;
-using UPool.Cluster.Workers;
+using UPool.Cluster;
 
 namespace UPool.Api.Tests.Http;
 

@@ -1,4 +1,3 @@
-using UPool.Cluster.Workers;
 
 namespace UPool.Cluster.Tests.Workers;
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using UPool.Cluster.Workers;
 
 namespace UPool.Cluster.Tests.Workers;
 

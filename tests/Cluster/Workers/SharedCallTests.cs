@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
-using UPool.Cluster.Workers;
 
 namespace UPool.Cluster.Tests.Workers;
 

@@ -1,4 +1,4 @@
-namespace UPool.Cluster.Workers;
+namespace UPool.Cluster;
 
 /// <summary>
 /// A <see cref="Deadline"/> on the wire: the time that was left when it was sent. It is counted anew from its arrival,
@@ -7,7 +7,7 @@ namespace UPool.Cluster.Workers;
 /// </summary>
 [GenerateSerializer, Immutable]
 [Alias("UPool.Deadline")]
-public struct DeadlineSurrogate
+internal struct DeadlineSurrogate
 {
     /// <summary>The time left; <see cref="Timeout.InfiniteTimeSpan"/> when there is no deadline.</summary>
     [Id(0)] public TimeSpan Remaining { get; set; }
@@ -15,7 +15,7 @@ public struct DeadlineSurrogate
 
 /// <summary>Turns deadlines into remaining time and back.</summary>
 [RegisterConverter]
-public sealed class DeadlineConverter : IConverter<Deadline, DeadlineSurrogate>
+internal sealed class DeadlineConverter : IConverter<Deadline, DeadlineSurrogate>
 {
     /// <inheritdoc/>
     public Deadline ConvertFromSurrogate(in DeadlineSurrogate surrogate) => Deadline.After(surrogate.Remaining);

@@ -1,6 +1,6 @@
 using Orleans.CodeGeneration;
 
-namespace UPool.Cluster.Workers;
+namespace UPool.Cluster;
 
 /// <summary>
 /// Marks a method of a worker's interface whose calls spread over all silos, new ones included. Without it Orleans

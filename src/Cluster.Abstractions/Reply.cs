@@ -1,4 +1,4 @@
-namespace UPool.Cluster.Workers;
+namespace UPool.Cluster;
 
 /// <summary>How a call to a worker ended.</summary>
 public enum ReplyStatus

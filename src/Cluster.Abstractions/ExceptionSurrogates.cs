@@ -1,4 +1,4 @@
-namespace UPool.Cluster.Workers;
+namespace UPool.Cluster;
 
 // The pool knows no Orleans, so its exceptions get their codecs here. Without one the caller would see a
 // CodecNotFoundException and the real error would be lost. What caused them stays behind: it may be of a type that the
@@ -7,7 +7,7 @@ namespace UPool.Cluster.Workers;
 /// <summary>A <see cref="RentRefusedException"/> on the wire.</summary>
 [GenerateSerializer, Immutable]
 [Alias("UPool.RentRefusedException")]
-public struct RentRefusedSurrogate
+internal struct RentRefusedSurrogate
 {
     /// <summary>Why the rent was refused.</summary>
     [Id(0)] public RefusalReason Reason { get; set; }
@@ -19,7 +19,7 @@ public struct RentRefusedSurrogate
 /// <summary>A <see cref="DeadlineExceededException"/> on the wire.</summary>
 [GenerateSerializer, Immutable]
 [Alias("UPool.DeadlineExceededException")]
-public struct DeadlineExceededSurrogate
+internal struct DeadlineExceededSurrogate
 {
     /// <summary>What did not end in time.</summary>
     [Id(0)] public string Message { get; set; }
@@ -28,7 +28,7 @@ public struct DeadlineExceededSurrogate
 /// <summary>An <see cref="OutcomeUnknownException"/> on the wire.</summary>
 [GenerateSerializer, Immutable]
 [Alias("UPool.OutcomeUnknownException")]
-public struct OutcomeUnknownSurrogate
+internal struct OutcomeUnknownSurrogate
 {
     /// <summary>What was sent and not answered.</summary>
     [Id(0)] public string Message { get; set; }
@@ -37,7 +37,7 @@ public struct OutcomeUnknownSurrogate
 /// <summary>A <see cref="TransactionEndedException"/> on the wire.</summary>
 [GenerateSerializer, Immutable]
 [Alias("UPool.TransactionEndedException")]
-public struct TransactionEndedSurrogate
+internal struct TransactionEndedSurrogate
 {
     /// <summary>What was not sent, and why.</summary>
     [Id(0)] public string Message { get; set; }
@@ -49,7 +49,7 @@ public struct TransactionEndedSurrogate
 /// <summary>A <see cref="ConnectionSeveredException"/> on the wire.</summary>
 [GenerateSerializer, Immutable]
 [Alias("UPool.ConnectionSeveredException")]
-public struct ConnectionSeveredSurrogate
+internal struct ConnectionSeveredSurrogate
 {
     /// <summary>What was taken away, and why.</summary>
     [Id(0)] public string Message { get; set; }
@@ -57,7 +57,7 @@ public struct ConnectionSeveredSurrogate
 
 /// <summary>Carries <see cref="RentRefusedException"/>.</summary>
 [RegisterConverter]
-public sealed class RentRefusedConverter : IConverter<RentRefusedException, RentRefusedSurrogate>
+internal sealed class RentRefusedConverter : IConverter<RentRefusedException, RentRefusedSurrogate>
 {
     /// <inheritdoc/>
     public RentRefusedException ConvertFromSurrogate(in RentRefusedSurrogate surrogate) =>
@@ -70,7 +70,7 @@ public sealed class RentRefusedConverter : IConverter<RentRefusedException, Rent
 
 /// <summary>Carries <see cref="DeadlineExceededException"/>.</summary>
 [RegisterConverter]
-public sealed class DeadlineExceededConverter : IConverter<DeadlineExceededException, DeadlineExceededSurrogate>
+internal sealed class DeadlineExceededConverter : IConverter<DeadlineExceededException, DeadlineExceededSurrogate>
 {
     /// <inheritdoc/>
     public DeadlineExceededException ConvertFromSurrogate(in DeadlineExceededSurrogate surrogate) =>
@@ -83,7 +83,7 @@ public sealed class DeadlineExceededConverter : IConverter<DeadlineExceededExcep
 
 /// <summary>Carries <see cref="OutcomeUnknownException"/>.</summary>
 [RegisterConverter]
-public sealed class OutcomeUnknownConverter : IConverter<OutcomeUnknownException, OutcomeUnknownSurrogate>
+internal sealed class OutcomeUnknownConverter : IConverter<OutcomeUnknownException, OutcomeUnknownSurrogate>
 {
     /// <inheritdoc/>
     public OutcomeUnknownException ConvertFromSurrogate(in OutcomeUnknownSurrogate surrogate) => new(surrogate.Message);
@@ -95,7 +95,7 @@ public sealed class OutcomeUnknownConverter : IConverter<OutcomeUnknownException
 
 /// <summary>Carries <see cref="ConnectionSeveredException"/>.</summary>
 [RegisterConverter]
-public sealed class ConnectionSeveredConverter : IConverter<ConnectionSeveredException, ConnectionSeveredSurrogate>
+internal sealed class ConnectionSeveredConverter : IConverter<ConnectionSeveredException, ConnectionSeveredSurrogate>
 {
     /// <inheritdoc/>
     public ConnectionSeveredException ConvertFromSurrogate(in ConnectionSeveredSurrogate surrogate) =>
@@ -108,7 +108,7 @@ public sealed class ConnectionSeveredConverter : IConverter<ConnectionSeveredExc
 
 /// <summary>Carries <see cref="TransactionEndedException"/>.</summary>
 [RegisterConverter]
-public sealed class TransactionEndedConverter : IConverter<TransactionEndedException, TransactionEndedSurrogate>
+internal sealed class TransactionEndedConverter : IConverter<TransactionEndedException, TransactionEndedSurrogate>
 {
     /// <inheritdoc/>
     public TransactionEndedException ConvertFromSurrogate(in TransactionEndedSurrogate surrogate) =>
