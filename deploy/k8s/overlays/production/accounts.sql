@@ -1,5 +1,5 @@
--- The accounts of a production database, for MariaDB. Replace the passwords, and '%' by the addresses of your nodes where
--- you can. MySQL writes CONNECTION_ADMIN with an underscore.
+-- The accounts of a production database, for MySQL and MariaDB. Replace the passwords, and '%' by the addresses of your
+-- nodes where you can.
 --
 -- The limits are the server's own fence around the budget (budget.env): 64 + 32 + 2 sessions, and 2 in reserve.
 
@@ -17,7 +17,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON upool.* TO 'upool_pool'@'%';
 CREATE USER IF NOT EXISTS 'upool_control'@'%' IDENTIFIED BY 'CHANGE-ME-CONTROL'
     REQUIRE SSL WITH MAX_USER_CONNECTIONS 32;
 GRANT SELECT, INSERT, UPDATE, DELETE, EXECUTE ON upool.* TO 'upool_control'@'%';
-GRANT PROCESS, CONNECTION ADMIN ON *.* TO 'upool_control'@'%';
+-- MariaDB's name of the second right, then MySQL's: each server reads its own and takes the other for a comment.
+GRANT PROCESS, /*M! CONNECTION ADMIN */ /*!80000 CONNECTION_ADMIN */ ON *.* TO 'upool_control'@'%';
 
 -- Secret upool-database, key schema. The Job that applies the schema, and nobody else.
 CREATE USER IF NOT EXISTS 'upool_schema'@'%' IDENTIFIED BY 'CHANGE-ME-SCHEMA'
