@@ -27,4 +27,9 @@ public abstract partial class WorkerGrain
 
     [LoggerMessage(1106, LogLevel.Error, "A worker failed unexpectedly with {Failure}.\n{Stack}")]
     private static partial void LogUnexpected(ILogger logger, Type failure, string? stack);
+
+    [LoggerMessage(1107, LogLevel.Error,
+        "A write left a transaction open, and what was done in it is rolled back. End it, or use "
+        + "WriteInTransactionAsync.")]
+    private static partial void LogLeftOpen(ILogger logger);
 }

@@ -198,7 +198,11 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
             if (!rent.IsRented) return Refused<T>(rent.Refusal);
 
             await using PooledConnection connection = rented = rent.Connection;
-            return await work(connection, call.Token);
+            connection.MustKnowWrites = true;
+            Reply<T> reply = await work(connection, call.Token);
+
+            // INV-9: what it left open is rolled back when the connection returns.
+            return reply.Status == ReplyStatus.Ok && connection.IsLeftInTransaction ? LeftOpen<T>() : reply;
         }
         catch (Exception exception) when (rented is not null)
         {
@@ -219,13 +223,15 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         if (deadline.HasPassed()) return TooLate<T>();
 
         using RunningCalls.Scope call = Calls.Enter(cancellationToken);
+        PooledConnection? rented = null;
         PooledTransaction? begun = null;
         try
         {
             RentResult rent = await RentAsync(deadline, place, call.Token);
             if (!rent.IsRented) return Refused<T>(rent.Refusal);
 
-            await using PooledConnection connection = rent.Connection;
+            await using PooledConnection connection = rented = rent.Connection;
+            connection.MustKnowWrites = true;
             await using PooledTransaction transaction = begun =
                 (PooledTransaction)await connection.BeginTransactionAsync(call.Token);
             Reply<T> reply;
@@ -243,7 +249,7 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
             {
                 // It says that nothing was changed.
                 await transaction.SettleAsync();
-                return transaction.MayHaveCommitted ? Unknown<T>(FailureKind.Other) : reply;
+                return MayBeStored(connection, transaction) ? Unknown<T>(FailureKind.Other) : reply;
             }
 
             call.Token.ThrowIfCancellationRequested();
@@ -253,7 +259,7 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
             await transaction.CommitAsync(CancellationToken.None);
             return reply;
         }
-        catch (Exception exception) when (begun is { MayHaveCommitted: true })
+        catch (Exception exception) when (rented is not null && MayBeStored(rented, begun))
         {
             return WriteFailed<T>(exception, hasWritten: true);
         }
@@ -276,6 +282,10 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
 
     // INV-9: a call that Orleans sent twice writes once. See WriteTicket.
     private static bool IsAdmitted() => WriteTicket.Arrived.Value?.Admits() ?? true;
+
+    // Of a transaction, or beside it when the worker has ended it by itself.
+    private static bool MayBeStored(PooledConnection connection, PooledTransaction? transaction) =>
+        transaction is { MayHaveCommitted: true } || connection.HasWritten;
 
     private static Reply<T> TooLate<T>() =>
         Reply.Refused<T>(RefusalReason.TimedOut, "the deadline had passed before anything was sent");
@@ -332,6 +342,13 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         if (kind == FailureKind.Other && exception is not OperationCanceledException)
             LogUnexpected(Log, exception.GetType(), exception.StackTrace);
         return Unknown<T>(kind);
+    }
+
+    private Reply<T> LeftOpen<T>()
+    {
+        LogLeftOpen(Log);
+        return Reply.Ended<T>(
+            ReplyStatus.OutcomeUnknown, "the write left a transaction open: what was done in it is rolled back");
     }
 
     private Reply<T> Unknown<T>(FailureKind kind)

@@ -98,28 +98,41 @@ internal static class Execution
             .BeginAsync(token, statement.IsFixedSelect(behavior)).ConfigureAwait(false);
         string? text = Script.TextOf(statement);
         bool hadWritten = connection.HasWritten;
+        bool isRead = false;
+        var effect = TransactionEffect.None;
         try
         {
-            TransactionEffect effect = TransactionGuard.EffectOf(statement, bound.Physical);
+            effect = TransactionGuard.EffectOf(statement, bound.Physical);
             if (TransactionGuard.MustPrepare(bound.Physical, effect))
-                await TransactionGuard.PrepareAsync(connection, bound, effect, token).ConfigureAwait(false);
+            {
+                await TransactionGuard.PrepareAsync(connection, bound, effect, statement, token)
+                    .ConfigureAwait(false);
+            }
 
             bound = statement.Bind(bound);
             bound.Physical.RunningText = text;
             bound.Physical.Running = statement;
             hadWritten = connection.HasWritten;
-            if (bound.Physical.Watch is null && !Script.IsRead(text)) connection.HasWritten = true;
+            isRead = Script.IsRead(text, connection.MustKnowWrites);
+            if (bound.Physical.Watch is null && !isRead) connection.HasWritten = true;
 
             // The wrapper closes its own connection: the driver must not close the session.
             Task<T> operation = execute(statement, behavior & ~CommandBehavior.CloseConnection);
             T result = await connection.RunAsync(operation, bound, token).ConfigureAwait(false);
-            if (effect != TransactionEffect.None) TransactionGuard.Note(bound.Physical, effect);
+            bound.Physical.Watch?.NoteSent(isRead, hasFailed: false);
+            if (effect != TransactionEffect.None) TransactionGuard.Note(bound.Physical, effect, text);
             return wrap(statement, behavior, bound, result);
         }
         catch (Exception exception)
         {
             Script.NoteFailure(exception, bound, text, connection.Pool.Connector);
-            if (bound.IsHeld) statement.End(statement.Running);
+            if (bound.IsHeld)
+            {
+                statement.End(statement.Running);
+                TransactionGuard.NoteFailure(bound.Physical, effect, isRead, exception, connection.Pool.Connector);
+            }
+
+            await Script.LookForPartAsync(exception, connection, bound, text, token).ConfigureAwait(false);
             if (FailureNotes.KindOf(exception, connection.Pool.Connector) == FailureKind.StatementFailed)
                 connection.HasWritten = hadWritten;
             if (bound.Physical.Watch is { MayHaveCommitted: true })

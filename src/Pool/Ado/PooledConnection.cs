@@ -26,6 +26,7 @@ public sealed partial class PooledConnection : DbConnection
     private OperationEnd _severedBy;
     private RentPlace _openedBy;
     private bool _disposed;
+    private bool _isLeftInTransaction;
 
     // What StateChange has told last.
     private ConnectionState _told;
@@ -107,6 +108,14 @@ public sealed partial class PooledConnection : DbConnection
     /// well, but for a SELECT, or a transaction was committed.</summary>
     internal bool HasWritten { get; set; }
 
+    /// <summary>Whether <see cref="HasWritten"/> must hold for a SELECT that calls a function which writes: it costs a
+    /// look at each text.</summary>
+    internal bool MustKnowWrites { get; set; }
+
+    /// <summary>Whether the renter has begun a transaction, has written in it, and has not ended it.</summary>
+    internal bool IsLeftInTransaction =>
+        _isLeftInTransaction || (IsOpen && _physical?.Watch is { IsOver: false, HasWritten: true });
+
     /// <summary>The session, as long as this connection still holds it.</summary>
     /// <exception cref="InvalidOperationException">The connection is closed, or was severed.</exception>
     internal PhysicalConnection Physical
@@ -153,7 +162,7 @@ public sealed partial class PooledConnection : DbConnection
         _physical = outcome.Connection;
         _rentId = outcome.RentId;
         _severedBy = default;
-        HasWritten = false;
+        HasWritten = _isLeftInTransaction = false;
         Tell(ConnectionState.Open);
     }
 
@@ -173,6 +182,7 @@ public sealed partial class PooledConnection : DbConnection
         PhysicalConnection? physical = _physical;
         if (physical is null) return;
 
+        _isLeftInTransaction = IsLeftInTransaction;
         _physical = null;
         _pool.Release(physical, _rentId);
         Tell(ConnectionState.Closed);
@@ -235,7 +245,7 @@ public sealed partial class PooledConnection : DbConnection
             DbTransaction transaction = await RunAsync(begin, bound, cancellationToken).ConfigureAwait(false);
             bound.Physical.Transaction = transaction;
             return new PooledTransaction(
-                this, transaction, bound.Physical.Watch = new TransactionWatch(bound.Physical, isByText: false));
+                this, transaction, bound.Physical.Watch = new TransactionWatch(bound.Physical, TransactionOrigin.Api));
         }
         finally
         {

@@ -17,6 +17,7 @@ public sealed class PooledTransaction : DbTransaction
     private bool _ended;
     private bool _isDisposed;
     private bool _isCommitSent;
+    private bool _keptPart;
 
     internal PooledTransaction(PooledConnection connection, DbTransaction inner, TransactionWatch watch)
     {
@@ -40,7 +41,7 @@ public sealed class PooledTransaction : DbTransaction
     /// may have committed it, as DDL, <c>LOCK TABLES</c> or a procedure that commits does.
     /// <see cref="RollbackAsync(CancellationToken)"/> asks the server whether such a statement has.
     /// </summary>
-    public bool MayHaveCommitted => _isCommitSent || _watch.MayHaveCommitted;
+    public bool MayHaveCommitted => _isCommitSent || _keptPart || _watch.MayHaveCommitted;
 
     /// <summary>Commits.</summary>
     /// <exception cref="TransactionEndedException">The server had ended the transaction before; no commit was
@@ -68,6 +69,7 @@ public sealed class PooledTransaction : DbTransaction
         }
         catch (Exception exception) when (_isCommitSent)
         {
+            _watch.NoteUnclearCommit();
             string name = _connection.Pool.Options.Name;
             throw new OutcomeUnknownException(
                 IsAnswered(exception, bound)
@@ -92,7 +94,11 @@ public sealed class PooledTransaction : DbTransaction
         try
         {
             if (_watch.MayHaveCommitted)
+            {
                 await TransactionGuard.LookAsync(_connection, bound, cancellationToken).ConfigureAwait(false);
+                _isCommitSent &= _watch.MayHaveCommitted;
+            }
+
             _ended = true;
             await EndAsync(_inner.RollbackAsync(CancellationToken.None), bound, cancellationToken)
                 .ConfigureAwait(false);
@@ -130,11 +136,14 @@ public sealed class PooledTransaction : DbTransaction
     public override Task ReleaseAsync(string savepointName, CancellationToken cancellationToken = default) =>
         SavepointAsync(() => _inner.ReleaseAsync(savepointName, CancellationToken.None), cancellationToken);
 
-    /// <summary>Asks the server, while there is time, whether a statement that may have committed the transaction
-    /// has.</summary>
+    /// <summary>
+    /// Ends what has written and will not be committed, while there is time, and asks the server what is stored all the
+    /// same: a statement may have committed it, and tables without transactions keep what was done.
+    /// </summary>
     internal async Task SettleAsync()
     {
-        if (_ended || !_watch.MayHaveCommitted || _connection.State != ConnectionState.Open) return;
+        if (_ended || !(_watch.MayHaveCommitted || _watch.HasWritten)) return;
+        if (_connection.State != ConnectionState.Open) return;
 
         try
         {
@@ -142,6 +151,11 @@ public sealed class PooledTransaction : DbTransaction
             try
             {
                 await TransactionGuard.LookAsync(_connection, bound, CancellationToken.None).ConfigureAwait(false);
+                _ended = true;
+                await EndAsync(_inner.RollbackAsync(CancellationToken.None), bound, CancellationToken.None)
+                    .ConfigureAwait(false);
+                _keptPart = await _connection
+                    .RunAsync(bound.Physical.HasKeptPartAsync(), bound, CancellationToken.None).ConfigureAwait(false);
             }
             finally
             {
@@ -249,7 +263,7 @@ public sealed class PooledTransaction : DbTransaction
         if (!ReferenceEquals(bound.Physical.Transaction, _inner)) return;
 
         bound.Physical.Transaction = null;
-        bound.Physical.Watch = null;
+        TransactionGuard.End(bound.Physical);
     }
 
     /// <summary>Whether a commit that was sent was not plainly refused.</summary>

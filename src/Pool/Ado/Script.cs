@@ -17,9 +17,13 @@ internal static class Script
         statement.IsProcedure || statement.TextCount != 1 ? null : statement.TextAt(0);
 
     /// <summary>Whether it looks like one read. One of several statements begins as its first.</summary>
-    public static bool IsRead(string? text) =>
+    /// <param name="text">The text.</param>
+    /// <param name="isCertain">Whether to look for what a SELECT can call that writes. A view that does is not
+    /// seen.</param>
+    public static bool IsRead(string? text, bool isCertain) =>
         text is not null && text.AsSpan().TrimStart().StartsWith("SELECT", StringComparison.OrdinalIgnoreCase)
-        && !text.Contains(';', StringComparison.Ordinal);
+        && !text.Contains(';', StringComparison.Ordinal)
+        && (!isCertain || SelectText.OnlyReads(text));
 
     /// <summary>What the larger values take at least, in bytes.</summary>
     public static long SizeOf(DbParameterCollection parameters)
@@ -60,5 +64,30 @@ internal static class Script
         if (kind == ScriptKind.SingleAndId && !connector.MayMeetAnyStatement(exception)) return;
 
         FailureNotes.Unclear(exception);
+    }
+
+    /// <summary>
+    /// After a failure of one statement outside of a transaction: where it reaches tables without transactions, the
+    /// rows that it wrote before its error stay. Nobody else has to ask.
+    /// </summary>
+    public static async ValueTask LookForPartAsync(
+        Exception exception, PooledConnection connection, OperationBound bound, string? text, CancellationToken token)
+    {
+        PhysicalConnection physical = bound.Physical;
+        if (text is null || !bound.IsHeld || physical.IsBroken || physical.Watch is not null) return;
+        if (FailureNotes.Find(exception) is { IsUnclear: true } or { Failure: DriverFailure.NotTaken }) return;
+        if (FailureNotes.KindOf(exception, connection.Pool.Connector) != FailureKind.StatementFailed) return;
+        if (IsRead(text, isCertain: true)) return;
+
+        try
+        {
+            if (await connection.RunAsync(physical.MayKeepPartAsync(text), bound, token).ConfigureAwait(false))
+                FailureNotes.Unclear(exception);
+        }
+        catch (Exception failure) when (failure is DbException or OperationCanceledException)
+        {
+            // What the caller hears of is the statement's failure. Without an answer it stays open what it has left.
+            FailureNotes.Unclear(exception);
+        }
     }
 }

@@ -27,7 +27,8 @@ internal static class TransactionGuard
             TransactionEffect one = SqlText.EffectOf(text);
             if (one == TransactionEffect.Unknown && SqlText.MayPrepareXa(text)) physical.MustDiscard = true;
             if (one == TransactionEffect.Unknown) return isOn ? one : TransactionEffect.None;
-            if (one != TransactionEffect.None) effect = one;
+
+            effect = SqlText.Join(effect, one);
         }
 
         return effect;
@@ -39,24 +40,27 @@ internal static class TransactionGuard
 
     /// <summary>Makes sure that the transaction is there, and marks it for a statement that may commit it.</summary>
     /// <exception cref="TransactionEndedException">The server has ended it.</exception>
-    public static async ValueTask PrepareAsync(
-        PooledConnection connection, OperationBound bound, TransactionEffect effect, CancellationToken token)
+    public static async ValueTask PrepareAsync<TStatement>(
+        PooledConnection connection, OperationBound bound, TransactionEffect effect, TStatement statement,
+        CancellationToken token)
+        where TStatement : IStatement
     {
         await LookAsync(connection, bound, token).ConfigureAwait(false);
         if (bound.Physical.Watch is not { } watch) return;
 
-        // By a statement the renter ends, or begins anew, what it has begun by one.
-        bool isOwn = watch.IsByText && effect != TransactionEffect.Unknown;
         if (watch.IsOver)
         {
-            bool isEnd = isOwn && effect is TransactionEffect.RollsBack or TransactionEffect.Begins;
+            bool isEnd = watch.IsByText && !statement.IsProcedure && statement.TextCount > 0
+                && SqlText.LetsGo(statement.TextAt(0));
             if (isEnd && !watch.MayHaveCommitted) return;
 
             // Said once; it can do nothing else about it.
-            if (isEnd) bound.Physical.Watch = null;
+            if (isEnd) End(bound.Physical);
             throw Ended(connection, watch);
         }
 
+        // By a statement the renter ends, or begins anew, what it has begun by one.
+        bool isOwn = watch.IsByText && effect != TransactionEffect.Unknown;
         if (effect != TransactionEffect.None && !isOwn)
             await connection.RunAsync(watch.MarkAsync(), bound, token).ConfigureAwait(false);
     }
@@ -64,18 +68,61 @@ internal static class TransactionGuard
     /// <summary>Asks what has become of the transaction, when that is in doubt.</summary>
     public static async ValueTask LookAsync(PooledConnection connection, OperationBound bound, CancellationToken token)
     {
-        if (bound.Physical.Watch is { MustLook: true } watch)
-            await connection.RunAsync(watch.LookAsync(), bound, token).ConfigureAwait(false);
+        if (bound.Physical.Watch is not { MustLook: true } watch) return;
+
+        await connection.RunAsync(watch.LookAsync(), bound, token).ConfigureAwait(false);
+        if (watch.WasNone) End(bound.Physical);
     }
 
     /// <summary>A statement was answered well.</summary>
-    public static void Note(PhysicalConnection physical, TransactionEffect effect)
+    public static void Note(PhysicalConnection physical, TransactionEffect effect, string? text)
     {
+        bool wasOff = physical.IsAutocommitOff;
+        if (effect == TransactionEffect.TakesAutocommit) physical.IsAutocommitOff = true;
+        if (effect == TransactionEffect.GivesAutocommit) physical.IsAutocommitOff = false;
         if (physical.Watch is { IsByText: false }) return;
 
-        if (effect == TransactionEffect.Begins) physical.Watch = new TransactionWatch(physical, isByText: true);
-        else if (effect is TransactionEffect.Commits or TransactionEffect.RollsBack) physical.Watch = null;
+        switch (effect)
+        {
+            case TransactionEffect.Begins:
+                physical.Watch = new TransactionWatch(physical, TransactionOrigin.Statement);
+                break;
+            case TransactionEffect.TakesAutocommit when physical.Watch is null:
+            case TransactionEffect.GivesAutocommit when wasOff:
+            case TransactionEffect.Commits or TransactionEffect.RollsBack:
+                End(physical);
+                break;
+        }
+
+        // The rest of a script has been done in what it has begun.
+        if (text is null || text.Contains(';', StringComparison.Ordinal))
+            physical.Watch?.NoteSent(isRead: false, hasFailed: false);
     }
+
+    /// <summary>A statement was answered with an error.</summary>
+    public static void NoteFailure(
+        PhysicalConnection physical, TransactionEffect effect, bool isRead, Exception exception, IConnector connector)
+    {
+        if (exception is TransactionEndedException) return;
+
+        if (effect is TransactionEffect.None or TransactionEffect.Unknown || physical.Watch is { IsByText: false })
+        {
+            physical.Watch?.NoteSent(isRead, hasFailed: true);
+            return;
+        }
+
+        // Part of a script may have been done, its beginning among it.
+        physical.Watch ??= new TransactionWatch(physical, TransactionOrigin.Script);
+        physical.Watch.NoteSent(isRead, hasFailed: true);
+        if (effect == TransactionEffect.RollsBack || connector.IsCommitRefused(exception)) physical.Watch.NoteError();
+        else if (physical.Watch.Origin != TransactionOrigin.Script) physical.Watch.NoteUnclearCommit();
+        else physical.Watch.NoteError();
+    }
+
+    /// <summary>A transaction has ended: without autocommit the next one begins with any statement.</summary>
+    public static void End(PhysicalConnection physical) => physical.Watch = physical.IsAutocommitOff
+        ? new TransactionWatch(physical, TransactionOrigin.NoAutocommit)
+        : null;
 
     /// <summary>After a failure of a statement that may have committed the transaction: asks at once, so that a caller
     /// that gives up now knows whether something is stored.</summary>
@@ -97,9 +144,12 @@ internal static class TransactionGuard
     /// <summary>What a caller hears that goes on with a transaction that is over.</summary>
     public static TransactionEndedException Ended(PooledConnection connection, TransactionWatch watch) => new(
         $"Pool '{connection.Pool.Options.Name}': the transaction is over, and nothing more of it was sent. "
-        + (watch.MayHaveCommitted
-            ? "One of its own statements has ended it, as DDL, LOCK TABLES or a procedure that commits does: what was "
-                + "done before is stored, and a rollback does not undo it."
+        + (watch.IsCommitUnclear
+            ? "Its commit was answered with an error that leaves open whether it took effect: read the data before you "
+                + "try again."
+            : watch.MayHaveCommitted
+            ? "One of its own statements has ended it, as DDL, LOCK TABLES, a COMMIT or a procedure that commits does: "
+                + "what was done before may be stored, and a rollback does not undo it."
             : "The server has rolled it back with an earlier error: nothing of it is stored. Begin it anew."),
         watch.MayHaveCommitted);
 }

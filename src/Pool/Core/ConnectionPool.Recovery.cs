@@ -173,6 +173,7 @@ internal sealed partial class ConnectionPool
         // Seen to its end already.
         connection.EndLingering();
         connection.Watch = null;
+        connection.IsAutocommitOff = false;
         connection.RunningText = "";
         connection.Running = null;
         if (connection.Transaction is { } transaction)

@@ -31,6 +31,9 @@ internal abstract class PhysicalConnection
     /// it has begun none.</summary>
     public TransactionWatch? Watch { get; set; }
 
+    /// <summary>Whether the renter has taken autocommit away by a statement.</summary>
+    public bool IsAutocommitOff { get; set; }
+
     /// <summary>The text that was executed last; null when it was of several statements.</summary>
     public string? RunningText { get; set; } = "";
 
@@ -153,6 +156,15 @@ internal abstract class PhysicalConnection
     /// in.</summary>
     public abstract Task<bool> TakeMarkAsync();
 
+    /// <summary>Whether the rollback that was the last statement has left something stored, in tables without
+    /// transactions.</summary>
+    public virtual Task<bool> HasKeptPartAsync() => Task.FromResult(false);
+
+    /// <summary>Whether a statement that failed outside of a transaction may have left part of itself stored, in tables
+    /// without transactions.</summary>
+    /// <param name="text">The statement's text.</param>
+    public virtual Task<bool> MayKeepPartAsync(string text) => Task.FromResult(false);
+
     /// <summary>
     /// Skips the rows of the open reader that were not read, as <see cref="Lingering"/>, which fails as they do.
     /// Elsewhere: the driver first goes through all that has arrived, on the thread that calls it.
@@ -247,6 +259,6 @@ internal abstract class PhysicalConnection
         if (!ReferenceEquals(Transaction, transaction)) return;
 
         Transaction = null;
-        Watch = null;
+        TransactionGuard.End(this);
     }
 }

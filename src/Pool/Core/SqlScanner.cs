@@ -29,6 +29,12 @@ internal ref struct SqlScanner(ReadOnlySpan<char> text)
     private readonly ReadOnlySpan<char> _text = text;
     private int _at;
 
+    /// <summary>Where the last piece begins.</summary>
+    public int Start { get; private set; }
+
+    /// <summary>Where the next piece is looked for.</summary>
+    public readonly int At => _at;
+
     /// <summary>The last word, without what surrounds it.</summary>
     public ReadOnlySpan<char> Word { get; private set; }
 
@@ -47,12 +53,12 @@ internal ref struct SqlScanner(ReadOnlySpan<char> text)
         SkipBlanks();
         if (_at >= _text.Length) return SqlToken.End;
 
+        Start = _at;
         char c = _text[_at];
         if (IsOfWord(c))
         {
-            int start = _at;
             while (_at < _text.Length && IsOfWord(_text[_at])) _at++;
-            Word = _text[start.._at];
+            Word = _text[Start.._at];
             return SqlToken.Word;
         }
 

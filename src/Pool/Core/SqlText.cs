@@ -26,6 +26,13 @@ internal enum TransactionEffect
     /// <summary>It begins one, and commits one that was open.</summary>
     Begins,
 
+    /// <summary>It takes autocommit away: it leaves an open one open, and each that ends is followed by the
+    /// next.</summary>
+    TakesAutocommit,
+
+    /// <summary>It gives autocommit back, which commits one that was open for the lack of it.</summary>
+    GivesAutocommit,
+
     /// <summary>It commits it.</summary>
     Commits,
 
@@ -92,7 +99,7 @@ internal static class SqlText
     }
 
     /// <summary>What all of a text does to the session's transaction: its last statement that does anything to it
-    /// decides, and one that is not known decides for all.</summary>
+    /// decides, unless autocommit was taken away before; and one that is not known decides for all.</summary>
     public static TransactionEffect EffectOf(string text)
     {
         var scanner = new SqlScanner(text);
@@ -102,11 +109,31 @@ internal static class SqlText
         {
             Verb verb = Verb.Read(ref scanner, isOne);
             if (verb.Effect == TransactionEffect.Unknown) return TransactionEffect.Unknown;
-            if (verb.Effect != TransactionEffect.None) effect = verb.Effect;
+            effect = Join(effect, verb.Effect);
             if (verb.Ends) break;
         }
 
         return scanner.IsAmbiguous && !isOne ? TransactionEffect.Unknown : effect;
+    }
+
+    /// <summary>What two statements, one behind the other, do to the session's transaction.</summary>
+    public static TransactionEffect Join(TransactionEffect first, TransactionEffect second) =>
+        second == TransactionEffect.None ? first
+        : first == TransactionEffect.TakesAutocommit && second != TransactionEffect.GivesAutocommit ? first
+        : second;
+
+    /// <summary>
+    /// Whether a text lets go of a transaction that is over before it does anything else: it begins with
+    /// <c>ROLLBACK</c>, <c>BEGIN</c> or <c>START TRANSACTION</c>.
+    /// </summary>
+    public static bool LetsGo(string text)
+    {
+        var scanner = new SqlScanner(text);
+        if (scanner.Next() != SqlToken.Word || scanner.Is("COMMIT") || scanner.Is("SET")) return false;
+
+        scanner = new SqlScanner(text);
+        TransactionEffect effect = Verb.Read(ref scanner, isOnly: true).Effect;
+        return effect is TransactionEffect.Begins or TransactionEffect.RollsBack;
     }
 
     /// <summary>One statement of a text.</summary>
@@ -228,12 +255,31 @@ internal static class SqlText
             bool isKnown = isMode || (token == SqlToken.Word && scanner.Is("NAMES"))
                 || (token == SqlToken.Other && scanner.Symbol == '@');
             bool isAutocommit = false;
+
+            // One of these before a word makes it a variable of the renter's own, two make it the session's.
+            int signs = 0;
+            bool isValue = false;
             var effect = TransactionEffect.None;
             for (; token is not (SqlToken.End or SqlToken.Semicolon); token = scanner.Next())
             {
                 // A name in quotes may be that of autocommit.
                 if (token == SqlToken.Quoted && scanner.Symbol != '\'') return Unknown;
-                if (token != SqlToken.Word) continue;
+                bool isSymbol = token == SqlToken.Other;
+
+                // The value of autocommit is more than the one word.
+                if (isValue && !(isSymbol && scanner.Symbol == ',')) return Unknown;
+
+                isValue = false;
+                if (token != SqlToken.Word)
+                {
+                    signs = isSymbol && scanner.Symbol == '@' ? signs + 1 : 0;
+                    continue;
+                }
+
+                bool isOwn = signs == 1;
+                signs = 0;
+                if (isOwn && isAutocommit) return Unknown;
+                if (isOwn) continue;
                 if (scanner.Is("GLOBAL") || scanner.Is("PERSIST") || scanner.Is("PERSIST_ONLY")) return Unknown;
 
                 if (scanner.Is("autocommit")) isAutocommit = true;
@@ -241,6 +287,7 @@ internal static class SqlText
                 {
                     effect = EffectOfAutocommit(ref scanner);
                     isAutocommit = false;
+                    isValue = true;
                 }
             }
 
@@ -251,8 +298,8 @@ internal static class SqlText
         }
 
         private static TransactionEffect EffectOfAutocommit(ref SqlScanner scanner) =>
-            scanner.Is("0") || scanner.Is("OFF") || scanner.Is("FALSE") ? TransactionEffect.Begins
-            : scanner.Is("1") || scanner.Is("ON") || scanner.Is("TRUE") ? TransactionEffect.Commits
+            scanner.Is("0") || scanner.Is("OFF") || scanner.Is("FALSE") ? TransactionEffect.TakesAutocommit
+            : scanner.Is("1") || scanner.Is("ON") || scanner.Is("TRUE") ? TransactionEffect.GivesAutocommit
             : TransactionEffect.Unknown;
     }
 }

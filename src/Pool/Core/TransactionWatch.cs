@@ -13,11 +13,13 @@ namespace UPool.Core;
 /// <para>One for each transaction; for the one operation that has claimed the session.</para>
 /// </remarks>
 /// <param name="session">The session.</param>
-/// <param name="isByText">Whether it was begun by a statement, such as <c>BEGIN</c>.</param>
-internal sealed class TransactionWatch(PhysicalConnection session, bool isByText)
+/// <param name="origin">What has begun it.</param>
+internal sealed class TransactionWatch(PhysicalConnection session, TransactionOrigin origin)
 {
     private Doubt _doubt;
     private bool _hasCommitted;
+    private bool _isCommitUnclear;
+    private bool _hasDone;
 
     private enum Doubt
     {
@@ -30,8 +32,11 @@ internal sealed class TransactionWatch(PhysicalConnection session, bool isByText
         Mark,
     }
 
+    /// <summary>What has begun it.</summary>
+    public TransactionOrigin Origin => origin;
+
     /// <summary>Whether it was begun by a statement, such as <c>BEGIN</c>.</summary>
-    public bool IsByText => isByText;
+    public bool IsByText => origin != TransactionOrigin.Api;
 
     /// <summary>Whether the server has to be asked before anything more of the transaction is sent.</summary>
     public bool MustLook => _doubt != Doubt.None;
@@ -39,13 +44,38 @@ internal sealed class TransactionWatch(PhysicalConnection session, bool isByText
     /// <summary>Whether the server has ended it: nothing more of it may be sent.</summary>
     public bool IsOver { get; private set; }
 
+    /// <summary>Whether there was none: what was to begin it has failed.</summary>
+    public bool WasNone { get; private set; }
+
+    /// <summary>Whether something else than a read was done in it.</summary>
+    public bool HasWritten { get; private set; }
+
     /// <summary>Whether what was done in it may be stored, although the renter has not committed it.</summary>
-    public bool MayHaveCommitted => _hasCommitted || _doubt == Doubt.Mark;
+    public bool MayHaveCommitted => _hasCommitted || _isCommitUnclear || _doubt == Doubt.Mark;
+
+    /// <summary>Whether a commit of the renter's was answered with an error that leaves its effect open.</summary>
+    public bool IsCommitUnclear => _isCommitUnclear;
+
+    /// <summary>A statement was sent in it.</summary>
+    /// <param name="isRead">Whether it only reads.</param>
+    /// <param name="hasFailed">Whether it failed; a script may have done something before.</param>
+    public void NoteSent(bool isRead, bool hasFailed)
+    {
+        HasWritten |= !isRead;
+        _hasDone |= !hasFailed;
+    }
 
     /// <summary>An operation failed.</summary>
     public void NoteError()
     {
         if (_doubt == Doubt.None) _doubt = Doubt.Error;
+    }
+
+    /// <summary>A commit was answered with an error that leaves its effect open, or its answer was not seen.</summary>
+    public void NoteUnclearCommit()
+    {
+        NoteError();
+        _isCommitUnclear = true;
     }
 
     /// <summary>Sets the savepoint for a statement that may commit the transaction.</summary>
@@ -64,9 +94,32 @@ internal sealed class TransactionWatch(PhysicalConnection session, bool isByText
         }
         else if (_doubt == Doubt.Error)
         {
-            if (!await session.IsInTransactionAsync().ConfigureAwait(false)) IsOver = true;
+            bool isThere = await session.IsInTransactionAsync().ConfigureAwait(false);
+            if (isThere) (_hasDone, _isCommitUnclear) = (true, false);
+            else if (IsOnlyPerhaps) WasNone = true;
+            else IsOver = true;
         }
 
         _doubt = Doubt.None;
     }
+
+    // Without autocommit one begins with the first statement that needs it.
+    private bool IsOnlyPerhaps => !_hasDone && !_isCommitUnclear
+        && origin is TransactionOrigin.Script or TransactionOrigin.NoAutocommit;
+}
+
+/// <summary>What has begun a transaction.</summary>
+internal enum TransactionOrigin
+{
+    /// <summary>The API.</summary>
+    Api,
+
+    /// <summary>A statement, such as <c>BEGIN</c>.</summary>
+    Statement,
+
+    /// <summary>A script that failed, which may have begun one before.</summary>
+    Script,
+
+    /// <summary>Any statement, for autocommit was taken away.</summary>
+    NoAutocommit,
 }

@@ -7,15 +7,22 @@ using UPool.Core;
 namespace UPool.MySql;
 
 /// <summary>One session with MySQL or MariaDB.</summary>
-internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFacts facts, KillLane killLane)
+internal sealed class MySqlPhysicalConnection(
+    MySqlConnection inner, SessionFacts facts, KillLane killLane, TablesWithoutTransactions tables)
     : PhysicalConnection
 {
+    // The server's warning behind a rollback.
+    private const int NotRolledBack = 1196;
 
     // A close that has nothing to read takes microseconds.
     private static readonly TimeSpan CloseGrace = TimeSpan.FromMilliseconds(10);
 
     // The second close shuts the socket; the third is for a second one that came too early to find the reader closed.
     private const int MaxCloses = 3;
+
+    // A question about a transaction is asked again when it met what may meet any statement: a kill that came late, a
+    // limit of the renter's on the time of a statement. Not for ever; without an answer the worse is assumed.
+    private const int MaxQuestions = 3;
 
     // A savepoint of the renter's by this name would be moved.
     private const string Mark = "upool_mark";
@@ -95,6 +102,18 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
     public override async Task<bool> TakeMarkAsync() =>
         await AskAsync($"RELEASE SAVEPOINT {Mark}").ConfigureAwait(false) == MySqlErrorCode.None;
 
+    public override async Task<bool> HasKeptPartAsync()
+    {
+        using var command = new MySqlCommand("SHOW WARNINGS", inner);
+        using MySqlDataReader reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
+        bool hasKept = false;
+        while (await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false))
+            hasKept |= reader.GetInt32(1) == NotRolledBack;
+        return hasKept;
+    }
+
+    public override Task<bool> MayKeepPartAsync(string text) => tables.MayBeReachedAsync(inner, text);
+
     public override Task KillStatementAsync() =>
         CanKill ? killLane.KillStatementAsync(facts.Session) : Task.CompletedTask;
 
@@ -143,15 +162,18 @@ internal sealed class MySqlPhysicalConnection(MySqlConnection inner, SessionFact
     /// <summary>The error with which the server answers; none when it does what it is told.</summary>
     private async Task<MySqlErrorCode> AskAsync(string text)
     {
-        using MySqlCommand command = InTransaction(text);
-        try
+        for (int asked = 1; ; asked++)
         {
-            await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
-            return MySqlErrorCode.None;
-        }
-        catch (MySqlException exception) when (MySqlErrors.Classify(exception) != DriverFailure.Connection)
-        {
-            return exception.ErrorCode;
+            using MySqlCommand command = InTransaction(text);
+            try
+            {
+                await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
+                return MySqlErrorCode.None;
+            }
+            catch (MySqlException exception) when (MySqlErrors.Classify(exception) != DriverFailure.Connection)
+            {
+                if (asked == MaxQuestions || !MySqlErrors.MayMeetAnyStatement(exception)) return exception.ErrorCode;
+            }
         }
     }
 

@@ -14,6 +14,7 @@ internal sealed class MySqlServerConnector : IConnector
 {
     private readonly KillLane _killLane;
     private readonly ILoggerFactory? _loggers;
+    private readonly TablesWithoutTransactions _tables;
     private volatile MySqlDataSource _dataSource;
 
     public MySqlServerConnector(
@@ -21,6 +22,7 @@ internal sealed class MySqlServerConnector : IConnector
     {
         _killLane = killLane;
         _loggers = loggers;
+        _tables = new TablesWithoutTransactions(killLane.Clock);
         Target = MySqlSettings.Describe(settings);
         ConnectionString = MySqlSettings.WithoutCredentials(settings);
         DataSource = settings.Server;
@@ -131,7 +133,7 @@ internal sealed class MySqlServerConnector : IConnector
             string? witness = Register is null ? null : await RegisterAsync(inner, facts).ConfigureAwait(false);
             facts = facts.With(witness);
             bool isLate = Register is not null && witness is null;
-            return new MySqlPhysicalConnection(inner, facts, _killLane)
+            return new MySqlPhysicalConnection(inner, facts, _killLane, _tables)
             {
                 ToRegister = isLate ? Register : null,
 

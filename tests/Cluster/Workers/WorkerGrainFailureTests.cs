@@ -205,6 +205,75 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
         Assert.Equal(ReplyStatus.Failed, first.Status);
     }
 
+    // A SELECT that writes, and a table that keeps what a failed statement has done.
+    [Theory]
+    [InlineData("SELECT writes()", "INSERT INTO t VALUES (1)")]
+    [InlineData("SELECT `writes` ( )", "SELEC 1")]
+    [InlineData("DO writes()", "INSERT INTO t VALUES (1)")]
+    [InlineData("SET @x = writes()", "INSERT INTO t VALUES (1)")]
+    [InlineData("WITH q AS (SELECT writes() x) SELECT x FROM q", "SELECT * FROM nowhere")]
+    [InlineData("PREPARE s FROM 'INSERT INTO t VALUES (1)'; EXECUTE s", "EXECUTE s")]
+    [InlineData("SELECT 1", "INSERT INTO kept VALUES (1), (2), (1)")]
+    public async Task Write_SomethingOfItIsStoredAndItFails_OutcomeIsUnknown(string first, string failing)
+    {
+        await RootAsync("INSERT INTO t VALUES (0)");
+        await RootAsync("CREATE TABLE kept (id INT PRIMARY KEY) ENGINE=MyISAM");
+        await RootAsync(
+            "CREATE FUNCTION writes() RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO t VALUES (1); RETURN 1; END");
+        Reply<long> reply = await _client.WriteAsync(
+            (grain, d, t) => grain.WriteEach([first, failing], d, t), In(20), default);
+        Assert.Equal(ReplyStatus.OutcomeUnknown, reply.Status);
+        Assert.True(await CountAsync() + await RootAsync("SELECT COUNT(*) FROM kept") > 1);
+    }
+
+    // INV-9: what is left open is rolled back at the return, so a yes would be wrong.
+    [Theory]
+    [InlineData("BEGIN", "INSERT INTO t VALUES (1)")]
+    [InlineData("START TRANSACTION; INSERT INTO t VALUES (1)", "SELECT 1")]
+    [InlineData("SET autocommit = 0", "INSERT INTO t VALUES (1)")]
+    [InlineData("SET autocommit = 0; COMMIT", "UPDATE t SET id = 5")]
+    [InlineData("BEGIN; COMMIT AND CHAIN", "REPLACE INTO t VALUES (1)")]
+    public async Task Write_TransactionIsLeftOpen_IsNeverOk(string begin, string write)
+    {
+        await RootAsync("INSERT INTO t VALUES (0)");
+        Reply<long> reply = await _client.WriteAsync(
+            (grain, d, t) => grain.WriteEach([begin, write], d, t), In(20), default);
+        Assert.Equal(ReplyStatus.OutcomeUnknown, reply.Status);
+        Assert.Equal(1, await RootAsync("SELECT COUNT(*) FROM t WHERE id = 0"));
+        Assert.Equal(1, await CountAsync());
+    }
+
+    [Theory]
+    [InlineData("BEGIN; INSERT INTO t VALUES (1)", "COMMIT")]
+    [InlineData("SET autocommit = 0; INSERT INTO t VALUES (1)", "SET autocommit = 1")]
+    [InlineData("INSERT INTO t VALUES (1)", "SELECT writes_not()")]
+    public async Task Write_TransactionIsEnded_IsOk(string first, string second)
+    {
+        await RootAsync("CREATE FUNCTION writes_not() RETURNS INT DETERMINISTIC RETURN 1");
+        Reply<long> reply = await _client.WriteAsync(
+            (grain, d, t) => grain.WriteEach([first, second], d, t), In(20), default);
+        Assert.Equal(ReplyStatus.Ok, reply.Status);
+        Assert.Equal(1, await CountAsync());
+    }
+
+    // A rollback takes back what is in tables with transactions, and nothing else.
+    [Theory]
+    [InlineData("INSERT INTO kept VALUES (1)", TransactionEnd.NotFound, ReplyStatus.OutcomeUnknown)]
+    [InlineData("INSERT INTO kept VALUES (1)", TransactionEnd.Throw, ReplyStatus.OutcomeUnknown)]
+    [InlineData("INSERT INTO kept VALUES (1), (1)", TransactionEnd.Commit, ReplyStatus.OutcomeUnknown)]
+    [InlineData("INSERT INTO seen VALUES (1)", TransactionEnd.NotFound, ReplyStatus.OutcomeUnknown)]
+    [InlineData("SELECT * FROM kept", TransactionEnd.NotFound, ReplyStatus.NotFound)]
+    public async Task Transaction_TableKeepsWhatIsRolledBack_OutcomeIsUnknown(
+        string sql, TransactionEnd end, ReplyStatus said)
+    {
+        await RootAsync("CREATE TABLE kept (id INT PRIMARY KEY) ENGINE=MyISAM");
+        await RootAsync("CREATE TABLE seen (id INT PRIMARY KEY) ENGINE=InnoDB");
+        await RootAsync("CREATE TRIGGER sees AFTER INSERT ON seen FOR EACH ROW INSERT INTO kept VALUES (NEW.id)");
+        Assert.Equal(said, (await TransactAsync(["INSERT INTO t VALUES (1)", sql], end)).Status);
+        Assert.Equal(0, await CountAsync());
+        Assert.Equal(said == ReplyStatus.OutcomeUnknown ? 1 : 0, await RootAsync("SELECT COUNT(*) FROM kept"));
+    }
+
     // A bug of the worker's own says nothing of the database.
     [Theory]
     [InlineData("http")]

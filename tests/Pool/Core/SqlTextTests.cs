@@ -60,12 +60,19 @@ public sealed class SqlTextTests
     [InlineData("begin work;", TransactionEffect.Begins)]
     [InlineData("/* x */ START TRANSACTION READ ONLY", TransactionEffect.Begins)]
     [InlineData("COMMIT AND CHAIN", TransactionEffect.Begins)]
-    [InlineData("SET autocommit = 0", TransactionEffect.Begins)]
-    [InlineData("SET @@session.autocommit=OFF", TransactionEffect.Begins)]
+    [InlineData("SET autocommit = 0", TransactionEffect.TakesAutocommit)]
+    [InlineData("SET @@session.autocommit=OFF", TransactionEffect.TakesAutocommit)]
+    [InlineData("SET LOCAL autocommit := FALSE, @x = 1", TransactionEffect.TakesAutocommit)]
+    [InlineData("SET autocommit = 0; INSERT INTO t VALUES (1); COMMIT", TransactionEffect.TakesAutocommit)]
+    [InlineData("SET autocommit = 0; COMMIT; SET autocommit = 1", TransactionEffect.GivesAutocommit)]
+    [InlineData("SET @autocommit = 0", TransactionEffect.None)]
+    [InlineData("SET @x = 1, @autocommit := 1", TransactionEffect.None)]
+    [InlineData("SET autocommit = @on", TransactionEffect.Unknown)]
+    [InlineData("SET autocommit = 1 - 1", TransactionEffect.Unknown)]
     [InlineData("BEGIN; INSERT INTO t VALUES (1)", TransactionEffect.Begins)]
     [InlineData("COMMIT", TransactionEffect.Commits)]
     [InlineData("COMMIT WORK AND NO CHAIN", TransactionEffect.Commits)]
-    [InlineData("SET autocommit = 1", TransactionEffect.Commits)]
+    [InlineData("SET autocommit = 1", TransactionEffect.GivesAutocommit)]
     [InlineData("BEGIN; INSERT INTO t VALUES (1); COMMIT", TransactionEffect.Commits)]
     [InlineData("ROLLBACK", TransactionEffect.RollsBack)]
     [InlineData("ROLLBACK RELEASE", TransactionEffect.RollsBack)]
@@ -87,6 +94,43 @@ public sealed class SqlTextTests
     public void EffectOf_Text_KnowsWhatIsCertain(string text, object effect) =>
         Assert.Equal((TransactionEffect)effect, SqlText.EffectOf(text));
 
+    [Theory]
+    [InlineData("ROLLBACK", true)]
+    [InlineData("/* x */ rollback; INSERT INTO t VALUES (1)", true)]
+    [InlineData("BEGIN", true)]
+    [InlineData("START TRANSACTION; INSERT INTO t VALUES (1)", true)]
+    [InlineData("ROLLBACK AND CHAIN", true)]
+    [InlineData("ROLLBACK TO a", false)]
+    [InlineData("COMMIT AND CHAIN", false)]
+    [InlineData("COMMIT; BEGIN", false)]
+    [InlineData("SET autocommit = 0", false)]
+    [InlineData("INSERT INTO t VALUES (1); ROLLBACK", false)]
+    [InlineData("BEGIN NOT ATOMIC COMMIT; END", false)]
+    [InlineData("/*! ROLLBACK */", false)]
+    [InlineData("", false)]
+    public void LetsGo_Text_ByItsFirstStatement(string text, bool letsGo) => Assert.Equal(letsGo, SqlText.LetsGo(text));
+
+    [Theory]
+    [InlineData("SELECT 1", true)]
+    [InlineData("SELECT a, (b + 1) * 2 FROM t WHERE id IN (@a, @b) AND (x OR NOT (y))", true)]
+    [InlineData("SELECT COUNT(*), max( v ) FROM t GROUP BY (a)", true)]
+    [InlineData("SELECT 'f(x)' FROM `t` WHERE n = 'INTO OUTFILE'", true)]
+    [InlineData("SELECT LAST_INSERT_ID() /* f() */", true)]
+    [InlineData("SELECT v INTO @x FROM t", true)]
+    [InlineData("SELECT f()", false)]
+    [InlineData("SELECT f /* c */ (1)", false)]
+    [InlineData("SELECT `f`(1)", false)]
+    [InlineData("SELECT db.count(1)", false)]
+    [InlineData("SELECT `db` . `count` (1)", false)]
+    [InlineData("SELECT GET_LOCK('a', 0)", false)]
+    [InlineData("SELECT NEXT VALUE FOR s", false)]
+    [InlineData("SELECT NEXTVAL(s)", false)]
+    [InlineData("SELECT * FROM t INTO OUTFILE '/tmp/x'", false)]
+    [InlineData("SELECT * INTO DUMPFILE '/tmp/x' FROM t", false)]
+    [InlineData("SELECT /*! f() */ 1", false)]
+    public void OnlyReads_Select_InDoubtItDoesMore(string text, bool reads) =>
+        Assert.Equal(reads, SelectText.OnlyReads(text));
+
     [Fact]
     public void KindOf_TextWithoutAnEnd_Ends()
     {
@@ -94,6 +138,8 @@ public sealed class SqlTextTests
         {
             SqlText.KindOf("SELECT 1; " + open);
             SqlText.EffectOf(open);
+            SqlText.LetsGo(open);
+            SelectText.OnlyReads("SELECT " + open);
         }
     }
 }

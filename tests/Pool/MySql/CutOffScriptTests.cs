@@ -49,6 +49,41 @@ public sealed class CutOffScriptTests : OnSharedServer
         Assert.Equal(0, await ScalarAsync(other, "SELECT COUNT(*) FROM t"));
     }
 
+    // Closed before its second result: the rest ends with its session, and what stands behind a SLEEP is not done.
+    [Theory]
+    [InlineData("SELECT 1; SELECT SLEEP(30); INSERT INTO t VALUES (1)", true)]
+    [InlineData("SELECT 1; SELECT SLEEP(30); INSERT INTO t VALUES (1)", false)]
+    [InlineData("SELECT 1; DO SLEEP(30); INSERT INTO t VALUES (1)", true)]
+    [InlineData("CALL shows_and_sleeps()", true)]
+    [InlineData("CALL shows_and_sleeps()", false)]
+    public async Task Close_ReaderLeftInAScript_NothingOfItIsDoneAfterwards(string script, bool closesReader)
+    {
+        PooledDataSource pool = Fixture.CreatePool(o =>
+        {
+            o.MaxConnections = 1;
+            o.RentTimeout = TimeSpan.FromSeconds(20);
+        });
+        await using MySqlConnection other = await Fixture.ObserveAsync();
+        await ExecuteAsync(other, "CREATE TABLE t (id INT PRIMARY KEY)");
+        await ExecuteAsync(
+            other,
+            "CREATE PROCEDURE shows_and_sleeps() BEGIN SELECT 1; DO SLEEP(30); INSERT INTO t VALUES (1); END");
+        PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow();
+        long id = await ScalarAsync(connection, "SELECT CONNECTION_ID()");
+        await using DbCommand command = connection.CreateCommand();
+        command.CommandText = script;
+        DbDataReader reader = await command.ExecuteReaderAsync(TestContext.Current.CancellationToken);
+        Assert.True(await reader.ReadAsync(TestContext.Current.CancellationToken));
+
+        // Synchronously, so that nothing is waited for.
+        if (closesReader) reader.Close();
+        connection.Close();
+
+        await using DbConnection next = await pool.OpenConnectionAsync();
+        Assert.NotEqual(id, await ScalarAsync(next, "SELECT CONNECTION_ID()"));
+        Assert.Equal(0, await ScalarAsync(other, "SELECT COUNT(*) FROM t"));
+    }
+
     [Fact]
     public async Task Execute_OneStatementCutOff_SessionGoesOn()
     {

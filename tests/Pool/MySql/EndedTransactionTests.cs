@@ -12,17 +12,10 @@ namespace UPool.Tests.MySql;
 [Trait("Needs", "OwnProcesses")]
 public sealed class EndedTransactionTests : OnSharedServer
 {
-    // The renter's own; the server's word counts, not the text.
-    private static readonly string[] Tables =
-    [
-        "CREATE TABLE t (id INT PRIMARY KEY, v INT NOT NULL CHECK (v >= 0)) ENGINE=InnoDB",
-        "INSERT INTO t VALUES (1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0)",
-    ];
-
     [Fact]
     public async Task Commit_DeadlockWasCaughtAndMoreWasWritten_IsAnErrorAndNothingIsStored()
     {
-        await using Scene scene = await BeginAsync();
+        await using TransactionScene scene = await BeginAsync();
         await ExecuteAsync(scene.Connection, "INSERT INTO t VALUES (10, 0)");
         await scene.LoseADeadlockAsync(() => ExecuteAsync(scene.Connection, "UPDATE t SET v = 1 WHERE id = 2"));
 
@@ -46,7 +39,7 @@ public sealed class EndedTransactionTests : OnSharedServer
     [Fact]
     public async Task Commit_DeadlockWasCaughtAndNothingMoreSent_IsAnErrorAndNothingIsStored()
     {
-        await using Scene scene = await BeginAsync();
+        await using TransactionScene scene = await BeginAsync();
         await ExecuteAsync(scene.Connection, "INSERT INTO t VALUES (10, 0)");
         await scene.LoseADeadlockAsync(() => ExecuteAsync(scene.Connection, "UPDATE t SET v = 1 WHERE id = 2"));
         await Assert.ThrowsAsync<TransactionEndedException>(() => scene.Transaction.CommitAsync());
@@ -56,7 +49,7 @@ public sealed class EndedTransactionTests : OnSharedServer
     [Fact]
     public async Task Commit_DeadlockAmongTheRowsOfAReader_IsAnErrorAndNothingIsStored()
     {
-        await using Scene scene = await BeginAsync();
+        await using TransactionScene scene = await BeginAsync();
         await ExecuteAsync(scene.Connection, "INSERT INTO t VALUES (10, 0)");
         await scene.LoseADeadlockAsync(async () =>
         {
@@ -74,7 +67,7 @@ public sealed class EndedTransactionTests : OnSharedServer
     [Fact]
     public async Task Commit_DeadlockWithASavepoint_IsAnErrorAndNothingIsStored()
     {
-        await using Scene scene = await BeginAsync();
+        await using TransactionScene scene = await BeginAsync();
         await ExecuteAsync(scene.Connection, "INSERT INTO t VALUES (10, 0)");
         await scene.Transaction.SaveAsync("s");
         await scene.LoseADeadlockAsync(() => ExecuteAsync(scene.Connection, "UPDATE t SET v = 1 WHERE id = 2"));
@@ -86,7 +79,7 @@ public sealed class EndedTransactionTests : OnSharedServer
     [Fact]
     public async Task Commit_DeadlockInATransactionBegunByText_IsAnErrorAndNothingIsStored()
     {
-        await using Scene scene = await BeginAsync(byText: "/* mine */ START TRANSACTION");
+        await using TransactionScene scene = await BeginAsync(byText: "/* mine */ START TRANSACTION");
         await ExecuteAsync(scene.Connection, "INSERT INTO t VALUES (10, 0)");
         await scene.LoseADeadlockAsync(() => ExecuteAsync(scene.Connection, "UPDATE t SET v = 1 WHERE id = 2"));
         await Assert.ThrowsAsync<TransactionEndedException>(
@@ -101,7 +94,7 @@ public sealed class EndedTransactionTests : OnSharedServer
     [Fact]
     public async Task Commit_DeadlockWithoutAutocommit_IsAnErrorAndNothingIsStored()
     {
-        await using Scene scene = await BeginAsync(byText: "SET autocommit = 0");
+        await using TransactionScene scene = await BeginAsync(byText: "SET autocommit = 0");
         await ExecuteAsync(scene.Connection, "INSERT INTO t VALUES (10, 0)");
         await scene.LoseADeadlockAsync(() => ExecuteAsync(scene.Connection, "UPDATE t SET v = 1 WHERE id = 2"));
         await Assert.ThrowsAsync<TransactionEndedException>(
@@ -129,7 +122,7 @@ public sealed class EndedTransactionTests : OnSharedServer
     [InlineData("XA START 'x'", 1400)]
     public async Task Commit_ErrorThatKeepsTheTransaction_CommitsAll(string failing, int number)
     {
-        await using Scene scene = await BeginAsync();
+        await using TransactionScene scene = await BeginAsync();
         await ExecuteAsync(scene.Connection, "INSERT INTO t VALUES (10, 0)");
         var error = await Assert.ThrowsAsync<MySqlException>(() => ExecuteAsync(scene.Connection, failing));
         if (number != 0) Assert.Equal(number, error.Number);
@@ -144,7 +137,7 @@ public sealed class EndedTransactionTests : OnSharedServer
     [InlineData("UPDATE t SET v = 2 WHERE id = 1")]
     public async Task Commit_LockWaitGivenUp_CommitsAll(string waiting)
     {
-        await using Scene scene = await BeginAsync();
+        await using TransactionScene scene = await BeginAsync();
         await ExecuteAsync(scene.Connection, "SET innodb_lock_wait_timeout = 1");
         await ExecuteAsync(scene.Connection, "INSERT INTO t VALUES (10, 0)");
         await ExecuteAsync(scene.Other, "START TRANSACTION");
@@ -158,7 +151,7 @@ public sealed class EndedTransactionTests : OnSharedServer
     [Fact]
     public async Task Commit_StatementKilled_CommitsAll()
     {
-        await using Scene scene = await BeginAsync();
+        await using TransactionScene scene = await BeginAsync();
         long id = await ScalarAsync(scene.Connection, "SELECT CONNECTION_ID()");
         await ExecuteAsync(scene.Connection, "INSERT INTO t VALUES (10, 0)");
         await ExecuteAsync(scene.Other, "START TRANSACTION");
@@ -188,7 +181,7 @@ public sealed class EndedTransactionTests : OnSharedServer
         await using var fixture = new MySqlPoolFixture(server.ConnectionString());
         PooledDataSource pool = fixture.CreatePool(o => o.RentTimeout = TimeSpan.FromSeconds(10));
         await using MySqlConnection other = await fixture.ObserveAsync();
-        foreach (string table in Tables) await ExecuteAsync(other, table);
+        foreach (string table in TransactionScene.Tables) await ExecuteAsync(other, table);
         await using PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow();
         await using DbTransaction transaction = await connection.BeginTransactionAsync();
         await ExecuteAsync(connection, "INSERT INTO t VALUES (10, 0)");
@@ -229,7 +222,7 @@ public sealed class EndedTransactionTests : OnSharedServer
     [InlineData("SET autocommit = 0; SET autocommit = 1")]
     public async Task Commit_StatementThatEndedTheTransaction_IsAnErrorAndNothingMoreIsSent(string ending)
     {
-        await using Scene scene = await BeginAsync();
+        await using TransactionScene scene = await BeginAsync();
         await ExecuteAsync(scene.Connection, "PREPARE prepared FROM 'COMMIT'");
         await ExecuteAsync(scene.Connection, "INSERT INTO t VALUES (10, 0)");
         try
@@ -262,7 +255,7 @@ public sealed class EndedTransactionTests : OnSharedServer
     [InlineData("CHECKSUM TABLE t")]
     public async Task Commit_StatementThatDidNotEndTheTransaction_CommitsAll(string keeping)
     {
-        await using Scene scene = await BeginAsync();
+        await using TransactionScene scene = await BeginAsync();
         await ExecuteAsync(scene.Connection, "INSERT INTO t VALUES (10, 0)");
         await scene.Transaction.SaveAsync("mine");
         await ExecuteAsync(scene.Connection, keeping);
@@ -277,7 +270,7 @@ public sealed class EndedTransactionTests : OnSharedServer
     [Fact]
     public async Task Commit_ProcedureThatCommitsReadByAReader_IsAnErrorAndNothingMoreIsSent()
     {
-        await using Scene scene = await BeginAsync();
+        await using TransactionScene scene = await BeginAsync();
         await ExecuteAsync(scene.Connection, "INSERT INTO t VALUES (10, 0)");
         await using (DbCommand command = scene.Connection.CreateCommand())
         {
@@ -296,7 +289,7 @@ public sealed class EndedTransactionTests : OnSharedServer
     [Fact]
     public async Task Execute_BatchWithAStatementThatEndsTheTransaction_NothingMoreIsSent()
     {
-        await using Scene scene = await BeginAsync();
+        await using TransactionScene scene = await BeginAsync();
         await using DbBatch batch = scene.Connection.CreateBatch();
         foreach (string text in (string[])["INSERT INTO t VALUES (10, 0)", "ANALYZE TABLE t"])
         {
@@ -313,7 +306,7 @@ public sealed class EndedTransactionTests : OnSharedServer
     [Fact]
     public async Task Execute_StatementThatEndsATransactionBegunByText_NothingMoreIsSentUntilItIsRolledBack()
     {
-        await using Scene scene = await BeginAsync(byText: "BEGIN");
+        await using TransactionScene scene = await BeginAsync(byText: "BEGIN");
         await ExecuteAsync(scene.Connection, "INSERT INTO t VALUES (10, 0)");
         await ExecuteAsync(scene.Connection, "CREATE TABLE x (id INT)");
         await Assert.ThrowsAsync<TransactionEndedException>(
@@ -327,7 +320,7 @@ public sealed class EndedTransactionTests : OnSharedServer
     [Fact]
     public async Task Close_TransactionWasOver_NextRenterIsNotTold()
     {
-        await using (Scene scene = await BeginAsync())
+        await using (TransactionScene scene = await BeginAsync())
         {
             await scene.LoseADeadlockAsync(() => ExecuteAsync(scene.Connection, "UPDATE t SET v = 1 WHERE id = 2"));
             await Assert.ThrowsAsync<TransactionEndedException>(() => ExecuteAsync(scene.Connection, "SELECT 1"));
@@ -342,56 +335,5 @@ public sealed class EndedTransactionTests : OnSharedServer
         }
     }
 
-    private async Task<Scene> BeginAsync(string? byText = null)
-    {
-        PooledDataSource pool = Fixture.CreatePool(o =>
-        {
-            o.MaxConnections = 1;
-            o.RentTimeout = TimeSpan.FromSeconds(10);
-        });
-        MySqlConnection other = await Fixture.ObserveAsync();
-        foreach (string table in Tables) await ExecuteAsync(other, table);
-        await ExecuteAsync(other, "CREATE PROCEDURE keeps() SELECT 1");
-        await ExecuteAsync(other, "CREATE PROCEDURE commits() BEGIN COMMIT; SELECT 1; END");
-        await ExecuteAsync(other, "CREATE PROCEDURE commits_and_begins() BEGIN COMMIT; START TRANSACTION; END");
-        await ExecuteAsync(
-            other,
-            "CREATE PROCEDURE begins_and_fails() BEGIN START TRANSACTION; INSERT INTO t VALUES (20, 0);"
-            + " INSERT INTO t VALUES (1, 0); COMMIT; END");
-        PooledConnection connection = (await pool.RentAsync()).GetConnectionOrThrow();
-        DbTransaction transaction = null!;
-        if (byText is null) transaction = await connection.BeginTransactionAsync();
-        else await ExecuteAsync(connection, byText);
-        return new Scene(pool, connection, transaction, other);
-    }
-
-    private sealed record Scene(
-        PooledDataSource Pool, PooledConnection Connection, DbTransaction Transaction, MySqlConnection Other)
-        : IAsyncDisposable
-    {
-        /// <summary>Makes the renter's transaction a deadlock's victim, by a statement that asks for row 2.</summary>
-        public async Task LoseADeadlockAsync(Func<Task> askForRow2)
-        {
-            await ExecuteAsync(Connection, "UPDATE t SET v = 1 WHERE id = 1");
-
-            // The lighter transaction is the victim. One by one: a range would lock the renter's own rows.
-            await ExecuteAsync(Other, "START TRANSACTION");
-            for (int id = 2; id <= 9; id++) await ExecuteAsync(Other, $"UPDATE t SET v = 2 WHERE id = {id}");
-            Task asking = askForRow2();
-            Task crossing = ExecuteAsync(Other, "UPDATE t SET v = 2 WHERE id = 1");
-            var error = await Assert.ThrowsAsync<MySqlException>(() => asking);
-            Assert.Equal(MySqlErrorCode.LockDeadlock, error.ErrorCode);
-            await crossing;
-            await ExecuteAsync(Other, "COMMIT");
-        }
-
-        /// <summary>What another session sees.</summary>
-        public Task<long> CountAsync(string where) => ScalarAsync(Other, $"SELECT COUNT(*) FROM t WHERE {where}");
-
-        public async ValueTask DisposeAsync()
-        {
-            await Connection.DisposeAsync();
-            await Other.DisposeAsync();
-        }
-    }
+    private Task<TransactionScene> BeginAsync(string? byText = null) => TransactionScene.BeginAsync(Fixture, byText);
 }

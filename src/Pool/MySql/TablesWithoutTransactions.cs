@@ -1,0 +1,128 @@
+using System.Collections.Frozen;
+
+using MySqlConnector;
+
+using UPool.Core;
+
+namespace UPool.MySql;
+
+/// <summary>
+/// Which statements of a pool may leave part of themselves stored when they fail: those that reach a table whose engine
+/// has no transactions (MyISAM, Aria, MEMORY). Only asked after a failure.
+/// </summary>
+/// <remarks>
+/// A name that occurs in the text, anywhere, counts as reached. Where there are such tables, so do views, stored
+/// functions and tables with triggers, which may lead to them. A table in a database that the text does not name,
+/// reached through one of those, is not found.
+/// </remarks>
+internal sealed class TablesWithoutTransactions(TimeProvider clock)
+{
+    // As long as what is known of a users' table: engines change seldom, and failed statements come in storms.
+    private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(60);
+
+    // Sets of databases that the texts name; most pools have one.
+    private const int MaxKnown = 16;
+
+    // A database that is named in a text stands before a point.
+    private const int MaxDatabases = 16;
+
+    private readonly Lock _gate = new();
+
+    // Guarded by _gate.
+    private readonly Dictionary<string, Known> _known = new(StringComparer.Ordinal);
+
+    /// <summary>Whether a statement that failed may have left part of itself stored.</summary>
+    public async Task<bool> MayBeReachedAsync(MySqlConnection connection, string text)
+    {
+        string[] databases = [await CurrentAsync(connection).ConfigureAwait(false), .. DatabasesIn(text)];
+        if (databases.Length > MaxDatabases) return true;
+
+        string key = string.Join('\0', databases);
+        if (Find(key) is not { } names)
+        {
+            names = await ReadAsync(connection, databases).ConfigureAwait(false);
+            Keep(key, names);
+        }
+
+        return names.Any(name => text.Contains(name, StringComparison.OrdinalIgnoreCase));
+    }
+
+    private static async Task<string> CurrentAsync(MySqlConnection connection)
+    {
+        using var command = new MySqlCommand("SELECT DATABASE()", connection);
+        return await command.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false) as string ?? "";
+    }
+
+    // Most of them are the names of tables; that does no harm.
+    private static SortedSet<string> DatabasesIn(string text)
+    {
+        var names = new SortedSet<string>(StringComparer.Ordinal);
+        var scanner = new SqlScanner(text);
+        int start = 0;
+        for (SqlToken token = scanner.Next(); token != SqlToken.End; token = scanner.Next())
+        {
+            if (token == SqlToken.Other && scanner.Symbol == '.')
+            {
+                string name = text[start..(scanner.At - 1)].Trim().Trim('`', '"');
+                if (name.Length > 0) names.Add(name);
+            }
+
+            if (token is SqlToken.Word or SqlToken.Quoted) start = scanner.Start;
+        }
+
+        return names;
+    }
+
+    private static async Task<FrozenSet<string>> ReadAsync(MySqlConnection connection, string[] databases)
+    {
+        string list = string.Join(", ", databases.Select(static (_, i) => $"@d{i}"));
+        const string OfTables = "t.TABLE_TYPE = 'BASE TABLE' AND t.TABLE_NAME <> 'upool_session'"
+            + " AND COALESCE(e.TRANSACTIONS, 'NO') <> 'YES'";
+        const string From = "FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e"
+            + " ON e.ENGINE = t.ENGINE";
+        FrozenSet<string> tables = await NamesAsync(
+            connection, databases, $"SELECT t.TABLE_NAME {From} WHERE t.TABLE_SCHEMA IN ({list}) AND {OfTables}")
+            .ConfigureAwait(false);
+        if (tables.Count == 0) return tables;
+
+        FrozenSet<string> ways = await NamesAsync(
+            connection, databases,
+            $"SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA IN ({list})"
+            + $" UNION SELECT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA IN ({list})"
+            + " UNION SELECT ROUTINE_NAME FROM information_schema.ROUTINES"
+            + $" WHERE ROUTINE_TYPE = 'FUNCTION' AND ROUTINE_SCHEMA IN ({list})").ConfigureAwait(false);
+        return tables.Concat(ways).ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+    }
+
+    private static async Task<FrozenSet<string>> NamesAsync(
+        MySqlConnection connection, string[] databases, string text)
+    {
+        using var command = new MySqlCommand(text, connection);
+        for (int i = 0; i < databases.Length; i++) command.Parameters.AddWithValue($"@d{i}", databases[i]);
+        using MySqlDataReader reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
+        var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        while (await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false)) names.Add(reader.GetString(0));
+        return names.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+    }
+
+    private FrozenSet<string>? Find(string key)
+    {
+        lock (_gate)
+        {
+            return _known.TryGetValue(key, out Known? known) && clock.GetElapsedTime(known.ReadAt) < Lifetime
+                ? known.Names
+                : null;
+        }
+    }
+
+    private void Keep(string key, FrozenSet<string> names)
+    {
+        lock (_gate)
+        {
+            if (_known.Count >= MaxKnown) _known.Clear();
+            _known[key] = new Known(names, clock.GetTimestamp());
+        }
+    }
+
+    private sealed record Known(FrozenSet<string> Names, long ReadAt);
+}
