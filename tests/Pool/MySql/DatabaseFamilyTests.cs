@@ -7,6 +7,8 @@ public sealed class DatabaseFamilyTests
 {
     [Theory]
     [InlineData("10.11.19-MariaDB-0+deb12u1", "MariaDbFamily", true)]
+    [InlineData("5.5.5-10.11.19-MariaDB-0+deb12u1", "MariaDbFamily", true)]
+    [InlineData("5.5.5-10.6.22-MariaDB", "MariaDbFamily", false)]
     [InlineData("11.8.9-MariaDB-ubu2404-log", "MariaDbFamily", true)]
     [InlineData("11.4.2-MariaDB", "MariaDbFamily", false)]
     [InlineData("9.7.4-2", "MySqlFamily", true)]

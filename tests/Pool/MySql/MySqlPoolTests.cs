@@ -3,6 +3,7 @@ using System.Data.Common;
 
 using MySqlConnector;
 
+using UPool.MySql;
 using UPool.Testing;
 
 using static UPool.Tests.MySql.MySqlPoolFixture;
@@ -24,6 +25,15 @@ public sealed class MySqlPoolTests : OnSharedServer
 
         Assert.Equal(first, second);
         Assert.Equal(1, pool.Snapshot().Opened);
+    }
+
+    [Fact]
+    public async Task Open_AnyServer_IsKnownByTheVersionThatItTells()
+    {
+        await using MySqlConnection observer = await Fixture.ObserveAsync();
+
+        string? version = await TextAsync(observer, "SELECT VERSION()");
+        Assert.Equal(version, DatabaseFamily.Of(observer.ServerVersion).Version);
     }
 
     [Fact]

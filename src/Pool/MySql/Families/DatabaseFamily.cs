@@ -3,9 +3,12 @@ namespace UPool.MySql;
 /// <summary>What the two families of servers answer differently. Each answers in a file of its own.</summary>
 internal abstract class DatabaseFamily
 {
+    // MariaDB before 11.0 puts it in front of the version in its handshake, for replicas that take 10 for less than 5.
+    private const string ReplicationPrefix = "5.5.5-";
+
     private protected DatabaseFamily(string version) => Version = version;
 
-    /// <summary>The server's own version text.</summary>
+    /// <summary>The server's own version text, as <c>VERSION()</c> has it.</summary>
     public string Version { get; }
 
     /// <summary>Family and version, for people.</summary>
@@ -49,11 +52,14 @@ internal abstract class DatabaseFamily
     public virtual DatabaseFamily WithoutProcessList() => this;
 
     /// <summary>The family of a server.</summary>
-    /// <param name="version">The server's own version text.</param>
-    public static DatabaseFamily Of(string version) =>
-        version.Contains("MariaDB", StringComparison.OrdinalIgnoreCase)
-            ? new MariaDbFamily(version)
-            : new MySqlFamily(version);
+    /// <param name="version">The version text of its handshake.</param>
+    public static DatabaseFamily Of(string version)
+    {
+        if (!version.Contains("MariaDB", StringComparison.OrdinalIgnoreCase)) return new MySqlFamily(version);
+
+        bool isPrefixed = version.StartsWith(ReplicationPrefix, StringComparison.Ordinal);
+        return new MariaDbFamily(isPrefixed ? version[ReplicationPrefix.Length..] : version);
+    }
 
     private protected static bool Starts(string version, params ReadOnlySpan<string> tested)
     {
