@@ -8,7 +8,7 @@ public sealed class InMemoryContract(InMemoryContract.Fixture fixture)
 {
     private protected override HttpClient Client => fixture.Client;
 
-    public sealed class Fixture() : FakeHostFixture(sockets: false);
+    public sealed class Fixture() : FakeHostFixture(sockets: false, Settings);
 }
 
 /// <summary>The contract on real sockets, over fake users.</summary>
@@ -16,17 +16,26 @@ public sealed class SocketContract(SocketContract.Fixture fixture) : HttpContrac
 {
     private protected override HttpClient Client => fixture.Client;
 
-    public sealed class Fixture() : FakeHostFixture(sockets: true);
+    public sealed class Fixture() : FakeHostFixture(sockets: true, Settings);
+}
+
+/// <summary>The old statuses in memory, over fake users.</summary>
+public sealed class AlwaysReply200InMemoryContract(AlwaysReply200InMemoryContract.Fixture fixture)
+    : AlwaysReply200Contract, IClassFixture<AlwaysReply200InMemoryContract.Fixture>
+{
+    private protected override HttpClient Client => fixture.Client;
+
+    public sealed class Fixture() : FakeHostFixture(sockets: false, Settings);
 }
 
 /// <summary>A host with fake users, for all the tests of a class.</summary>
-public abstract class FakeHostFixture(bool sockets) : IAsyncLifetime
+public abstract class FakeHostFixture(bool sockets, Dictionary<string, string?> settings) : IAsyncLifetime
 {
     private ApiHost? _host;
 
     public HttpClient Client => _host!.Client;
 
-    public async ValueTask InitializeAsync() => _host = await ApiHost.StartAsync(sockets, HttpContract.Settings);
+    public async ValueTask InitializeAsync() => _host = await ApiHost.StartAsync(sockets, settings);
 
     public async ValueTask DisposeAsync()
     {

@@ -390,6 +390,80 @@ public abstract class HttpContract
     }
 
     [Fact]
+    public async Task Get_ManyAtOnce_EachHasItsOwnUser()
+    {
+        long[] ids = await CreateAsync(20);
+        (await Client.CallAsync("DELETE", $"/user/{ids[0]}")).Is(
+            200, $$$"""{"code":1,"msg":"ok","data":{"id":{{{ids[0]}}},"name":"user 1"}}""");
+
+        Seen[] seen = await Task.WhenAll(
+            Enumerable.Range(0, 10 * ids.Length).Select(i => Client.CallAsync("GET", $"/user/{ids[i % ids.Length]}")));
+
+        for (int i = 0; i < seen.Length; i++)
+        {
+            int user = i % ids.Length;
+            if (user == 0)
+                seen[i].Refuses(404, "not found");
+            else
+                seen[i].Is(
+                    200, $$$"""{"code":1,"msg":"ok","data":{"id":{{{ids[user]}}},"name":"user {{{user + 1}}}"}}""");
+        }
+    }
+
+    [Fact]
+    public async Task List_ManyAtOnce_EachHasItsOwnPage()
+    {
+        long[] ids = await CreateAsync(6);
+        (int Limit, int From)[] pages =
+            [.. Enumerable.Range(0, 60).Select(static i => (Limit: 1 + i % 3, From: i % 5))];
+
+        Seen[] seen = await Task.WhenAll(pages.Select(page =>
+            Client.CallAsync("GET", $"/user/list?limit={page.Limit}&after={ids[page.From] - 1}")));
+
+        Assert.Equal(
+            pages.Select(page => ids[page.From..Math.Min(ids.Length, page.From + page.Limit)]),
+            seen.Select(static reply => Ids(reply.Json)));
+    }
+
+    /// <summary>INV-10, as a client sees it.</summary>
+    [Fact]
+    public async Task Read_WhileAWriterRenames_IsNoOlderThanItsArrival()
+    {
+        const int Renames = 30;
+        const int Readers = 4;
+        long id = (await CreateAsync(1))[0];
+        string[] paths = [$"/user/{id}", $"/user/list?limit=1&after={id - 1}"];
+        int written = 0;
+
+        async Task WriteAsync()
+        {
+            for (int version = 1; version <= Renames; version++)
+            {
+                Seen seen = await Client.SendJsonAsync("PUT", paths[0], $$"""{"name":"{{version}}"}""");
+                Assert.Equal(200, seen.Status);
+                Volatile.Write(ref written, version);
+            }
+        }
+
+        Task writer = WriteAsync();
+        async Task ReadAsync(string path)
+        {
+            do
+            {
+                int arrival = Volatile.Read(ref written);
+                JsonElement data = (await Client.CallAsync("GET", path)).Json.GetProperty("data");
+                JsonElement user = data.ValueKind == JsonValueKind.Array ? data[0] : data;
+                string name = user.GetProperty("name").GetString()!;
+                Assert.InRange(name == "user 1" ? 0 : int.Parse(name), arrival, Renames);
+            }
+            while (!writer.IsCompleted);
+        }
+
+        await Task.WhenAll(
+            [writer, .. Enumerable.Range(0, Readers).Select(i => ReadAsync(paths[i % paths.Length]))]);
+    }
+
+    [Fact]
     public async Task Any_Reply_NamesNoServer() =>
         Assert.Null((await Client.CallAsync("GET", "/")).Header("Server"));
 
