@@ -1,6 +1,7 @@
 using UPool.Api;
-using UPool.Cluster.Hosting;
+using UPool.Cluster.Registration;
 using UPool.Grains;
+using UPool.Hosting;
 using UPool.Management;
 using UPool.Sqlite;
 

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using UPool.Cluster.Hosting;
+using UPool.Cluster.Membership;
+using UPool.Hosting;
 
 namespace UPool.Grains;
 

@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
-using UPool.Cluster.Workers;
+using UPool.Management;
 
 namespace UPool.Grains;
 

@@ -1,6 +1,6 @@
 using System.Data.Common;
 using Dapper;
-using UPool.Cluster.Hosting;
+using UPool.Cluster.Membership;
 
 namespace UPool.Grains;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
-using UPool.Cluster.Hosting;
+using UPool.Hosting;
 
 namespace UPool.Management;
 
@@ -18,7 +18,7 @@ internal sealed class LimitMonitor : BackgroundService
 
     private readonly LimitJudge _judge = new();
     private readonly PooledDataSource? _pool;
-    private readonly ISiloStatus _status;
+    private readonly IProcessStatus _status;
     private readonly PoolOptions _options;
     private readonly TimeProvider _clock;
     private readonly Meter _meter = new(PooledDataSource.MeterName);
@@ -28,7 +28,7 @@ internal sealed class LimitMonitor : BackgroundService
     private volatile Limit _limit;
 
     public LimitMonitor(
-        ISiloStatus status, IOptions<PoolOptions> options, TimeProvider clock, PooledDataSource? pool = null)
+        IProcessStatus status, IOptions<PoolOptions> options, TimeProvider clock, PooledDataSource? pool = null)
     {
         _pool = pool;
         _status = status;

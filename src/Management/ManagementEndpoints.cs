@@ -3,8 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
-using UPool.Cluster.Hosting;
-using UPool.Cluster.Status;
+using UPool.Hosting;
 
 namespace UPool.Management;
 
@@ -37,8 +36,8 @@ public static class ManagementEndpoints
             + "process stands in data.problem.", typeof(Envelope<HealthReport>),
             StatusCodes.Status200OK, StatusCodes.Status503ServiceUnavailable);
         Describe(endpoints.MapMethods("/upool/pool", Get, PoolAsync), "Pool",
-            "The pools of the whole cluster at this moment, one entry for each silo. For operators: see "
-            + "UPool:Management:Key.", typeof(Envelope<ClusterPools>), StatusCodes.Status200OK,
+            "The pools of the whole cluster at this moment, one entry for each silo, or the process's own. For "
+            + "operators: see UPool:Management:Key.", typeof(Envelope<PoolsReport>), StatusCodes.Status200OK,
             StatusCodes.Status401Unauthorized, StatusCodes.Status403Forbidden, StatusCodes.Status404NotFound,
             StatusCodes.Status503ServiceUnavailable);
         endpoints.MapPrometheusScrapingEndpoint("/metrics").DisableHttpMetrics();
@@ -64,25 +63,33 @@ public static class ManagementEndpoints
 
     private static async Task PoolAsync(HttpContext context)
     {
-        if (context.RequestServices.GetService<ClusterPoolReader>() is not { } reader)
+        if (await ReadPoolsAsync(context.RequestServices) is not { } pools)
         {
             await EnvelopeResponse.WriteAsync(context, StatusCodes.Status404NotFound, "this process has no pool");
             return;
         }
 
         // Part of the picture is worth more than none: without the cluster the process's own pool is shown.
-        ClusterPools pools = await reader.ReadAsync();
         bool isThere = pools.Silos.Count > 0;
         await EnvelopeResponse.WriteAsync(
             context,
             isThere ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable,
-            new Envelope<ClusterPools>(isThere ? 1 : 0, isThere ? "ok" : "error", pools),
-            ManagementJson.Default.EnvelopeClusterPools);
+            new Envelope<PoolsReport>(isThere ? 1 : 0, isThere ? "ok" : "error", pools),
+            ManagementJson.Default.EnvelopePoolsReport);
+    }
+
+    private static async Task<PoolsReport?> ReadPoolsAsync(IServiceProvider services)
+    {
+        if (services.GetService<IPoolsReader>() is { } cluster) return await cluster.ReadAsync();
+        if (services.GetService<PooledDataSource>() is not { } pool) return null;
+
+        string? problem = services.GetRequiredService<IProcessStatus>().Health.Problem;
+        return new PoolsReport(null, [PoolReport.OfThisProcess(pool, problem)], null);
     }
 
     private static HealthReport ReadHealth(HttpContext context)
     {
-        var status = context.RequestServices.GetRequiredService<ISiloStatus>();
+        var status = context.RequestServices.GetRequiredService<IProcessStatus>();
         return new HealthReport(status.IsStarted, status.IsStopping, status.Health.Problem);
     }
 

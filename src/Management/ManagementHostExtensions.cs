@@ -11,7 +11,7 @@ using Microsoft.Extensions.FileProviders;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using UPool.Cluster.Hosting;
+using UPool.Hosting;
 
 namespace UPool.Management;
 
@@ -39,6 +39,10 @@ public static class ManagementHostExtensions
         services.AddHostedService<LimitMonitor>();
         services.Configure<KestrelServerOptions>(static kestrel => kestrel.AddServerHeader = false);
         services.AddHostedService<ListenCheck>();
+
+        // For descriptions of the routes alone: the replies are written without it.
+        services.ConfigureHttpJsonOptions(static options =>
+            options.SerializerOptions.TypeInfoResolverChain.Insert(0, ManagementJson.Default));
 
         // The host would log a failed start with its stack; it is told in one plain line instead (RunUPoolAsync). What
         // it says when a service fails later is Critical and stays.

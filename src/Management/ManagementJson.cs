@@ -1,5 +1,5 @@
 using System.Text.Json.Serialization;
-using UPool.Cluster.Status;
+using UPool.Hosting;
 
 namespace UPool.Management;
 
@@ -10,5 +10,5 @@ namespace UPool.Management;
     GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(Envelope))]
 [JsonSerializable(typeof(Envelope<HealthReport>))]
-[JsonSerializable(typeof(Envelope<ClusterPools>))]
-public sealed partial class ManagementJson : JsonSerializerContext;
+[JsonSerializable(typeof(Envelope<PoolsReport>))]
+internal sealed partial class ManagementJson : JsonSerializerContext;

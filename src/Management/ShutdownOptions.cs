@@ -1,5 +1,5 @@
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
-using UPool.Cluster.Hosting;
 
 namespace UPool.Management;
 
@@ -12,20 +12,21 @@ public sealed class ShutdownOptions
     /// <summary>
     /// How long the process still takes new requests after <c>/health/ready</c> has turned to 503, so that what follows
     /// readiness can send them elsewhere. Default 0, for a process without a proxy before it; in Kubernetes 5 s is
-    /// usual. Must be shorter than <c>UPool:Cluster:ShutdownTimeout</c>, which bounds the whole of stopping.
+    /// usual. Must be shorter than the host's time for
+    /// stopping, <c>UPool:Cluster:ShutdownTimeout</c> in a silo or client.
     /// </summary>
     public TimeSpan Delay { get; set; }
 }
 
-internal sealed class ShutdownOptionsValidator(IOptions<UPoolClusterOptions> cluster)
+internal sealed class ShutdownOptionsValidator(IOptions<HostOptions> host)
     : IValidateOptions<ShutdownOptions>
 {
     public ValidateOptionsResult Validate(string? name, ShutdownOptions options)
     {
-        TimeSpan timeout = cluster.Value.ShutdownTimeout;
+        TimeSpan timeout = host.Value.ShutdownTimeout;
         return options.Delay < TimeSpan.Zero || options.Delay >= timeout
             ? ValidateOptionsResult.Fail($"UPool:Shutdown:Delay is {options.Delay}; it must be 0 or more and shorter "
-                + $"than UPool:Cluster:ShutdownTimeout ({timeout}).")
+                + $"than the host's ShutdownTimeout (UPool:Cluster:ShutdownTimeout in a silo or client): {timeout}.")
             : ValidateOptionsResult.Success;
     }
 }

@@ -3,8 +3,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
-using UPool.Cluster.Hosting;
+using UPool.Hosting;
 
 namespace UPool.Management;
 
@@ -12,10 +11,10 @@ namespace UPool.Management;
 internal sealed partial class StartLine(
     IServer server,
     IHostEnvironment environment,
-    IOptions<UPoolClusterOptions> cluster,
     ManagementPlace place,
     ILogger<StartLine> logger,
-    PooledDataSource? pool = null) : IHostedLifecycleService
+    PooledDataSource? pool = null,
+    IProcessRole? role = null) : IHostedLifecycleService
 {
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
@@ -27,9 +26,9 @@ internal sealed partial class StartLine(
             .InformationalVersion.Split('+')[0];
         string addresses = string.Join(
             ", ", (server.Features.Get<IServerAddressesFeature>()?.Addresses ?? []).Select(Describe));
-        string place = cluster.Value.ClusterId is { } id ? $"cluster '{id}'" : "no cluster";
-        string role = pool is null ? $"a client of {place}" : $"a silo of {place}, database {pool.Target}";
-        LogStarted(version, addresses, role, environment.EnvironmentName);
+        string name = role?.Name ?? "a pool";
+        LogStarted(
+            version, addresses, pool is null ? name : $"{name}, database {pool.Target}", environment.EnvironmentName);
         return Task.CompletedTask;
     }
 

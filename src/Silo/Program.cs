@@ -1,5 +1,6 @@
-using UPool.Cluster.Hosting;
+using UPool.Cluster.Registration;
 using UPool.Grains;
+using UPool.Hosting;
 using UPool.Management;
 using UPool.Silo;
 using UPool.Sqlite;
@@ -23,9 +24,12 @@ try
     // Without the arguments: they are all known by now, and none of them is a setting.
     WebApplicationBuilder builder = WebApplication.CreateBuilder();
     builder.AddUPoolManagement(defaultUrl: null);
-    builder.AddUPool();
     builder.AddUPoolSqlite();
     builder.AddUsers();
+    builder.AddUPoolSilo(silo =>
+    {
+        if (builder.Configuration.IsTraced()) silo.AddActivityPropagation();
+    });
     if (arguments.Migrate || arguments.Seed)
     {
         await using WebApplication tool = builder.Build();
@@ -35,10 +39,6 @@ try
     }
 
     builder.RequireCluster();
-    builder.AddUPoolSilo(silo =>
-    {
-        if (builder.Configuration.IsTraced()) silo.AddActivityPropagation();
-    });
     builder.Services.AddSingleton<LoadGenerator>();
     app = builder.Build();
     app.UseUPoolManagement();

@@ -1,5 +1,5 @@
 using UPool.Cluster;
-using UPool.Cluster.Hosting;
+using UPool.Cluster.Membership;
 using UPool.Testing;
 
 namespace UPool.Grains.Tests;

@@ -4,7 +4,8 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using MySqlConnector;
-using UPool.Cluster.Hosting;
+using UPool.Cluster.Registration;
+using UPool.Hosting;
 using UPool.Testing;
 
 namespace UPool.Grains.Tests;
@@ -21,7 +22,7 @@ public sealed class TableWatchTests
         await ExecuteAsync(database, "CREATE TABLE tb1 (id VARCHAR(20) NOT NULL PRIMARY KEY, name VARCHAR(20))");
         var lines = new Lines();
         using IHost host = Silo(database.ConnectionString, lines);
-        var status = host.Services.GetRequiredService<ISiloStatus>();
+        var status = host.Services.GetRequiredService<IProcessStatus>();
         await host.StartAsync(TestContext.Current.CancellationToken).WaitAsync(Bound);
         const string Problem = "Column tb1.id is VARCHAR(20): users cannot be read, for an id is a whole number. "
             + "Change it: ALTER TABLE tb1 MODIFY id BIGINT NOT NULL AUTO_INCREMENT.";
@@ -47,7 +48,7 @@ public sealed class TableWatchTests
 
         await UntilAsync(
             () => lines.All.Any(static line => line.Contains("NOT TRANSACTIONAL", StringComparison.Ordinal)), lines);
-        Assert.True(host.Services.GetRequiredService<ISiloStatus>().Health.IsHealthy);
+        Assert.True(host.Services.GetRequiredService<IProcessStatus>().Health.IsHealthy);
         Assert.Single(lines.All, static line => line == "Table tb1 is NOT TRANSACTIONAL (engine MyISAM): 'all or "
             + "nothing' cannot be kept, so POST /user/batch takes one user at a time. Change it: "
             + "ALTER TABLE tb1 ENGINE = InnoDB.");

@@ -2,6 +2,7 @@ using System.Data.Common;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.TestingHost;
 using UPool.Cluster;
+using UPool.Cluster.Registration;
 using UPool.Cluster.Workers;
 
 namespace UPool.Grains.Tests;

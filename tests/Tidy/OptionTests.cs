@@ -8,7 +8,10 @@ public sealed class OptionTests
     private const string Document = "docs/operating/configuration.md";
 
     private static readonly string[] Assemblies =
-        ["UPool", "UPool.Sqlite", "UPool.Cluster", "UPool.Management", "UPool.Grains", "UPool.Api", "UPool.Silo"];
+    [
+        "UPool", "UPool.Sqlite", "UPool.Hosting", "UPool.Cluster", "UPool.Management", "UPool.Grains", "UPool.Api",
+        "UPool.Silo",
+    ];
 
     // Read before there are options.
     private static readonly string[] BesideOptions = ["UPool:Api:HostSilo"];

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Options;
-using UPool.Cluster.Hosting;
+using UPool.Hosting;
 using UPool.Management;
 
 namespace UPool.Api.Http;
@@ -9,7 +9,7 @@ namespace UPool.Api.Http;
 /// What every request of the application passes: the bound on requests in flight, the wait for the start, and the
 /// original's statuses where they are wanted. Health and management go round it, so that both answer under any load.
 /// </summary>
-internal sealed class RequestGate(RequestDelegate next, IOptions<HttpOptions> options, ISiloStatus status)
+internal sealed class RequestGate(RequestDelegate next, IOptions<HttpOptions> options, IProcessStatus status)
 {
     private readonly HttpOptions _options = options.Value;
     private int _inFlight;

@@ -47,10 +47,7 @@ internal static class OpenApiExtensions
     public static void AddUPoolOpenApi(this IServiceCollection services)
     {
         services.ConfigureHttpJsonOptions(static options =>
-        {
-            options.SerializerOptions.TypeInfoResolverChain.Insert(0, UserJson.Default);
-            options.SerializerOptions.TypeInfoResolverChain.Insert(1, ManagementJson.Default);
-        });
+            options.SerializerOptions.TypeInfoResolverChain.Insert(0, UserJson.Default));
         services.AddOpenApi(static options =>
         {
             options.AddDocumentTransformer(static (document, _, _) =>

@@ -3,8 +3,8 @@ using System.Globalization;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using UPool.Cluster.Hosting;
 using UPool.Cluster.Workers;
+using UPool.Hosting;
 
 namespace UPool.Cluster.Budget;
 

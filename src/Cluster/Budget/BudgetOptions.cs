@@ -1,6 +1,5 @@
 using System.Globalization;
 using Microsoft.Extensions.Options;
-using UPool.Cluster.Hosting;
 
 namespace UPool.Cluster.Budget;
 
@@ -89,7 +88,7 @@ public sealed class BudgetOptions
 }
 
 /// <summary>Names the key of a value that cannot be.</summary>
-internal sealed class BudgetOptionsValidator(IOptions<UPoolClusterOptions> cluster) : IValidateOptions<BudgetOptions>
+internal sealed class BudgetOptionsValidator : IValidateOptions<BudgetOptions>
 {
     private const int MaxServerConnections = 100_000;
     private const int RenewalsInLease = 3;
@@ -103,13 +102,6 @@ internal sealed class BudgetOptionsValidator(IOptions<UPoolClusterOptions> clust
         {
             problems.Add($"{Key(nameof(options.ServerConnections))} is '{options.ServerConnections}': it must be "
                 + $"from 1 to {MaxServerConnections}, or '{BudgetOptions.Auto}'.");
-        }
-
-        if (options.IsOn && cluster.Value.ParsedMode == ClusterMode.Localhost)
-        {
-            problems.Add($"{Key(nameof(options.ServerConnections))} is set with {UPoolClusterOptions.Section}:Mode "
-                + "'Localhost': a lone silo shares nothing, and its UPool:Pool:MaxConnections bounds it. Set the mode "
-                + "'MySql', or remove the budget.");
         }
 
         if (options.AutoShare is not (>= 0.01 and <= 1))

@@ -2,7 +2,8 @@ using System.Data.Common;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Concurrency;
-using UPool.Cluster.Hosting;
+using UPool.Cluster.Membership;
+using UPool.Hosting;
 using UPool.MySql;
 
 namespace UPool.Cluster.Budget;
@@ -18,7 +19,7 @@ namespace UPool.Cluster.Budget;
 [Reentrant]
 [KeepAlive]
 internal sealed partial class ConnectionBudgetGrain(
-    [PersistentState("upoolBudget", UPoolHostExtensions.StorageName)] IPersistentState<LedgerState> storage,
+    [PersistentState("upoolBudget", UPoolClusterOptions.StorageName)] IPersistentState<LedgerState> storage,
     DeploymentIdentity identity,
     ControlDatabase control,
     IOptions<BudgetOptions> options,

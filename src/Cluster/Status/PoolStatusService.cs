@@ -1,13 +1,12 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 using Orleans.Concurrency;
 using Orleans.GrainDirectory;
 using Orleans.Runtime.Services;
 using Orleans.Services;
 using UPool.Cluster.Budget;
-using UPool.Cluster.Hosting;
 using UPool.Cluster.Workers;
+using UPool.Hosting;
 
 namespace UPool.Cluster.Status;
 
@@ -35,38 +34,22 @@ internal sealed class PoolStatusService(
     ILoggerFactory loggers,
     ILocalSiloDetails details,
     PooledDataSource pool,
-    IOptions<PoolOptions> options,
-    ISiloStatus status,
-    LeaseHealth lease) : GrainService(id, silo, loggers), IPoolStatusService
+    LeaseHealth lease,
+    IProcessStatus? status = null) : GrainService(id, silo, loggers), IPoolStatusService
 {
     public Task<SiloPool> Read()
     {
         PoolSnapshot snapshot = pool.Snapshot();
-        string? problem = status.Health.Problem ?? lease.Problem;
+        string? problem = (status?.Health ?? pool.Health).Problem ?? lease.Problem;
         return Task.FromResult(new SiloPool
         {
             Silo = details.SiloAddress.ToParsableString(),
             Pool = snapshot,
-            Ceiling = options.Value.MaxConnections,
+            Ceiling = pool.MaxConnections,
             LeaseLeft = lease.Left,
-            Waits = WhyWaits(snapshot, options.Value.MaxConnections, problem),
+            Waits = PoolReport.WhyWaits(snapshot, pool.MaxConnections, problem),
             Problem = problem,
         });
-    }
-
-    /// <summary>What those who wait wait for.</summary>
-    internal static string? WhyWaits(PoolSnapshot pool, int ceiling, string? problem)
-    {
-        if (pool.Pending == 0) return null;
-        if (problem is not null) return problem;
-        if (pool.Permits == 0) return "no permits: the budget has granted none yet";
-        if (pool.Opening > 0) return "a connection is being opened";
-
-        // Closing ones hold their permits until the server has dropped them.
-        if (pool.Used + pool.Closing < pool.Permits) return "a connection is being checked or opened";
-        return pool.Permits < ceiling
-            ? $"all {pool.Permits} permits are used; the budget gives no more now"
-            : $"all {pool.Permits} permits are used; UPool:Pool:MaxConnections allows no more";
     }
 }
 

@@ -1,9 +1,11 @@
+using UPool.Hosting;
+
 namespace UPool.Cluster.Status;
 
-/// <summary>The pool of one silo, as an operator sees it.</summary>
+/// <summary>A <see cref="PoolReport"/> on the wire.</summary>
 [GenerateSerializer, Immutable]
 [Alias("UPool.SiloPool")]
-public sealed record SiloPool
+internal sealed record SiloPool
 {
     /// <summary>The silo: address, port and generation, as the membership table names it.</summary>
     [Id(0)]
@@ -28,4 +30,15 @@ public sealed record SiloPool
     /// <summary>What ails, in one plain line; null when nothing does.</summary>
     [Id(5)]
     public string? Problem { get; init; }
+
+    /// <summary>The same for operators.</summary>
+    public PoolReport ToReport() => new()
+    {
+        Silo = Silo,
+        Pool = Pool,
+        Ceiling = Ceiling,
+        LeaseLeft = LeaseLeft,
+        Waits = Waits,
+        Problem = Problem,
+    };
 }

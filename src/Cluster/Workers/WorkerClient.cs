@@ -1,7 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using UPool.Cluster.Hosting;
+using UPool.Hosting;
 using UPool.Sharing;
 
 namespace UPool.Cluster.Workers;
@@ -28,7 +28,7 @@ public sealed class WorkerClient<TGrain>
     private readonly ILogger _logger;
     private readonly CallStopper _stopper;
     private readonly SharedCalls _shared;
-    private readonly ISiloStatus? _status;
+    private readonly IProcessStatus? _status;
     private readonly bool _isLocal;
 
     // As a difference of the clock's timestamps.
@@ -52,7 +52,7 @@ public sealed class WorkerClient<TGrain>
         _logger = logger;
         _stopper = services.GetRequiredService<CallStopper>();
         _shared = services.GetRequiredService<SharedCalls>();
-        _status = services.GetService<ISiloStatus>();
+        _status = services.GetService<IProcessStatus>();
         _isLocal = services.GetService<ILocalSiloDetails>() is not null;
     }
 

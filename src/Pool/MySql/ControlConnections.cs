@@ -79,6 +79,10 @@ public sealed partial class ControlConnections : IAsyncDisposable
     /// <summary>Whether the server answers the control connections, and lets them do what they are for.</summary>
     public PoolHealth Health => KillLane.Denial is { } denial ? new PoolHealth(false, denial) : _storage.Health;
 
+    /// <summary>A connection of the driver's own, with no connection string: for those who look at its
+    /// type.</summary>
+    internal static DbConnection CreateDriverConnection() => MySqlConnectorFactory.Instance.CreateConnection();
+
     internal KillLane KillLane { get; }
 
     internal SessionRegister? Register { get; }

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using UPool.Api.Users;
-using UPool.Cluster.Hosting;
+using UPool.Hosting;
 
 namespace UPool.Api.Tests.Hosts;
 
@@ -54,7 +54,7 @@ internal sealed class ApiHost : IAsyncDisposable
         builder.Logging.ClearProviders().AddProvider(log);
         builder.AddUPoolApi();
         builder.Services.AddSingleton<IUsers>(users);
-        builder.Services.AddSingleton<ISiloStatus>(status);
+        builder.Services.AddSingleton<IProcessStatus>(status);
         if (!sockets) builder.WebHost.UseTestServer();
         configure?.Invoke(builder);
 

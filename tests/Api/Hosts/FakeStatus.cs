@@ -1,9 +1,9 @@
-using UPool.Cluster.Hosting;
+using UPool.Hosting;
 
 namespace UPool.Api.Tests.Hosts;
 
 /// <summary>A process that stands where the test says.</summary>
-internal sealed class FakeStatus : ISiloStatus
+internal sealed class FakeStatus : IProcessStatus
 {
     public bool IsStarted { get; set; } = true;
 

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using UPool.Api.Tests.Hosts;
-using UPool.Cluster.Hosting;
+using UPool.Hosting;
 using UPool.Management;
 using UPool.Testing;
 
@@ -80,7 +80,7 @@ public sealed class ManagementOnlyTests
         builder.Configuration.AddInMemoryCollection(settings);
         builder.Logging.ClearProviders();
         builder.AddUPoolManagement(defaultUrl: null);
-        builder.Services.AddSingleton<ISiloStatus>(new FakeStatus());
+        builder.Services.AddSingleton<IProcessStatus>(new FakeStatus());
         WebApplication app = builder.Build();
         app.UseUPoolManagement();
         app.MapUPoolManagement();

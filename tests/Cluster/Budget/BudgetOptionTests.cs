@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Options;
 using UPool.Cluster.Budget;
-using UPool.Cluster.Hosting;
+using UPool.Cluster.Membership;
+using UPool.Cluster.Registration;
 
 namespace UPool.Cluster.Tests.Budget;
 
@@ -26,9 +27,19 @@ public sealed class BudgetOptionTests
         $"UPool:Budget:ServerConnections is '{number}'", Failure(o => o.ServerConnections = number),
         StringComparison.Ordinal);
 
-    [Fact]
-    public void Validate_LoneSilo_RefusesABudget() => Assert.Contains(
-        "a lone silo shares nothing", Failure(_ => { }, nameof(ClusterMode.Localhost)), StringComparison.Ordinal);
+    [Theory]
+    [InlineData(nameof(ClusterMode.Localhost), false)]
+    [InlineData(nameof(ClusterMode.MySql), true)]
+    public void Validate_LoneSilo_RefusesABudget(string mode, bool passes)
+    {
+        ValidateOptionsResult result =
+            new ClusterBudgetValidator(Options.Create(new UPoolClusterOptions { Mode = mode }))
+                .Validate(null, new BudgetOptions { ServerConnections = "100" });
+
+        Assert.Equal(passes, result.Succeeded);
+        if (!passes)
+            Assert.Contains("a lone silo shares nothing", result.FailureMessage, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Validate_NumberBelowTheSum_SaysTheSum()
@@ -85,15 +96,12 @@ public sealed class BudgetOptionTests
         Assert.Contains(one.CoordinatorKey, static c => !char.IsAsciiHexDigit(c));
     }
 
-    private static string Failure(Action<BudgetOptions> change, string mode = nameof(ClusterMode.MySql)) =>
-        Assert.Single(Validate(change, mode).Failures!);
+    private static string Failure(Action<BudgetOptions> change) => Assert.Single(Validate(change).Failures!);
 
-    private static ValidateOptionsResult Validate(
-        Action<BudgetOptions> change, string mode = nameof(ClusterMode.MySql))
+    private static ValidateOptionsResult Validate(Action<BudgetOptions> change)
     {
         var options = new BudgetOptions { ServerConnections = "100" };
         change(options);
-        return new BudgetOptionsValidator(Options.Create(new UPoolClusterOptions { Mode = mode }))
-            .Validate(null, options);
+        return new BudgetOptionsValidator().Validate(null, options);
     }
 }

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;
 using UPool.Cluster.Budget;
 using UPool.Cluster.Status;
+using UPool.Hosting;
 
 namespace UPool.Cluster.Tests.Status;
 
@@ -19,11 +20,11 @@ public sealed class ClusterPoolReaderTests
     public async Task Read_NothingIsEverAnswered_SaysSoWithinItsBound(string? serverConnections)
     {
         var clock = new FakeTimeProvider();
-        Task<ClusterPools> reading = Reader(new SilentCluster(), serverConnections, clock).ReadAsync();
+        Task<PoolsReport> reading = Reader(new SilentCluster(), serverConnections, clock).ReadAsync();
         clock.Advance(ClusterPoolReader.LongestWait - TimeSpan.FromMilliseconds(1));
         Assert.False(reading.IsCompleted);
         clock.Advance(TimeSpan.FromMilliseconds(1));
-        ClusterPools pools = await reading.WaitAsync(Patient, TestContext.Current.CancellationToken);
+        PoolsReport pools = await reading.WaitAsync(Patient, TestContext.Current.CancellationToken);
         Assert.Equal("The cluster cannot be asked: no silo answers.", pools.Problem);
         Assert.Empty(pools.Silos);
         Assert.Null(pools.Budget);
@@ -34,9 +35,9 @@ public sealed class ClusterPoolReaderTests
     {
         var clock = new FakeTimeProvider();
         var cluster = new SilentCluster { Silos = Task.FromResult<SiloPool[]>([new SiloPool { Silo = "one" }]) };
-        Task<ClusterPools> reading = Reader(cluster, "100", clock).ReadAsync();
+        Task<PoolsReport> reading = Reader(cluster, "100", clock).ReadAsync();
         clock.Advance(ClusterPoolReader.LongestWait);
-        ClusterPools pools = await reading.WaitAsync(Patient, TestContext.Current.CancellationToken);
+        PoolsReport pools = await reading.WaitAsync(Patient, TestContext.Current.CancellationToken);
         Assert.Equal("The coordinator of the budget does not answer.", pools.Problem);
         Assert.Equal("one", Assert.Single(pools.Silos).Silo);
     }

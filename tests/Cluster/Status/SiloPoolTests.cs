@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.Serialization;
 using UPool.Cluster.Status;
+using UPool.Hosting;
 
 namespace UPool.Cluster.Tests.Status;
 
@@ -30,7 +31,7 @@ public sealed class SiloPoolTests
             Closing = closing,
         };
 
-        Assert.Equal(expected, PoolStatusService.WhyWaits(pool, ceiling, problem));
+        Assert.Equal(expected, PoolReport.WhyWaits(pool, ceiling, problem));
     }
 
     [Fact]

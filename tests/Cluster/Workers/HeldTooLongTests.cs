@@ -1,7 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Orleans.TestingHost;
-using UPool.Cluster.Workers;
+using UPool.Cluster.Registration;
 using UPool.Sqlite;
 
 namespace UPool.Cluster.Tests.Workers;

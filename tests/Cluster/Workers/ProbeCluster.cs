@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.Configuration;
 using Orleans.TestingHost;
+using UPool.Cluster.Registration;
 using UPool.Cluster.Workers;
 using UPool.Sqlite;
 

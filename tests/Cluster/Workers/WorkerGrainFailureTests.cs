@@ -3,6 +3,7 @@ using System.Globalization;
 using Microsoft.Extensions.DependencyInjection;
 using MySqlConnector;
 using Orleans.TestingHost;
+using UPool.Cluster.Registration;
 using UPool.Cluster.Workers;
 using UPool.MySql;
 using UPool.Testing;

@@ -8,7 +8,10 @@ namespace UPool.Deploy.Tests.Manifests;
 public sealed class SettingTests
 {
     private static readonly string[] Assemblies =
-        ["UPool", "UPool.Cluster", "UPool.Management", "UPool.Grains", "UPool.Api", "UPool.Silo"];
+    [
+        "UPool", "UPool.Sqlite", "UPool.Hosting", "UPool.Cluster", "UPool.Management", "UPool.Grains", "UPool.Api",
+        "UPool.Silo",
+    ];
 
     // Not options: read before there are options, or by ASP.NET.
     private static readonly string[] BesideOptions = ["UPool:Api:HostSilo", "ASPNETCORE_URLS"];

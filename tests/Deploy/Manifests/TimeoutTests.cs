@@ -1,6 +1,6 @@
 using System.Globalization;
 using k8s.Models;
-using UPool.Cluster.Hosting;
+using UPool.Cluster.Membership;
 
 namespace UPool.Deploy.Tests.Manifests;
 

@@ -1,0 +1,93 @@
+using System.Data.Common;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using UPool.Cluster.Budget;
+using UPool.Cluster.Membership;
+using UPool.Hosting;
+
+namespace UPool.Cluster.Registration;
+
+/// <summary>What a program does that runs once and ends, beside no silo. Its host has <c>AddUPoolSilo</c> and is not
+/// started.</summary>
+public static partial class MigrationHostExtensions
+{
+    // As a silo that waits for its database.
+    private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
+
+    // Of the line that says what a migration waits for.
+    private static readonly TimeSpan WaitingInterval = TimeSpan.FromSeconds(10);
+
+    /// <summary>Applies the schema of the cluster and of the application, and nothing else. The host is not
+    /// started.</summary>
+    /// <exception cref="OptionsValidationException">The configuration is wrong.</exception>
+    /// <exception cref="SchemaMigrationException">The schema could not be applied.</exception>
+    /// <exception cref="System.Data.Common.DbException">The database cannot be reached or refuses the
+    /// account.</exception>
+    public static async Task MigrateUPoolAsync(this IHost host, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(host);
+        IServiceProvider services = host.Services;
+        if (services.GetRequiredService<IOptions<DatabaseOptions>>().Value.ConnectionString is null)
+        {
+            throw new SchemaMigrationException(
+                $"{DatabaseOptions.ConnectionStringKey} is missing: the embedded database needs no migration.");
+        }
+
+        var control = services.GetRequiredService<ControlDatabase>();
+        var clock = services.GetRequiredService<TimeProvider>();
+        ILogger logger = services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(SchemaMigrator));
+        await UntilReachableAsync(
+            control, services.GetRequiredService<IOptions<UPoolClusterOptions>>().Value.MigrateTimeout, clock, logger,
+            cancellationToken);
+        await SchemaMigrator.ApplyAsync(
+            control.Storage,
+            ClusterSchema.ScriptsFor(services.GetRequiredService<IOptions<BudgetOptions>>().Value.IsOn)
+                .Concat(services.GetServices<SchemaScript>()),
+            logger,
+            cancellationToken);
+    }
+
+    // A database that was started together with this process may take a minute to make its tables, and refuse the
+    // account or not know the database until then: as a silo does, wait.
+    private static async Task UntilReachableAsync(
+        ControlDatabase control, TimeSpan timeout, TimeProvider clock, ILogger logger,
+        CancellationToken cancellationToken)
+    {
+        long startedAt = clock.GetTimestamp();
+        TimeSpan nextTold = TimeSpan.Zero;
+        while (true)
+        {
+            try
+            {
+                await using DbConnection connection = await control.Storage.OpenConnectionAsync(cancellationToken);
+                return;
+            }
+            catch (DbException exception) when (clock.GetElapsedTime(startedAt) < timeout)
+            {
+                TimeSpan waited = clock.GetElapsedTime(startedAt);
+                if (waited >= nextTold)
+                {
+                    LogWaiting(logger, control.Describe(exception), (int)(timeout - waited).TotalSeconds);
+                    nextTold = waited + WaitingInterval;
+                }
+            }
+
+            await Task.Delay(RetryInterval, clock, cancellationToken);
+        }
+    }
+
+    /// <summary>
+    /// The database for what runs once and ends, beside no silo: the control connections, which are in the budget as
+    /// the migration's; a pool would need a lease there. The embedded database has no other than the pool.
+    /// </summary>
+    public static DbDataSource GetToolDatabase(this IHost host)
+    {
+        ArgumentNullException.ThrowIfNull(host);
+        IServiceProvider services = host.Services;
+        return services.GetRequiredService<IOptions<DatabaseOptions>>().Value.ConnectionString is null
+            ? services.GetRequiredService<PooledDataSource>()
+            : services.GetRequiredService<ControlDatabase>().Storage;
+    }
+}

@@ -1,0 +1,17 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace UPool.Cluster.Workers;
+
+internal static class QuietServices
+{
+    /// <summary>Adds a grain service whose base does not tell every change of a ring that the service does not
+    /// use.</summary>
+    public static void AddQuietService<TService>(this ISiloBuilder builder)
+        where TService : GrainService
+    {
+        builder.AddGrainService<TService>();
+        builder.Services.Configure<LoggerFilterOptions>(
+            static options => options.AddFilter(typeof(TService).FullName, LogLevel.Warning));
+    }
+}
