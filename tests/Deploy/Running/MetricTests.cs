@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using MySqlConnector;
 using UPool.Deploy.Tests.Manifests;
+using UPool.Testing;
 using UPool.Tidy.Tests;
 
 namespace UPool.Deploy.Tests.Running;
@@ -114,7 +115,7 @@ public sealed partial class MetricTests
         // The sessions of the pool are ended on the server; the next request finds out.
         await using MySqlConnection root = new(database.Server.RootConnectionString);
         await root.OpenAsync();
-        await RunAsync(root, "KILL USER upool_pool");
+        foreach (long session in await SessionsAsync(root, "upool_pool")) await RunAsync(root, $"KILL {session}");
         for (int attempt = 0; attempt < 100 && !scraped.Contains("upool_connection_closed_total{"); attempt++)
         {
             using HttpResponseMessage reply = await client.GetAsync("/user/list");
@@ -123,6 +124,17 @@ public sealed partial class MetricTests
         }
 
         return scraped;
+    }
+
+    private static async Task<long[]> SessionsAsync(MySqlConnection connection, string user)
+    {
+        await using var command = new MySqlCommand($"SELECT id FROM {Sql.ProcessList} WHERE user = @user", connection);
+        command.Parameters.AddWithValue("@user", user);
+        var sessions = new List<long>();
+        await using MySqlDataReader reader = await command.ExecuteReaderAsync();
+        while (await reader.ReadAsync()) sessions.Add(reader.GetInt64(0));
+
+        return [.. sessions];
     }
 
     private static async Task RunAsync(MySqlConnection connection, string statement)
