@@ -26,7 +26,7 @@ public sealed class PoolAloneTests
 
         await app.StartAsync(Token).WaitAsync(Bound, Token);
 
-        Assert.Equal(1, look.Idle);
+        Assert.NotEqual(0, look.Idle);
         Assert.True(app.Services.GetRequiredService<IProcessStatus>() is { IsStarted: true, Health.IsHealthy: true });
         Assert.True((await look.Pool.RentAsync(cancellationToken: Token)).IsRented);
         await app.StopAsync(Token).WaitAsync(Bound, Token);

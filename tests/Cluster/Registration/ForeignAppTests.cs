@@ -61,7 +61,7 @@ public sealed class ForeignAppTests
         using IHost app = App(database.ConnectionString, silo, gateway, poolFirst).Build();
         await app.StartAsync(Token).WaitAsync(Bound, Token);
         var pool = app.Services.GetRequiredService<PooledDataSource>();
-        Assert.Equal(1, pool.Snapshot().Opened);
+        Assert.NotEqual(0, pool.Snapshot().Opened);
 
         Reply<long> reply = await AskAsync(app);
 
