@@ -9,18 +9,24 @@ namespace UPool.Hosting;
 /// </summary>
 internal sealed class PoolService(IServiceProvider services) : IHostedLifecycleService
 {
-    private bool IsOwner => services.GetService<IPoolOwner>() is null;
+    // Null where something else owns the pool's life, and before the start. Kept, for a stop may be told twice, the
+    // second time of a host that is being disposed.
+    private PoolLife? _life;
 
     // Asked of the container only now: the options are checked by then, and refused in words.
-    public Task StartingAsync(CancellationToken cancellationToken) => IsOwner
-        ? services.GetRequiredService<PoolLife>().OpenAsync(cancellationToken)
-        : Task.CompletedTask;
+    public async Task StartingAsync(CancellationToken cancellationToken)
+    {
+        if (services.GetService<IPoolOwner>() is not null) return;
+
+        _life = services.GetRequiredService<PoolLife>();
+        await _life.OpenAsync(cancellationToken);
+    }
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public Task StartedAsync(CancellationToken cancellationToken)
     {
-        if (IsOwner) services.GetRequiredService<ProcessStatus>().Started();
+        if (_life is not null) services.GetRequiredService<ProcessStatus>().Started();
         return Task.CompletedTask;
     }
 
@@ -28,7 +34,6 @@ internal sealed class PoolService(IServiceProvider services) : IHostedLifecycleS
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public Task StoppedAsync(CancellationToken cancellationToken) => IsOwner
-        ? services.GetRequiredService<PoolLife>().DrainAsync(cancellationToken)
-        : Task.CompletedTask;
+    public Task StoppedAsync(CancellationToken cancellationToken) =>
+        _life?.DrainAsync(cancellationToken) ?? Task.CompletedTask;
 }
