@@ -100,7 +100,7 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
         try
         {
             LeaseRequest request = holder.Ask(ReadFigures(), Now);
-            await Coordinator.Renew(request).WaitAsync(timeout, _clock);
+            await SendAsync(holder, request, timeout, CancellationToken.None);
         }
         catch (Exception exception)
         {
@@ -165,13 +165,42 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
         _peak = 0;
         try
         {
-            LeaseReply reply = await Coordinator.Renew(request).WaitAsync(holder.RequestTimeout, _clock, _stop.Token);
+            LeaseReply reply = await SendAsync(holder, request, holder.RequestTimeout, _stop.Token);
             if (holder.Accept(reply, Now) is { } terms) Apply(holder, terms, reply);
         }
         catch (Exception exception) when (exception is not OperationCanceledException || !_stop.IsCancellationRequested)
         {
             holder.MarkFailed(request.Sequence, Now);
             Tell(holder, Describe(exception));
+        }
+    }
+
+    /// <summary>Sends a request, and copies of it while nothing answers: the first answer to any of them, or the first
+    /// failure, decides. A lost message costs the lease no more than <see cref="LeaseHolder.ResendInterval"/>.</summary>
+    private async Task<LeaseReply> SendAsync(
+        LeaseHolder holder, LeaseRequest request, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        TimeSpan deadline = Now + timeout;
+        var calls = new List<Task<LeaseReply>>();
+        while (true)
+        {
+            Task<LeaseReply> call = Coordinator.Renew(request);
+            call.Ignore();
+            calls.Add(call);
+            Task<Task<LeaseReply>> first = Task.WhenAny(calls);
+            TimeSpan left = deadline - Now;
+            if (left > holder.ResendInterval) left = holder.ResendInterval;
+            try
+            {
+                // This task never fails, so a timeout is the wait's own and not a call's.
+                await first.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, _clock, cancellationToken);
+            }
+            catch (TimeoutException) when (Now < deadline)
+            {
+                continue;
+            }
+
+            return await await first;
         }
     }
 

@@ -39,11 +39,8 @@ internal sealed partial class ConnectionBudgetGrain(
     private static readonly TimeSpan ObserveInterval = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LeftInterval = TimeSpan.FromSeconds(1);
 
-    // What waits for the next write: every process asks again rather than twice, so twice as many is beyond all.
-    private const int MaxWaiting = 2 * LedgerState.MaxRecords;
-
     private readonly long _epoch = clock.GetTimestamp();
-    private readonly List<Waiting> _waiting = [];
+    private readonly RenewalQueue _waiting = new();
     private readonly string _writer = Guid.NewGuid().ToString("N");
 
     private Ledger? _ledger;
@@ -85,19 +82,15 @@ internal sealed partial class ConnectionBudgetGrain(
 
     public Task<LeaseReply> Renew(LeaseRequest request)
     {
-        if (_waiting.Count >= MaxWaiting)
-            throw new BudgetUnavailableException($"More than {MaxWaiting} requests wait for the budget's ledger.");
-
-        var waiting = new Waiting(request);
-        _waiting.Add(waiting);
+        Task<LeaseReply> reply = _waiting.Add(request);
         if (request.SawRestart) _mustObserve = true;
-        if (!_isWriting)
+        if (!_isWriting && _waiting.Count > 0)
         {
             _isWriting = true;
             WriteAllAsync().Ignore();
         }
 
-        return waiting.Reply.Task;
+        return reply;
     }
 
     public Task<BudgetView> View() => Task.FromResult(Ledger.View(Now));
@@ -111,8 +104,7 @@ internal sealed partial class ConnectionBudgetGrain(
             {
                 await Task.Delay(GatherInterval, clock);
                 if (_mustObserve) await ObserveAsync([]);
-                Waiting[] gathered = [.. _waiting];
-                _waiting.Clear();
+                IReadOnlyList<RenewalQueue.Renewal> gathered = _waiting.Take();
                 if (await TryResolveAsync()) await WriteAsync(gathered);
                 else Fail(gathered, _problem!);
             }
@@ -123,7 +115,7 @@ internal sealed partial class ConnectionBudgetGrain(
         }
     }
 
-    private async Task WriteAsync(Waiting[] gathered)
+    private async Task WriteAsync(IReadOnlyList<RenewalQueue.Renewal> gathered)
     {
         LedgerBatch batch = Ledger.Apply([.. gathered.Select(static waiting => waiting.Request)], Now);
         storage.State = batch.State;
@@ -142,7 +134,7 @@ internal sealed partial class ConnectionBudgetGrain(
         }
 
         IReadOnlyList<LeaseReply> replies = Ledger.Commit(batch, Now);
-        for (int at = 0; at < gathered.Length; at++) gathered[at].Reply.TrySetResult(replies[at]);
+        for (int at = 0; at < gathered.Count; at++) gathered[at].Reply.TrySetResult(replies[at]);
         telemetry.Show(Ledger.View(Now));
     }
 
@@ -255,16 +247,11 @@ internal sealed partial class ConnectionBudgetGrain(
         _ => $"The ledger of the budget could not be written ({exception.GetType().Name}).",
     };
 
-    private void Fail(string problem)
-    {
-        Waiting[] all = [.. _waiting];
-        _waiting.Clear();
-        Fail(all, problem);
-    }
+    private void Fail(string problem) => Fail(_waiting.Take(), problem);
 
-    private static void Fail(Waiting[] gathered, string problem)
+    private static void Fail(IReadOnlyList<RenewalQueue.Renewal> gathered, string problem)
     {
-        foreach (Waiting waiting in gathered)
+        foreach (RenewalQueue.Renewal waiting in gathered)
             waiting.Reply.TrySetException(new BudgetUnavailableException(problem));
     }
 
@@ -289,12 +276,4 @@ internal sealed partial class ConnectionBudgetGrain(
         "The permits of {Incarnation} are free: its lease and grace are over, and the server knows none of its "
         + "sessions.")]
     private partial void LogReclaimed(string incarnation);
-
-    private sealed class Waiting(LeaseRequest request)
-    {
-        public LeaseRequest Request => request;
-
-        public TaskCompletionSource<LeaseReply> Reply { get; } =
-            new(TaskCreationOptions.RunContinuationsAsynchronously);
-    }
 }

@@ -6,9 +6,9 @@ namespace UPool.Cluster.Budget;
 /// pool what it says. Not for several threads.
 /// </summary>
 /// <remarks>
-/// <para>The agent's loop: wait until <see cref="NextAskAt"/>; take the pool's figures; <see cref="Ask"/>; send; give
-/// the answer to <see cref="Accept"/>, set its terms in the pool, then <see cref="MarkApplied"/>. When sending fails:
-/// <see cref="MarkFailed"/>.</para>
+/// <para>The agent's loop: wait until <see cref="NextAskAt"/>; take the pool's figures; <see cref="Ask"/>; send, and
+/// send the same again each <see cref="ResendInterval"/>; give the answer to <see cref="Accept"/>, set its terms in the
+/// pool, then <see cref="MarkApplied"/>. When sending fails: <see cref="MarkFailed"/>.</para>
 /// <para>The figures must be taken after the terms were set: a request that names a grant as applied, with more than
 /// its permits neither open nor to be opened, is what lets somebody else grow (INV-2).</para>
 /// </remarks>
@@ -84,6 +84,11 @@ internal sealed class LeaseHolder
     /// coordinator or a storage that is merely slow must be heard some time.</summary>
     public TimeSpan RequestTimeout => Settings.LeaseDuration * Math.Min(0.2 * (1 + _lateness / 2), 0.5);
 
+    /// <summary>How long an answer is waited for before the same request is sent once more: a tenth of the lease, so
+    /// that a lease outlives nine losses. A copy, unlike a newer request, voids no answer that is merely late; an
+    /// answer to either is good, because the lease counts from before the first.</summary>
+    public TimeSpan ResendInterval => Settings.LeaseDuration * 0.1;
+
     /// <summary>The permits at this moment: none once the lease has ended.</summary>
     public int PermitsAt(TimeSpan now) => now < _terms.End && !_leaves ? _terms.Permits : 0;
 
@@ -122,6 +127,9 @@ internal sealed class LeaseHolder
             SawRestart = _sawRestart,
         };
     }
+
+    /// <summary>Whether this request has neither been answered nor given up.</summary>
+    public bool Awaits(LeaseRequest request) => _isAsking && !_hasFailed && request.Sequence == _sequence;
 
     /// <summary>Takes an answer; null when it is not the one to the newest request, or comes after the end of the lease
     /// it gives. Else the terms, to be set in the pool and then marked as applied.</summary>

@@ -29,8 +29,8 @@ internal sealed record LeaseRequest
     /// <summary>Silo or client.</summary>
     [Id(1)] public LeaseRole Role { get; init; }
 
-    /// <summary>Counts the requests of this incarnation from 1, repetitions included. The coordinator drops what is not
-    /// newer than the newest it has seen; the holder drops what does not answer its newest.</summary>
+    /// <summary>Counts the requests of this incarnation from 1; copies of a request have its number. The coordinator
+    /// drops what is not newer than the newest it has seen; the holder drops what does not answer its newest.</summary>
     [Id(2)] public required long Sequence { get; init; }
 
     /// <summary>The grant that was applied to the pool before <see cref="Figures"/> were taken; 0 before the

@@ -201,6 +201,37 @@ public sealed class LeaseHolderTests
     }
 
     [Fact]
+    public void Awaits_UntilAnsweredOrGivenUp_TheNewestAlone()
+    {
+        LeaseRequest first = _holder.Ask(None, At(0));
+        Assert.True(_holder.Awaits(first));
+        LeaseRequest second = _holder.Ask(None, At(1));
+        Assert.False(_holder.Awaits(first));
+        _holder.MarkFailed(second.Sequence, At(2));
+        Assert.False(_holder.Awaits(second));
+
+        LeaseRequest third = _holder.Ask(None, At(3));
+        Assert.NotNull(_holder.Accept(Grant(third, 9), At(3)));
+        Assert.False(_holder.Awaits(third));
+    }
+
+    [Fact]
+    public void ResendInterval_NothingArrives_ALeaseHasNineSends()
+    {
+        Renew(At(0), At(0), permits: 7);
+        int sends = 0;
+        for (TimeSpan now = _holder.NextAskAt(None); _holder.PermitsAt(now) > 0; now = _holder.NextAskAt(None))
+        {
+            LeaseRequest request = _holder.Ask(None, now);
+            TimeSpan end = now + _holder.RequestTimeout;
+            for (; now < end && _holder.PermitsAt(now) > 0; now += _holder.ResendInterval) sends++;
+            _holder.MarkFailed(request.Sequence, end);
+        }
+
+        Assert.InRange(sends, 9, 10);
+    }
+
+    [Fact]
     public void Leave_HoldsNothingAndIsDoneWhenThatIsAnswered()
     {
         Renew(At(0), At(0), permits: 7);

@@ -112,8 +112,18 @@ internal sealed class SimSilo : SimProcess
         LeaseRequest request = _holder.Ask(figures, Now);
         _lastSequence = request.Sequence;
         Cluster.Note(Name, "asks: request, permits", request.Sequence, request.Permits);
-        Then(SimPoint.BeforeSend, 0, () => Cluster.Send(this, request));
+        Then(SimPoint.BeforeSend, 0, () => Send(request));
         Renew();
+    }
+
+    private void Send(LeaseRequest request)
+    {
+        Cluster.Send(this, request);
+        long again = TrueTime(Now + _holder.ResendInterval);
+        Cluster.Scheduler.At(again, () => Then(SimPoint.BeforeSend, 0, () =>
+        {
+            if (_holder.Awaits(request)) Send(request);
+        }));
     }
 
     public void Receive(LeaseReply reply)
