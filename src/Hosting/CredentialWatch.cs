@@ -21,13 +21,13 @@ internal sealed partial class CredentialWatch(
     ControlDatabase control,
     IServiceProvider services,
     TimeProvider clock,
-    ILogger<CredentialWatch> logger) : BackgroundService
+    ILogger<CredentialWatch> logger) : QuietBackgroundService
 {
     // How long the pool's change waits for the control connections': an open of theirs that is lost on its way must not
     // keep the pool from its new password for ever.
     private static readonly TimeSpan ControlTimeout = TimeSpan.FromSeconds(30);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task WorkAsync(CancellationToken stoppingToken)
     {
         // The embedded default has no credentials, and a process does not move from it to a server.
         if (database.Value is not { ConnectionString: { } pools, ControlConnectionString: { } controls }) return;

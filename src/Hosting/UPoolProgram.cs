@@ -14,29 +14,64 @@ public static class UPoolProgram
     public static async Task<int> RunUPoolAsync(this IHost host)
     {
         ArgumentNullException.ThrowIfNull(host);
-
-        // Before the host is run: it disposes its services when it ends.
-        var lifetime = host.Services.GetRequiredService<IHostApplicationLifetime>();
-        CancellationToken stopping = lifetime.ApplicationStopping;
-        bool isStarted = false;
-        await using (lifetime.ApplicationStarted.Register(() => isStarted = true))
+        CancellationToken stopping = host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping;
+        try
         {
-            try
-            {
-                await host.RunAsync();
-                return 0;
-            }
-            catch (OperationCanceledException) when (stopping.IsCancellationRequested)
-            {
-                // Told to stop while the start was still waiting for its database.
-                return 0;
-            }
-            catch (Exception exception) when (!isStarted)
-            {
-                await Console.Error.WriteLineAsync(Describe(exception));
-                return 1;
-            }
+            if (await TryStartAsync(host, stopping) is { } code) return code;
+
+            await host.WaitForShutdownAsync();
+            return 0;
         }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // It did not stop within its bound.
+            return 0;
+        }
+        finally
+        {
+            await DisposeAsync(host);
+        }
+    }
+
+    /// <summary>Starts the host.</summary>
+    /// <returns>Null when it is started, else the exit code of the process: the host is then stopped.</returns>
+    private static async Task<int?> TryStartAsync(IHost host, CancellationToken stopping)
+    {
+        int code;
+        try
+        {
+            await host.StartAsync(CancellationToken.None);
+            return null;
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // Told to stop while the start was still waiting for its database.
+            code = 0;
+        }
+        catch (Exception exception)
+        {
+            await Console.Error.WriteLineAsync(Describe(exception));
+            code = 1;
+        }
+
+        // Services start side by side, so some run already. The host takes those for failed that its disposal ends,
+        // and a silo that has joined leaves the others without a word.
+        try
+        {
+            await host.StopAsync(CancellationToken.None);
+        }
+        catch (Exception)
+        {
+            // What failed to start may fail to stop as well, and adds nothing to what was said.
+        }
+
+        return code;
+    }
+
+    private static async ValueTask DisposeAsync(IHost host)
+    {
+        if (host is IAsyncDisposable disposable) await disposable.DisposeAsync();
+        else host.Dispose();
     }
 
     /// <summary>A start's failure in one plain line.</summary>

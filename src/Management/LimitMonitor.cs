@@ -1,5 +1,4 @@
 using System.Diagnostics.Metrics;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using UPool.Hosting;
 
@@ -9,7 +8,7 @@ namespace UPool.Management;
 /// Says which limit this process has met, as the metric <c>upool.limit</c>: 1 for the present one and 0 for the others.
 /// Nothing in a process without a pool.
 /// </summary>
-internal sealed class LimitMonitor : BackgroundService
+internal sealed class LimitMonitor : QuietBackgroundService
 {
     // A third of a usual scrape: no scrape repeats what the one before has told, and a look costs microseconds.
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(5);
@@ -47,7 +46,7 @@ internal sealed class LimitMonitor : BackgroundService
         base.Dispose();
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task WorkAsync(CancellationToken stoppingToken)
     {
         if (_pool is null) return;
 

@@ -6,18 +6,24 @@ namespace UPool.Management;
 /// <summary>
 /// Keeps the process serving for a while after readiness has gone off. The host calls this before it stops any service,
 /// and readiness follows the signal itself, so the order is: not ready, this delay, no new connections, the requests
-/// under way, the silo.
+/// under way, the silo. Nobody waits for a process whose start has failed.
 /// </summary>
 internal sealed class ShutdownDelay(IOptions<ShutdownOptions> options, TimeProvider clock) : IHostedLifecycleService
 {
+    private bool _hasServed;
+
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task StartedAsync(CancellationToken cancellationToken)
+    {
+        _hasServed = true;
+        return Task.CompletedTask;
+    }
 
     public Task StoppingAsync(CancellationToken cancellationToken) =>
-        options.Value.Delay > TimeSpan.Zero
+        _hasServed && options.Value.Delay > TimeSpan.Zero
             ? Task.Delay(options.Value.Delay, clock, cancellationToken)
             : Task.CompletedTask;
 

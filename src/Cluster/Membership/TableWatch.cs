@@ -1,6 +1,5 @@
 using System.Data.Common;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using UPool.Hosting;
@@ -16,7 +15,7 @@ internal sealed partial class TableWatch(
     IOptions<UPoolClusterOptions> cluster,
     IEnumerable<RequiredTable> tables,
     TimeProvider clock,
-    ILogger<TableWatch> logger) : BackgroundService
+    ILogger<TableWatch> logger) : QuietBackgroundService
 {
     private const string Place = "Tables";
 
@@ -25,7 +24,7 @@ internal sealed partial class TableWatch(
     // A limit is said once, however often the tables are looked at.
     private readonly HashSet<string> _told = new(StringComparer.Ordinal);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task WorkAsync(CancellationToken stoppingToken)
     {
         RequiredTable[] required = [.. tables];
         if (required.Length == 0 || database.Value.ConnectionString is null) return;

@@ -58,6 +58,19 @@ public sealed class ProgramTests : IDisposable
             line);
     }
 
+    /// <summary>The silo's port is tried when the other services run already: those are ended, and have not
+    /// failed.</summary>
+    [Fact]
+    public async Task Start_FailsWhileOtherServicesRun_SaysSoInOneLine()
+    {
+        using var occupant = new TcpListener(IPAddress.Loopback, 0);
+        occupant.Start();
+        int port = ((IPEndPoint)occupant.LocalEndpoint).Port;
+
+        string line = await FailAsync(new() { ["UPool__Cluster__SiloPort"] = $"{port}" });
+        Assert.StartsWith("uPool cannot start: ", line, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Start_Development_SaysWhatItServesInOneLine()
     {
