@@ -175,8 +175,8 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
         }
     }
 
-    /// <summary>Sends a request, and copies of it while nothing answers: the first answer to any of them, or the first
-    /// failure, decides. A lost message costs the lease no more than <see cref="LeaseHolder.ResendInterval"/>.</summary>
+    /// <summary>Sends a request, and copies of it while no answer comes: the first answer or failure of any decides. A
+    /// lost message costs the lease no more than <see cref="LeaseHolder.ResendInterval"/>.</summary>
     private async Task<LeaseReply> SendAsync(
         LeaseHolder holder, LeaseRequest request, TimeSpan timeout, CancellationToken cancellationToken)
     {

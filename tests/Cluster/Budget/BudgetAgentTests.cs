@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;
 using UPool.Cluster.Budget;
-using UPool.Cluster.Hosting;
+using UPool.Hosting;
 
 namespace UPool.Cluster.Tests.Budget;
 
@@ -34,7 +34,7 @@ public sealed class BudgetAgentTests : IAsyncDisposable
         // Never asked: there is nothing at this address.
         var database = new DatabaseOptions { ControlConnectionString = "Server=127.0.0.1;Port=1;Database=none" };
         _control = new ControlDatabase(
-            Options.Create(database), options, identity, NullLoggerFactory.Instance, TimeProvider.System);
+            Options.Create(database), NullLoggerFactory.Instance, TimeProvider.System);
         var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
         _agent = new BudgetAgent(
             _services, identity, _control, options,
