@@ -18,10 +18,14 @@ Usage: ./test.sh [quick | long] [project…] [option…]
 
 Given projects are built alone; without any, the whole solution.
 
-Tests that need a database use the server of UPOOL_TEST_MYSQL (a connection string of an account that may create
-databases), or start private ones: of this machine's MariaDB, which is installed from Debian when there is none.
+Tests that need a database start private servers: of this machine's MariaDB, which is installed from Debian when there
+is none.
 UPOOL_TEST_SERVER   another server for them: mysql-9.7, mariadb-11.8, mariadb-10.11; scripts/get-server.sh unpacks it.
                     Tests for one family of servers only are left out on another, and counted
+UPOOL_TEST_MYSQL    a server of yours for the tests that share one: a connection string of an account that may do
+                    everything there. It is asked what it is before anything runs; the tests that stop or freeze a
+                    server start private ones all the same, of the same family: mysql-9.7 unless UPOOL_TEST_SERVER
+                    names another
 UPOOL_SERVERS       where unpacked servers are kept (.upool/servers)
 UPOOL_TEST_TIMEOUT  seconds for one project before it counts as hung (600)
 UPOOL_TEST_LANES    how many projects run at a time (2)
@@ -97,17 +101,35 @@ summary_of() { sed -n "s/^ *$2: \([0-9][0-9]*\)$/\1/p" "$1" | tail -n 1; }
 
 # The server of the tests: $server for scripts/server.sh, and the trait of the tests that it cannot run.
 prepare_server() {
-    server=${UPOOL_TEST_SERVER:-system}
-    family=MariaDB other=MySQL server_version="of UPOOL_TEST_MYSQL"
-    if [[ $server == mysql-* ]]; then
-        family=MySQL other=MariaDB
+    server=${UPOOL_TEST_SERVER:-system} server_version=""
+    family=MariaDB other=MySQL
+    [[ $server != mysql-* ]] || family=MySQL other=MariaDB
+    if [[ -n ${UPOOL_TEST_MYSQL:-} ]]; then
+        ask_given_server
+        # Whoever brings a server gets none installed, and the quick form starts no other.
+        [[ $server != system && ${#form[@]} == 0 ]] || return 0
     fi
-    [[ $server != system || -n ${UPOOL_TEST_MYSQL:-} ]] || ensure_mariadb
-    if [[ $server != system || -z ${UPOOL_TEST_MYSQL:-} ]]; then
-        # Here, and not at each project's first test: getting a server and making its data may take minutes.
-        scripts/server.sh data "$server" >/dev/null || die 1 "the tests have no server '$server'"
-        server_version=$(scripts/server.sh version "$server")
-    fi
+    [[ $server != system ]] || ensure_mariadb
+    # Here, and not at each project's first test: getting a server and making its data may take minutes.
+    scripts/server.sh data "$server" >/dev/null || die 1 "the tests have no server '$server'"
+    server_version=${server_version:-$(scripts/server.sh version "$server")}
+}
+
+# The server of UPOOL_TEST_MYSQL: one that cannot be used is told before anything runs, and of its family are the private
+# servers too.
+ask_given_server() {
+    local program=tests/Testing/bin/Release/net10.0/UPool.Testing.dll answer
+    [[ $build == false ]] || build tests/Testing || { say "The build failed."; say "0 passed, 1 failed"; exit 1; }
+    [[ -e $program ]] || die 1 "$program is missing: run once without --no-build"
+    answer=$(dotnet "$program" 2>&1) || die 1 "$answer"
+    server_version="${answer#* } of UPOOL_TEST_MYSQL"
+    [[ ${answer%% *} != "$family" ]] || return 0
+
+    [[ -z ${UPOOL_TEST_SERVER:-} ]] ||
+        die 1 "UPOOL_TEST_MYSQL names a server of $other (${answer#* }), and UPOOL_TEST_SERVER=$server is of $family:" \
+            "leave that out, or name one of $other"
+    family=MySQL other=MariaDB server=mysql-9.7
+    export UPOOL_TEST_SERVER=$server
 }
 
 # run_project <project file>: one line when all is well, the program's output when not; and the counts in a file.

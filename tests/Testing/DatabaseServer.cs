@@ -178,7 +178,7 @@ public sealed class DatabaseServer : IAsyncDisposable
             GRANT ALL ON `{DefaultDatabase}%`.* TO '{ControlUser}'@'%';
             GRANT PROCESS, {ServerFamily.Tested.ConnectionAdmin} ON *.* TO '{ControlUser}'@'%';
             GRANT ALL ON *.* TO '{RootUser}'@'%' WITH GRANT OPTION;
-            {ServerFamily.Tested.InitSql}
+            {ServerFamily.Tested.Helpers($"'{RootUser}'@'%'")}
             """);
     }
 

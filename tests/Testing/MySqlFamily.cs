@@ -4,7 +4,7 @@ namespace UPool.Testing;
 internal sealed class MySqlFamily : ServerFamily
 {
     // A database of its own: an ordinary account may not read what the function reads, and is not to be given it.
-    private const string Helpers = "upool_helpers";
+    private const string HelperDatabase = "upool_helpers";
 
     // More elements than that take their time before the first row; more numbers are two sequences multiplied, which
     // promises no order.
@@ -24,7 +24,7 @@ internal sealed class MySqlFamily : ServerFamily
     // The one of information_schema no longer lists a session whose transaction is being rolled back.
     public override string ProcessList => "performance_schema.processlist";
 
-    public override string InTransaction => $"{Helpers}.in_transaction()";
+    public override string InTransaction => $"{HelperDatabase}.in_transaction()";
 
     public override int SetsOfReset => 1;
 
@@ -41,10 +41,10 @@ internal sealed class MySqlFamily : ServerFamily
         "--innodb-redo-log-capacity=32M", "--innodb-log-buffer-size=1M", "--table-open-cache=400",
     ];
 
-    internal override string InitSql =>
+    internal override string Helpers(string definer) =>
         $"""
-        CREATE DATABASE IF NOT EXISTS {Helpers};
-        CREATE DEFINER = '{DatabaseServer.RootUser}'@'%' FUNCTION IF NOT EXISTS {Helpers}.in_transaction() RETURNS INT
+        CREATE DATABASE IF NOT EXISTS {HelperDatabase};
+        CREATE DEFINER = {definer} FUNCTION IF NOT EXISTS {HelperDatabase}.in_transaction() RETURNS INT
         READS SQL DATA RETURN (SELECT COUNT(*) FROM performance_schema.events_transactions_current
         WHERE THREAD_ID = PS_CURRENT_THREAD_ID() AND STATE = 'ACTIVE' AND AUTOCOMMIT = 'NO');
         """;

@@ -78,12 +78,12 @@ public abstract class ServerFamily
     /// <summary>What <see cref="DatabaseServer"/> gives the server besides what both families understand.</summary>
     internal abstract IReadOnlyList<string> Arguments { get; }
 
-    /// <summary>What is executed at every start besides what both families understand.</summary>
-    internal virtual string InitSql => "";
+    /// <summary>What has to be executed on a server before the statements of this family work there.</summary>
+    internal virtual string Helpers(string definer) => "";
 
-    /// <summary>Whether a server that tells this version is of the tested family.</summary>
-    public static bool IsTested(string serverVersion) =>
-        serverVersion.Contains(MariaDb, StringComparison.OrdinalIgnoreCase) == (Tested.Name == MariaDb);
+    /// <summary>The name of the family of a server that tells this version.</summary>
+    internal static string NameOf(string serverVersion) =>
+        serverVersion.Contains(MariaDb, StringComparison.OrdinalIgnoreCase) ? MariaDb : MySql;
 
     /// <summary>The statement that gives a role to an account from its next session on.</summary>
     public abstract string SetDefaultRole(string role, string account);

@@ -8,7 +8,7 @@ namespace UPool.Testing;
 /// </summary>
 public sealed class SharedServer
 {
-    /// <summary>The environment variable: a connection string of an account that may create databases.</summary>
+    /// <summary>The environment variable: a connection string of an account that may do everything.</summary>
     public const string Variable = "UPOOL_TEST_MYSQL";
 
     private static readonly Lazy<Task<SharedServer>> Shared = new(StartAsync);
@@ -36,7 +36,7 @@ public sealed class SharedServer
     {
         if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } given)
         {
-            await RequireFamilyAsync(given);
+            await PrepareAsync(given);
             return new SharedServer(null, given);
         }
 
@@ -45,16 +45,27 @@ public sealed class SharedServer
         return new SharedServer(server, server.RootConnectionString);
     }
 
-    // The tests' statements are written for the family of ServerFamily.Tested.
-    private static async Task RequireFamilyAsync(string connectionString)
+    private static async Task PrepareAsync(string connectionString)
     {
-        await using var connection = new MySqlConnection(connectionString);
-        await connection.OpenAsync();
-        if (!ServerFamily.IsTested(connection.ServerVersion))
+        // The tests' statements are written for one family, and their private servers are of it too.
+        var (family, version) = await GivenServer.LookAsync(connectionString);
+        if (family != ServerFamily.Tested.Name)
         {
             throw new InvalidOperationException(
-                $"{Variable} names a server of version {connection.ServerVersion}, and the tests are for "
-                + $"{ServerFamily.Tested.Name}. Set {ServerFamily.Variable} to a server of the same family.");
+                $"{Variable} names a server of {family} ({version}), and the tests are for "
+                + $"{ServerFamily.Tested.Name}: set {ServerFamily.Variable} to a server of {family}.");
         }
+
+        // What a private server makes at its start.
+        if (ServerFamily.Tested.Helpers(definer: "CURRENT_USER") is not { Length: > 0 } helpers)
+        {
+            return;
+        }
+
+        await using var connection = new MySqlConnection(connectionString);
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+        command.CommandText = helpers;
+        await command.ExecuteNonQueryAsync();
     }
 }
