@@ -66,6 +66,7 @@ public sealed partial class ControlConnections : IAsyncDisposable
             KnowAccount = KnowAccount,
         };
         _storage = new PooledDataSource(options, connector, clock, loggers);
+        KillLane.Storage = _storage;
         KillLane.MoveSuspected += OnMoveSuspected;
         KnowAccount(_settings.UserID);
     }

@@ -21,7 +21,8 @@ namespace UPool.MySql;
 /// <para>While the server does not answer, one statement or one open is left pending, which is the probe; a host that
 /// died without a word would keep that probe for a quarter of an hour (<c>.Silence</c>).</para>
 /// <para>A session follows another only when the server has dropped that one: a KILL QUERY that was still on its way
-/// over it would hit the next renter (INV-5).</para>
+/// over it would hit the next renter (INV-5). Rights that were given meanwhile are a new session's alone
+/// (<c>.Rights</c>).</para>
 /// </remarks>
 internal sealed partial class KillLane : IAsyncDisposable
 {
@@ -242,25 +243,6 @@ internal sealed partial class KillLane : IAsyncDisposable
         _openedAt = _clock.GetTimestamp();
         Server.Note(open, session.Facts);
         return session;
-    }
-
-    /// <summary>
-    /// A session that this account may not end stays asked about, and holds up nobody else. Rights that were given
-    /// meanwhile are looked for on another session from time to time, because one keeps those that it began with.
-    /// </summary>
-    private async Task LookForRightsAsync()
-    {
-        if (_session is not { IsCompletedSuccessfully: true }) return;
-
-        ControlSession session = await _session.ConfigureAwait(false);
-        string? denial = session.Denial is { } denied ? MySqlErrors.Explain(denied, _target) : null;
-        session.Denial = null;
-        if (denial is not null && denial != _denial) LogCannotAsk(denial);
-        _denial = denial;
-        if (denial is null || _clock.GetElapsedTime(_openedAt) < MaxRetryInterval) return;
-
-        await GiveUpAsync(_session).ConfigureAwait(false);
-        _session = null;
     }
 
     /// <summary>Lets go of a session of the lane, which is asked about until the server has dropped it.</summary>

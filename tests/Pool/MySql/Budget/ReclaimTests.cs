@@ -304,6 +304,44 @@ public sealed class ReclaimTests
         await alive.DisposeAsync();
     }
 
+    /// <summary>A session keeps the rights that it began with, so the lane tries new ones. What it closes stays with the
+    /// server here until it is killed, and there is never one too many (INV-2).</summary>
+    [Fact]
+    public async Task Close_IsDenied_LaneTriesNewSessionsWithoutAThirdControlConnection()
+    {
+        await using BudgetServer server = await BudgetServer.StartAsync();
+        await using TcpRelay relay = TcpRelay.Start(server.Server.Port);
+        relay.LosesEnds = true;
+        string account = new MySqlConnectionStringBuilder(await server.CreateAccountAsync("upool_blind"))
+        {
+            Port = (uint)relay.Port,
+
+            // The goodbye is known to the relay without TLS only.
+            SslMode = MySqlSslMode.None,
+            AllowPublicKeyRetrieval = true,
+        }.ConnectionString;
+        ControlConnections control = server.CreateControl(incarnation: null, account);
+        (MySqlConnection alive, DeploymentSession session) = await server.ConnectDeadAsync("silo-2");
+        await using (DbConnection storage = await control.Storage.OpenConnectionAsync())
+            Assert.Equal(1, await ScalarAsync(storage, "SELECT 1"));
+        await OpenLaneAsync(control);
+        long all = await server.ConnectedAsync();
+        Assert.Equal(2 + ControlConnections.MaxConnections, all);
+        await ExecuteAsync(server.Root, "FLUSH STATUS");
+        int before = relay.Accepted;
+
+        Task gone = control.KillLane.WaitUntilGoneAsync(new ServerSession(session.Id, session.Host));
+        await server.UntilAsync(
+            "the lane's third new session", () => Task.FromResult(relay.Accepted >= before + 3), 60);
+        Assert.False(gone.IsCompleted);
+        Assert.Equal($"{all}", await MySqlPoolTests.StatusAsync(server.Root, "Max_used_connections"));
+
+        await ExecuteAsync(server.Root, $"GRANT PROCESS, {Sql.ConnectionAdmin} ON *.* TO 'upool_blind'@'%'");
+        await gone.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        Assert.Equal($"{all}", await MySqlPoolTests.StatusAsync(server.Root, "Max_used_connections"));
+        await alive.DisposeAsync();
+    }
+
     /// <summary>The lane opens its session when it is asked anything.</summary>
     private static Task OpenLaneAsync(ControlConnections control) => control.KillLane.KillStatementAsync(default);
 }
