@@ -6,8 +6,8 @@ namespace UPool.MySql;
 /// </content>
 internal sealed partial class KillLane
 {
-    // A server is looked at this often whether it was set read-only, so that a process that only reads moves too: once
-    // the lane has a session, which it opens with its first question.
+    // A server is looked at this often whether it was set read-only, so that a process that only reads moves too. The
+    // lane has a session for it from the pool's first open on.
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(1);
 
     // A question that is under way while the address moves is answered by a server that is there within this.

@@ -70,6 +70,9 @@ internal sealed partial class KillLane : IAsyncDisposable
         _logger = GuardedLogger.For<KillLane>(loggers);
         Server = new KnownServer(_target, clock, GuardedLogger.For<KnownServer>(loggers));
         Server.Changed += Wake;
+
+        // With a budget the storage writes all the time, and finds out by itself.
+        if (register is null) Server.Found += Wake;
         _source = new LaneSource(MySqlSettings.Build(settings, loggers), register, clock);
         using (ExecutionContext.SuppressFlow()) _loop = Task.Run(RunAsync);
     }
@@ -114,6 +117,7 @@ internal sealed partial class KillLane : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Server.Changed -= Wake;
+        Server.Found -= Wake;
         _questions.Writer.TryComplete();
         await _stop.CancelAsync().ConfigureAwait(false);
 
@@ -220,7 +224,9 @@ internal sealed partial class KillLane : IAsyncDisposable
 
         _session ??= OpenAsync(isReplaced);
         var turn = new KillTurn();
-        bool watches = WatchIn == TimeSpan.Zero;
+
+        // A new session looks at once: it has to know that the server took writes, to see that it does no more.
+        bool watches = WatchIn == TimeSpan.Zero || !_session.IsCompleted;
         Task answering = turn.AnswerAsync(_session, [.. _own], [.. _open], watches);
         if (!await IsGivenUpAsync(answering, changed).ConfigureAwait(false))
         {

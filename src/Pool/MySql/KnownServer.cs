@@ -44,6 +44,9 @@ internal sealed partial class KnownServer(string target, TimeProvider clock, ILo
         }
     }
 
+    /// <summary>The first session has said which server it is with. Raised as <see cref="Changed"/> is.</summary>
+    public event Action? Found;
+
     /// <summary>The address leads to another server, or the server has restarted. Raised outside all locks, on the
     /// thread that has found it: a handler must neither block nor throw.</summary>
     public event Action? Changed;
@@ -71,7 +74,7 @@ internal sealed partial class KnownServer(string target, TimeProvider clock, ILo
 
         ServerIdentity before;
         TaskCompletionSource? changed = null;
-        bool isSpread = false;
+        bool isFirst = false, isSpread = false;
         lock (_gate)
         {
             before = _current.Server;
@@ -87,6 +90,7 @@ internal sealed partial class KnownServer(string target, TimeProvider clock, ILo
             else if (differs || before.Name is null)
             {
                 _current = new Known(found);
+                isFirst = !differs;
                 if (differs) (changed, _changed) = (_changed, NewSignal());
             }
             else if (before.Witness is null && found.Witness is not null)
@@ -96,6 +100,7 @@ internal sealed partial class KnownServer(string target, TimeProvider clock, ILo
         }
 
         if (isSpread) LogSpread(target);
+        if (isFirst) Found?.Invoke();
         if (changed is null) return !found.DiffersFrom(Current);
 
         LogChanged(target, before.Name!, found.Name);

@@ -90,6 +90,44 @@ public sealed class SwitchOverTests
         Assert.Empty(missing);
     }
 
+    /// <summary>Nothing of it writes, nothing of it was ever closed or killed, and there is no budget.</summary>
+    [Fact]
+    public async Task SwitchOver_ProcessOnlyReads_ItsSessionsFollow()
+    {
+        await using ReplicatedPair pair = await ReplicatedPair.StartAsync();
+        var log = new RecordingLog();
+        await using var control = new ControlConnections(
+            pair.Through(pair.Servers[0].ControlConnectionString()), log);
+        await using PooledDataSource pool = MySqlPool.Create(
+            pair.Through(pair.Servers[0].ConnectionString()),
+            new PoolOptions { Name = "test", MaxConnections = 1, RentTimeout = TimeSpan.FromSeconds(10) }, control, log);
+        Assert.Equal(pair.Servers[0].Port, await PortAsync());
+
+        // The lane comes by itself, and has seen the server while that took writes once the turn after has answered.
+        long startedAt = TimeProvider.System.GetTimestamp();
+        while (control.KillLane.Session.Id == 0)
+        {
+            if (TimeProvider.System.GetElapsedTime(startedAt) > 3 * Patience) Assert.Fail($"Nobody watches. {log}");
+            await Task.Delay(20, TestContext.Current.CancellationToken);
+        }
+
+        for (int turn = 0; turn < 2; turn++) await control.KillLane.AnswerAsync();
+        await pair.SwitchOverAsync(static () => { });
+        startedAt = TimeProvider.System.GetTimestamp();
+        while (await PortAsync() != pair.Servers[1].Port)
+        {
+            if (TimeProvider.System.GetElapsedTime(startedAt) > 3 * Patience)
+                Assert.Fail($"Still with the old primary. {pool.Snapshot()} {control.KillLane.Server.Current} {log}");
+            await Task.Delay(20, TestContext.Current.CancellationToken);
+        }
+
+        async Task<long> PortAsync()
+        {
+            using RentResultScope rent = new(await pool.RentAsync());
+            return await ScalarAsync(rent.Connection, "SELECT @@port");
+        }
+    }
+
     private static async Task CreateTablesAsync(MySqlConnection root)
     {
         await ExecuteAsync(root, "USE upool");
