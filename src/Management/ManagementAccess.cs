@@ -15,6 +15,13 @@ public sealed class ManagementAccess
     private static readonly PathString[] ManagementPaths = ["/upool", "/metrics"];
     private static readonly PathString HealthPath = "/health";
 
+    // What proxies and their makers add to say for whom they call; besides, all that begins with X-Forwarded-.
+    private static readonly string[] ProxyHeaders =
+    [
+        "Forwarded", "Via", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "X-Envoy-External-Address",
+        "X-Original-Forwarded-For", "CF-Connecting-IP", "Fastly-Client-IP", "True-Client-IP",
+    ];
+
     private readonly RequestDelegate _next;
     private readonly int? _port;
 
@@ -83,9 +90,7 @@ public sealed class ManagementAccess
     // loopback: the first says for whom it calls, the second sends its own name as the host.
     private static bool IsFromThisMachine(HttpContext context)
     {
-        IHeaderDictionary headers = context.Request.Headers;
-        if (headers.ContainsKey("Forwarded") || headers.ContainsKey("X-Forwarded-For") || headers.ContainsKey("Via"))
-            return false;
+        if (context.Request.Headers.Keys.Any(IsOfAProxy)) return false;
 
         string host = context.Request.Host.Host;
         bool localName = host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
@@ -94,6 +99,10 @@ public sealed class ManagementAccess
         // A server without sockets (in memory) has no addresses: its caller is this process.
         return localName && (context.Connection.RemoteIpAddress is not { } caller || IPAddress.IsLoopback(caller));
     }
+
+    private static bool IsOfAProxy(string header) =>
+        header.StartsWith("X-Forwarded-", StringComparison.OrdinalIgnoreCase)
+        || ProxyHeaders.Contains(header, StringComparer.OrdinalIgnoreCase);
 
     private bool HasKey(HttpRequest request)
     {

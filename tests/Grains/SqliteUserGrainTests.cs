@@ -42,6 +42,70 @@ public sealed class SqliteUserGrainTests(SqliteFixture fixture) : UserGrainTests
         await setup.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
     }
 
+    // Refusals of every kind that a rent's time or the queue's length brings about, before the first connection is
+    // there.
+    [Theory]
+    [InlineData(1, 1000)]
+    [InlineData(400, 0)]
+    [InlineData(1, 0)]
+    public async Task CreateEmbeddedAsync_RentsAreRefusedWhileTheFirstConnectionOpens_WaitsOn(int rent, int pending)
+    {
+        string folder = Directory.CreateTempSubdirectory("upool-users-").FullName;
+        await using PooledDataSource pool = SqlitePool.Create(
+            Path.Combine(folder, "users.db"),
+            new PoolOptions
+            {
+                MaxConnections = 1,
+                RentTimeout = TimeSpan.FromMilliseconds(rent),
+                MaxPending = pending,
+            });
+
+        await UserSchema.CreateEmbeddedAsync(pool, TestContext.Current.CancellationToken)
+            .WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+    }
+
+    // Another process writes, or starts in the same folder; or a table is there and nobody may write.
+    [Fact]
+    public async Task CreateEmbeddedAsync_SeveralStartAtOnce_SeedOnce()
+    {
+        string file = Path.Combine(Directory.CreateTempSubdirectory("upool-users-").FullName, "users.db");
+        PooledDataSource[] pools =
+            [.. Enumerable.Range(0, 4).Select(_ => SqlitePool.Create(file, new PoolOptions { MaxConnections = 1 }))];
+        await Task.WhenAll(pools.Select(static pool => Task.Run(
+            () => UserSchema.CreateEmbeddedAsync(pool, TestContext.Current.CancellationToken))))
+            .WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+
+        await using (var connection = await pools[0].OpenConnectionAsync(TestContext.Current.CancellationToken))
+        {
+            await using var command = connection.CreateCommand();
+            command.CommandText = "SELECT COUNT(*) FROM tb1";
+            Assert.Equal(5L, await command.ExecuteScalarAsync(TestContext.Current.CancellationToken));
+        }
+
+        foreach (PooledDataSource pool in pools) await pool.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task CreateEmbeddedAsync_FileIsLockedByAnother_WaitsOn()
+    {
+        string file = Path.Combine(Directory.CreateTempSubdirectory("upool-users-").FullName, "users.db");
+        await using PooledDataSource other = SqlitePool.Create(file, new PoolOptions { MaxConnections = 1 });
+        await UserSchema.CreateEmbeddedAsync(other, TestContext.Current.CancellationToken);
+        var holder = await other.OpenConnectionAsync(TestContext.Current.CancellationToken);
+        await using (var command = holder.CreateCommand())
+        {
+            command.CommandText = "DROP TABLE tb1; BEGIN EXCLUSIVE";
+            await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        }
+
+        await using PooledDataSource pool = SqlitePool.Create(file, new PoolOptions { MaxConnections = 1 });
+        Task setup = Task.Run(() => UserSchema.CreateEmbeddedAsync(pool, TestContext.Current.CancellationToken));
+        await Task.WhenAny(setup, Task.Delay(700, TestContext.Current.CancellationToken));
+        Assert.False(setup.IsCompleted, setup.Exception?.ToString());
+        await holder.DisposeAsync();
+        await setup.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+    }
+
     private static long Refused(PooledDataSource pool) => pool.Snapshot() is var now ? now.TimedOut + now.Rejected : 0;
 }
 

@@ -19,9 +19,26 @@ public sealed class DeclaredDeadTests
         FROM upool_member
         """;
 
+    private const string Suspected =
+        "UPDATE upool_member SET Status = 6, SuspectTimes = 'S127.0.0.1:1@1,2026-01-01 00:00:00.000 GMT'";
+
+    private const string DeadWithANewName = "UPDATE upool_member SET Status = 6, SiloName = 'x', HostName = 'x'";
+
+    private const string DeadBesideOthers = """
+        INSERT INTO upool_member (DeploymentId, Address, Port, Generation, SiloName, HostName, Status, ProxyPort,
+            StartTime, IAmAliveTime)
+        SELECT DeploymentId, '127.0.0.7', Port, Generation, 'other', HostName, 6, ProxyPort, StartTime, IAmAliveTime
+        FROM upool_member; UPDATE upool_member SET Status = 6
+        """;
+
     [Theory]
     [InlineData(DeadInTheTable)]
     [InlineData(LaterLifeOfTheAddress)]
+    [InlineData(Suspected)]
+    [InlineData(DeadWithANewName)]
+    [InlineData(DeadBesideOthers)]
+    [InlineData(LaterLifeOfTheAddress + "; " + DeadInTheTable)]
+    [InlineData(DeadInTheTable + ", IAmAliveTime = '2000-01-01'")]
     public async Task Silo_IsDeclaredDead_EndsWithOneLineAndAnExitCodeOfItsOwn(string statement)
     {
         await using ProcessCluster cluster = await ProcessCluster.StartAsync(1);

@@ -6,6 +6,7 @@ using Microsoft.Extensions.Options;
 using UPool.Cluster.Budget;
 using UPool.Cluster.Membership;
 using UPool.Hosting;
+using UPool.MySql;
 
 namespace UPool.Cluster.Registration;
 
@@ -38,21 +39,26 @@ public static partial class MigrationHostExtensions
         var control = services.GetRequiredService<ControlDatabase>();
         var clock = services.GetRequiredService<TimeProvider>();
         ILogger logger = services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(SchemaMigrator));
-        await UntilReachableAsync(
-            control, services.GetRequiredService<IOptions<UPoolClusterOptions>>().Value.MigrateTimeout, clock, logger,
-            cancellationToken);
-        await SchemaMigrator.ApplyAsync(
-            control.Storage,
+        IEnumerable<SchemaScript> scripts =
             ClusterSchema.ScriptsFor(services.GetRequiredService<IOptions<BudgetOptions>>().Value.IsOn)
-                .Concat(services.GetServices<SchemaScript>()),
-            logger,
+                .Concat(services.GetServices<SchemaScript>());
+        await WhenUsableAsync(
+            () => SchemaMigrator.ApplyAsync(control.Storage, scripts, logger, cancellationToken), control,
+            services.GetRequiredService<IOptions<UPoolClusterOptions>>().Value.MigrateTimeout, clock, logger,
             cancellationToken);
     }
 
+    // It cannot be reached, went away or takes no writes: nothing that the schema could be blamed for.
+    private static bool IsOfTheServer(Exception exception) =>
+        exception is SchemaMigrationException { InnerException: { } cause }
+            ? ControlConnections.IsOfTheServer(cause)
+            : exception is DbException;
+
     // A database that was started together with this process may take a minute to make its tables, and refuse the
-    // account or not know the database until then: as a silo does, wait.
-    private static async Task UntilReachableAsync(
-        ControlDatabase control, TimeSpan timeout, TimeProvider clock, ILogger logger,
+    // account, not know the database or take no writes until then: as a silo does, wait. Every statement of a migration
+    // may be applied again.
+    private static async Task WhenUsableAsync(
+        Func<Task> apply, ControlDatabase control, TimeSpan timeout, TimeProvider clock, ILogger logger,
         CancellationToken cancellationToken)
     {
         long startedAt = clock.GetTimestamp();
@@ -61,10 +67,15 @@ public static partial class MigrationHostExtensions
         {
             try
             {
-                await using DbConnection connection = await control.Storage.OpenConnectionAsync(cancellationToken);
+                await using (await control.Storage.OpenConnectionAsync(cancellationToken))
+                {
+                }
+
+                await apply();
                 return;
             }
-            catch (DbException exception) when (clock.GetElapsedTime(startedAt) < timeout)
+            catch (Exception exception)
+                when (IsOfTheServer(exception) && clock.GetElapsedTime(startedAt) < timeout)
             {
                 TimeSpan waited = clock.GetElapsedTime(startedAt);
                 if (waited >= nextTold)

@@ -4,6 +4,8 @@ using Microsoft.Extensions.Logging;
 
 using MySqlConnector;
 
+using UPool.Core;
+
 namespace UPool.MySql;
 
 /// <summary>
@@ -84,6 +86,11 @@ public sealed partial class ControlConnections : IAsyncDisposable
     /// type.</summary>
     internal static DbConnection CreateDriverConnection() => MySqlConnectorFactory.Instance.CreateConnection();
 
+    /// <summary>Whether a failure says something of the server rather than of the statement: it went away, has no room,
+    /// or takes no writes.</summary>
+    internal static bool IsOfTheServer(Exception exception) => MySqlErrors.Classify(exception) is
+        DriverFailure.Connection or DriverFailure.SessionLost or DriverFailure.WrongServer or DriverFailure.NoPermit;
+
     internal KillLane KillLane { get; }
 
     internal SessionRegister? Register { get; }
@@ -105,7 +112,7 @@ public sealed partial class ControlConnections : IAsyncDisposable
         MySqlSettings.ThrowIfElsewhere(settings, MySqlSettings.Describe(_settings));
         bool[] accepted = await Task.WhenAll(
             _storage.ChangeConnectionStringAsync(connectionString, cancellationToken),
-            KillLane.ChangeAsync(MySqlSettings.Build(settings, _loggers)).WaitAsync(cancellationToken))
+            KillLane.ChangeAsync(new SessionSource(settings, _loggers, KillLane.SignIns)).WaitAsync(cancellationToken))
             .ConfigureAwait(false);
         return accepted.All(static one => one);
     }

@@ -43,13 +43,12 @@ internal sealed class ControlSession
     /// since the question before.</summary>
     public MySqlException? Denial { get; set; }
 
-    public static async Task<ControlSession> OpenAsync(MySqlDataSource dataSource, SessionRegister? register)
+    public static async Task<ControlSession> OpenAsync(SessionSource source, SessionRegister? register)
     {
-        MySqlConnection connection = dataSource.CreateConnection();
+        MySqlConnection connection = source.CreateConnection();
         try
         {
-            // The driver never sees a token: its cancellation blocks, and opens a session that no permit covers.
-            await connection.OpenAsync(CancellationToken.None).ConfigureAwait(false);
+            await source.OpenAsync(connection).ConfigureAwait(false);
             SessionFacts facts = await SessionFacts.ReadAsync(connection).ConfigureAwait(false);
             var session = new ControlSession(connection, facts, register);
             await session.RegisterAsync().ConfigureAwait(false);

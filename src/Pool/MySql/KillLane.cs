@@ -73,11 +73,15 @@ internal sealed partial class KillLane : IAsyncDisposable
 
         // With a budget the storage writes all the time, and finds out by itself.
         if (register is null) Server.Found += Wake;
-        _source = new LaneSource(MySqlSettings.Build(settings, loggers), register, clock);
+        SignIns = new SignInGate(clock);
+        _source = new LaneSource(new SessionSource(settings, loggers, SignIns), register, clock);
         using (ExecutionContext.SuppressFlow()) _loop = Task.Run(RunAsync);
     }
 
     public TimeProvider Clock => _clock;
+
+    /// <summary>Holds the process back from trying a password that the server has refused.</summary>
+    public SignInGate SignIns { get; }
 
     /// <summary>What is known of the server that all of the process's sessions are with.</summary>
     public KnownServer Server { get; }
@@ -129,7 +133,7 @@ internal sealed partial class KillLane : IAsyncDisposable
     /// <summary>Asks over sessions that are opened with something else, as soon as the server has accepted
     /// that.</summary>
     /// <returns>Whether the first try succeeded; false too when another change or the end came first.</returns>
-    public Task<bool> ChangeAsync(MySqlDataSource candidate)
+    public Task<bool> ChangeAsync(SessionSource candidate)
     {
         Task<bool> changed = _source.Change(candidate);
         Wake();

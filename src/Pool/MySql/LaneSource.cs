@@ -1,11 +1,9 @@
-using MySqlConnector;
-
 namespace UPool.MySql;
 
 /// <summary>
 /// What the kill lane opens its sessions with, and what it is to open them with once the server has accepted that.
 /// </summary>
-internal sealed class LaneSource(MySqlDataSource dataSource, SessionRegister? register, TimeProvider clock)
+internal sealed class LaneSource(SessionSource dataSource, SessionRegister? register, TimeProvider clock)
 {
     // As a pool's: between two tries with credentials that were refused.
     private static readonly TimeSpan CandidateRetryInterval = TimeSpan.FromSeconds(10);
@@ -17,14 +15,14 @@ internal sealed class LaneSource(MySqlDataSource dataSource, SessionRegister? re
     private readonly Lock _gate = new();
 
     // All below is guarded by _gate.
-    private MySqlDataSource _proven = dataSource;
-    private MySqlDataSource? _candidate;
+    private SessionSource _proven = dataSource;
+    private SessionSource? _candidate;
     private TaskCompletionSource<bool>? _changed;
     private long _retryAt;
 
     /// <summary>Changes what is opened with.</summary>
     /// <returns>Whether the first try succeeded.</returns>
-    public Task<bool> Change(MySqlDataSource candidate)
+    public Task<bool> Change(SessionSource candidate)
     {
         lock (_gate)
         {
@@ -92,14 +90,14 @@ internal sealed class LaneSource(MySqlDataSource dataSource, SessionRegister? re
         await Proven().DisposeAsync().ConfigureAwait(false);
     }
 
-    private MySqlDataSource Proven()
+    private SessionSource Proven()
     {
         lock (_gate) return _proven;
     }
 
     private async Task<ControlSession?> TryCandidateAsync()
     {
-        MySqlDataSource? candidate;
+        SessionSource? candidate;
         lock (_gate) candidate = _candidate;
         if (candidate is null) return null;
 

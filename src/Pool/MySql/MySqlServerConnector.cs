@@ -15,7 +15,7 @@ internal sealed class MySqlServerConnector : IConnector
     private readonly KillLane _killLane;
     private readonly ILoggerFactory? _loggers;
     private readonly TablesWithoutTransactions _tables;
-    private volatile MySqlDataSource _dataSource;
+    private volatile SessionSource _source;
 
     public MySqlServerConnector(
         MySqlConnectionStringBuilder settings, KillLane killLane, ILoggerFactory? loggers)
@@ -27,7 +27,7 @@ internal sealed class MySqlServerConnector : IConnector
         ConnectionString = MySqlSettings.WithoutCredentials(settings);
         DataSource = settings.Server;
         Database = settings.Database;
-        _dataSource = MySqlSettings.Build(settings, loggers);
+        _source = Source(settings);
     }
 
     /// <summary>Where each session says whose it is before its first use; null without a budget.</summary>
@@ -69,13 +69,16 @@ internal sealed class MySqlServerConnector : IConnector
         remove => _killLane.Server.Changed -= value;
     }
 
-    public Task<PhysicalConnection> OpenAsync() => OpenAsync(_dataSource);
+    public Task<PhysicalConnection> OpenAsync() => OpenAsync(_source);
 
     public ICandidate Prepare(string connectionString)
     {
         MySqlConnectionStringBuilder settings = MySqlSettings.Derive(connectionString, Options);
         MySqlSettings.ThrowIfElsewhere(settings, Target);
         KnowAccount?.Invoke(settings.UserID);
+
+        // Somebody asks for it, perhaps because the server has it by now.
+        _killLane.SignIns.AllowTry(new SignIn(settings.UserID, settings.Password));
         return new Candidate(this, settings);
     }
 
@@ -111,16 +114,19 @@ internal sealed class MySqlServerConnector : IConnector
 
     public string Explain(Exception exception) => MySqlErrors.Explain(exception, Target);
 
-    public ValueTask DisposeAsync() => _dataSource.DisposeAsync();
+    public ValueTask DisposeAsync() => _source.DisposeAsync();
 
-    private async Task<PhysicalConnection> OpenAsync(MySqlDataSource dataSource)
+    private SessionSource Source(MySqlConnectionStringBuilder settings) =>
+        new(settings, _loggers, _killLane.SignIns);
+
+    private async Task<PhysicalConnection> OpenAsync(SessionSource source)
     {
-        MySqlConnection inner = dataSource.CreateConnection();
+        MySqlConnection inner = source.CreateConnection();
         SessionFacts? facts = null;
         long open = _killLane.Server.BeginOpen();
         try
         {
-            await inner.OpenAsync(CancellationToken.None).ConfigureAwait(false);
+            await source.OpenAsync(inner).ConfigureAwait(false);
             facts = await SessionFacts.ReadAsync(inner).ConfigureAwait(false);
 
             // What a reset brings back, a new session has from the start.
@@ -177,13 +183,13 @@ internal sealed class MySqlServerConnector : IConnector
     // may be under way.
     private sealed class Candidate(MySqlServerConnector connector, MySqlConnectionStringBuilder settings) : ICandidate
     {
-        private readonly MySqlDataSource _changed = MySqlSettings.Build(settings, connector._loggers);
+        private readonly SessionSource _changed = connector.Source(settings);
 
         public Task<PhysicalConnection> OpenAsync() => connector.OpenAsync(_changed);
 
         public void Adopt()
         {
-            connector._dataSource = _changed;
+            connector._source = _changed;
             connector.ConnectionString = MySqlSettings.WithoutCredentials(settings);
         }
     }

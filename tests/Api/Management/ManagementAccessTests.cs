@@ -34,6 +34,11 @@ public sealed class ManagementAccessTests
     [InlineData("/upool/anything")]
     [InlineData("/UPOOL/pool")]
     [InlineData("/%75pool/pool")]
+    [InlineData("/upool/pool/")]
+    [InlineData("/upool?a=/health/ready")]
+    [InlineData("/Metrics/")]
+    [InlineData("/health/..%2Fupool/pool")]
+    [InlineData("/upool/pool?format=json")]
     public async Task NoKeyNoPort_PlainProxyOnThisMachine_FindsNothing(string path)
     {
         await using ApiHost host = await ApiHost.StartAsync(sockets: true);
@@ -45,11 +50,49 @@ public sealed class ManagementAccessTests
         Assert.Equal(200, (await host.Client.CallAsync("GET", "/health/ready")).Status);
     }
 
+    // As no well-behaved client would write them; the port that a request names is not the one that it came by.
+    [Theory]
+    [InlineData("GET http://127.0.0.1:{port}/upool/pool HTTP/1.1\r\nHost: 127.0.0.1:{port}")]
+    [InlineData("GET http://localhost:{port}/metrics HTTP/1.1\r\nHost: localhost:{port}")]
+    [InlineData("GET /upool/pool HTTP/1.0")]
+    [InlineData("GET //upool/pool HTTP/1.1\r\nHost: 127.0.0.1:{port}")]
+    [InlineData("GET /./upool/pool HTTP/1.1\r\nHost: 127.0.0.1:{port}")]
+    [InlineData("GET /health/../upool/pool HTTP/1.1\r\nHost: 127.0.0.1:{port}")]
+    [InlineData("GET /health/%2e%2e/upool/pool HTTP/1.1\r\nHost: 127.0.0.1:{port}")]
+    [InlineData("POST /upool/pool HTTP/1.1\r\nHost: a\r\nX-HTTP-Method-Override: GET\r\nContent-Length: 0")]
+    [InlineData("GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Original-URL: /upool/pool")]
+    public async Task NoKeyNoPort_OddRequestOnTheApisPort_FindsNothing(string head)
+    {
+        await using ApiHost host = await ApiHost.StartAsync(sockets: true);
+        using var client = new TcpClient();
+        await client.ConnectAsync(host.Addresses[0], TestContext.Current.CancellationToken);
+        string request = head.Replace(
+            "{port}", host.Addresses[^1].Port.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            StringComparison.Ordinal) + "\r\nConnection: close\r\n\r\n";
+        await client.GetStream().WriteAsync(
+            System.Text.Encoding.ASCII.GetBytes(request), TestContext.Current.CancellationToken);
+        using var reader = new StreamReader(client.GetStream());
+        string reply = await reader.ReadToEndAsync(TestContext.Current.CancellationToken);
+
+        Assert.DoesNotContain("this process has no pool", reply, StringComparison.Ordinal);
+        Assert.DoesNotContain("# TYPE", reply, StringComparison.Ordinal);
+        if (!head.StartsWith("GET / ", StringComparison.Ordinal))
+            Assert.DoesNotContain("200 OK", reply, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("X-Forwarded-For", "203.0.113.9")]
     [InlineData("Forwarded", "for=203.0.113.9")]
     [InlineData("Via", "1.1 proxy")]
     [InlineData("Host", "rebound.example")]
+    [InlineData("Host", "127.0.0.1.rebound.example")]
+    [InlineData("Host", "localhost.rebound.example")]
+    [InlineData("X-Real-IP", "203.0.113.9")]
+    [InlineData("X-Forwarded-Host", "upool.example")]
+    [InlineData("x-forwarded-proto", "https")]
+    [InlineData("X-Client-IP", "203.0.113.9")]
+    [InlineData("CF-Connecting-IP", "203.0.113.9")]
+    [InlineData("true-client-ip", "203.0.113.9")]
     public async Task NoKeyNoPort_ThroughAProxyOrARebound_Is403(string header, string value)
     {
         await using ApiHost host = await ApiHost.StartAsync(sockets: true);
