@@ -40,7 +40,12 @@ form=()
 detail=()
 build=true
 case ${1:-} in
-    quick) form=(--filter-not-trait Needs=OwnProcesses); shift ;;
+    quick)
+        form=(--filter-not-trait Needs=OwnProcesses)
+        # A test that forgot the trait fails there.
+        export UPOOL_TEST_FORM=quick
+        shift
+        ;;
     long)
         # See docs/reliability.md.
         export UPOOL_TEST_TIMEOUT=${UPOOL_TEST_TIMEOUT:-7200} UPOOL_TEST_LANES=${UPOOL_TEST_LANES:-1} \

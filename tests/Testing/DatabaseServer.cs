@@ -65,7 +65,14 @@ public sealed class DatabaseServer : IAsyncDisposable
 
     /// <summary>Makes a server and waits until it answers.</summary>
     /// <param name="extraArguments">For example <c>--max-connections=20</c>.</param>
-    public static async Task<DatabaseServer> StartNewAsync(params string[] extraArguments)
+    public static Task<DatabaseServer> StartNewAsync(params string[] extraArguments)
+    {
+        OwnProcesses.Require("a database server");
+        return StartSharedAsync(extraArguments);
+    }
+
+    /// <summary>The same for the one that the tests of a process share.</summary>
+    internal static async Task<DatabaseServer> StartSharedAsync(params string[] extraArguments)
     {
         var server = new DatabaseServer(extraArguments);
         try
@@ -107,7 +114,7 @@ public sealed class DatabaseServer : IAsyncDisposable
             await _process.DisposeAsync();
         }
 
-        _process = await ProcessHost.StartAsync(
+        _process = await ProcessHost.StartPartAsync(
             $"{ServerFamily.TestedServer}:{Port}", Script, ["run", ServerFamily.TestedServer, .. Arguments()],
             workingDirectory: _folder);
         await _process.WaitForLineAsync("ready for connections", StartTimeout);
@@ -151,7 +158,7 @@ public sealed class DatabaseServer : IAsyncDisposable
     private static async Task<IReadOnlyList<string>> RunToolAsync(
         string program, TimeSpan timeout, params string[] arguments)
     {
-        await using var tool = await ProcessHost.StartAsync(program, program, arguments);
+        await using var tool = await ProcessHost.StartPartAsync(program, program, arguments);
         if (await tool.WaitForExitAsync(timeout) != 0)
         {
             throw new InvalidOperationException(

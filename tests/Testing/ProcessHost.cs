@@ -72,7 +72,19 @@ public sealed class ProcessHost : IAsyncDisposable
     /// <param name="arguments">Its arguments.</param>
     /// <param name="environment">Variables to add; null removes an inherited one.</param>
     /// <param name="workingDirectory">Where it runs; the current folder when null.</param>
-    public static async Task<ProcessHost> StartAsync(
+    public static Task<ProcessHost> StartAsync(
+        string name,
+        string fileName,
+        IEnumerable<string> arguments,
+        IReadOnlyDictionary<string, string?>? environment = null,
+        string? workingDirectory = null)
+    {
+        OwnProcesses.Require($"'{name}'");
+        return StartPartAsync(name, fileName, arguments, environment, workingDirectory);
+    }
+
+    /// <summary>The same for what is a part of this library: a server, and the tools that make its data.</summary>
+    internal static async Task<ProcessHost> StartPartAsync(
         string name,
         string fileName,
         IEnumerable<string> arguments,

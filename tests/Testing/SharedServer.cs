@@ -41,7 +41,7 @@ public sealed class SharedServer
         }
 
         // Never disposed: the kernel ends it with this process, and its folder goes with the process's own.
-        var server = await DatabaseServer.StartNewAsync("--max-connections=500");
+        var server = await DatabaseServer.StartSharedAsync("--max-connections=500");
         return new SharedServer(server, server.RootConnectionString);
     }
 

@@ -12,8 +12,6 @@ public sealed partial class SourceTests
     private const string Excuse = "Longer than 500 lines because";
     private const int ExcuseWithinLines = 10;
 
-    private const string OwnProcesses = "[Trait(\"Needs\", \"OwnProcesses\")]";
-
     // Put together, because these files are looked at too.
     private const string ToDo = "FIX" + "ME";
 
@@ -54,24 +52,6 @@ public sealed partial class SourceTests
             where Skipping().IsMatch(found.Line)
             select $"{file}:{found.Number}: {found.Line.Trim()}");
 
-    // './test.sh quick' leaves them out by it.
-    [Fact]
-    public void Tests_ThatStartServersOrPrograms_SaySo() =>
-        Findings.AssertNone(
-            $"files of tests that start servers or programs of their own without {OwnProcesses}",
-            from file in Repository.FilesOf(".cs", "tests/")
-            let lines = Repository.Lines(file)
-            where lines.Any(line => Test().IsMatch(line)) && lines.Any(line => Starting().IsMatch(line))
-                && !lines.Any(line => line.Contains(OwnProcesses, StringComparison.Ordinal))
-            select file);
-
-    [Theory]
-    [InlineData("await using var server = await DatabaseServer.Start" + "NewAsync();", true)]
-    [InlineData("await using BudgetServer server = await BudgetServer.Start" + "Async();", true)]
-    [InlineData("await cluster.RunAsync(silos: 1, apis: 1, test);", false)]
-    public void Starting_Sample_IsToldFromWhatLooksLikeIt(string line, bool starts) =>
-        Assert.Equal(starts, Starting().IsMatch(line));
-
     [Fact]
     public void Lines_EveryFile_NameNoFolderOfOneMachine() =>
         Findings.AssertNone(
@@ -100,12 +80,6 @@ public sealed partial class SourceTests
 
     [GeneratedRegex(@"\bSkip(When|Unless|Exceptions|Type)?\s*=[^=>]|\bAssert\.Skip")]
     private static partial Regex Skipping();
-
-    [GeneratedRegex(@"^\s*\[(Fact|Theory)\]")]
-    private static partial Regex Test();
-
-    [GeneratedRegex(@"\b(DatabaseServer|BudgetServer|ProcessHost|ProcessCluster|StandIn)\.Start\w*\(")]
-    private static partial Regex Starting();
 
     // Not within a longer path or a url.
     [GeneratedRegex(@"(?<![\w.~)}\]*/-])/(root|Users|work|tmp/wt)/")]

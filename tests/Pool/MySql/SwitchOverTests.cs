@@ -29,6 +29,7 @@ public sealed class SwitchOverTests
     private int _written;
 
     [Fact]
+    [Trait("Needs", "OwnProcesses")]
     public async Task SwitchOver_InARowUnderLoad_EverySessionFollowsAndNoAcknowledgedWriteIsMissing()
     {
         int rounds = int.TryParse(
