@@ -84,7 +84,10 @@ public sealed class FormerLaneTests : OnSharedServer
     }
 
     private static Task<ControlSession> OpenAsync(string connectionString) => ControlSession.OpenAsync(
-        MySqlSettings.Build(MySqlSettings.Derive(connectionString, new PoolOptions()), loggers: null), register: null);
+        new SessionSource(
+            MySqlSettings.Derive(connectionString, new PoolOptions()), loggers: null,
+            new SignInGate(TimeProvider.System)),
+        register: null);
 
     private async Task AdvanceUntilAsync(Task task)
     {

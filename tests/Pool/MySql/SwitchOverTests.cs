@@ -93,6 +93,7 @@ public sealed class SwitchOverTests
 
     /// <summary>Nothing of it writes, nothing of it was ever closed or killed, and there is no budget.</summary>
     [Fact]
+    [Trait("Needs", "OwnProcesses")]
     public async Task SwitchOver_ProcessOnlyReads_ItsSessionsFollow()
     {
         await using ReplicatedPair pair = await ReplicatedPair.StartAsync();
@@ -101,7 +102,8 @@ public sealed class SwitchOverTests
             pair.Through(pair.Servers[0].ControlConnectionString()), log);
         await using PooledDataSource pool = MySqlPool.Create(
             pair.Through(pair.Servers[0].ConnectionString()),
-            new PoolOptions { Name = "test", MaxConnections = 1, RentTimeout = TimeSpan.FromSeconds(10) }, control, log);
+            new PoolOptions { Name = "test", MaxConnections = 1, RentTimeout = TimeSpan.FromSeconds(10) },
+            control, log);
         Assert.Equal(pair.Servers[0].Port, await PortAsync());
 
         // The lane comes by itself, and has seen the server while that took writes once the turn after has answered.

@@ -304,8 +304,8 @@ public sealed class ReclaimTests
         await alive.DisposeAsync();
     }
 
-    /// <summary>A session keeps the rights that it began with, so the lane tries new ones. What it closes stays with the
-    /// server here until it is killed, and there is never one too many (INV-2).</summary>
+    /// <summary>A session keeps the rights that it began with, so the lane tries new ones. What it closes stays with
+    /// the server here until it is killed, and there is never one too many (INV-2).</summary>
     [Fact]
     public async Task Close_IsDenied_LaneTriesNewSessionsWithoutAThirdControlConnection()
     {
