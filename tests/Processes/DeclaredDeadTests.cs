@@ -20,7 +20,7 @@ public sealed class DeclaredDeadTests
         """;
 
     private const string Suspected =
-        "UPDATE upool_member SET Status = 6, SuspectTimes = 'S127.0.0.1:1@1,2026-01-01 00:00:00.000 GMT'";
+        "UPDATE upool_member SET Status = 6, SuspectTimes = '127.0.0.1:1@1,2026-01-01 00:00:00.000 GMT'";
 
     private const string DeadWithANewName = "UPDATE upool_member SET Status = 6, SiloName = 'x', HostName = 'x'";
 
