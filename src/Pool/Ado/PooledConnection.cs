@@ -77,7 +77,7 @@ public sealed partial class PooledConnection : DbConnection
     }
 
     /// <summary>The current database; while closed, the one that the pool opens with.</summary>
-    public override string Database => IsOpen ? Physical.Inner.Database : _pool.Connector.Database;
+    public override string Database => Held?.Inner.Database ?? _pool.Connector.Database;
 
     /// <summary>The server's name or address, or the file.</summary>
     public override string DataSource => _pool.Connector.DataSource;
@@ -89,9 +89,12 @@ public sealed partial class PooledConnection : DbConnection
     /// Open from the rent to the return; closed also when a deadline, a cancellation or the pool has taken the
     /// connection away; broken when the session was lost and the connection is still to be closed.
     /// </summary>
-    public override ConnectionState State => !IsOpen ? ConnectionState.Closed
-        : _physical!.IsBroken ? ConnectionState.Broken
-        : ConnectionState.Open;
+    public override ConnectionState State => Held switch
+    {
+        null => ConnectionState.Closed,
+        { IsBroken: true } => ConnectionState.Broken,
+        _ => ConnectionState.Open,
+    };
 
     /// <inheritdoc/>
     public override int ConnectionTimeout => (int)Math.Ceiling(_pool.Options.RentTimeout.TotalSeconds);
@@ -114,22 +117,18 @@ public sealed partial class PooledConnection : DbConnection
 
     /// <summary>Whether the renter has begun a transaction, has written in it, and has not ended it.</summary>
     internal bool IsLeftInTransaction =>
-        _isLeftInTransaction || (IsOpen && _physical?.Watch is { IsOver: false, HasWritten: true });
+        _isLeftInTransaction || Held?.Watch is { IsOver: false, HasWritten: true };
 
     /// <summary>The session, as long as this connection still holds it.</summary>
     /// <exception cref="InvalidOperationException">The connection is closed, or was severed.</exception>
-    internal PhysicalConnection Physical
-    {
-        get
-        {
-            PhysicalConnection? physical = _physical;
-            if (physical is not null && physical.RentId == _rentId) return physical;
+    internal PhysicalConnection Physical => Held ?? throw NotOpen();
 
-            throw NotOpen();
-        }
-    }
+    /// <summary>The session, or null once this connection holds it no more. Read once: another thread may close the
+    /// connection at any moment.</summary>
+    internal PhysicalConnection? Held =>
+        _physical is { } physical && physical.RentId == _rentId ? physical : null;
 
-    private bool IsOpen => _physical is { } physical && physical.RentId == _rentId;
+    private bool IsOpen => Held is not null;
 
     /// <inheritdoc/>
     /// <exception cref="RentRefusedException">The rent was refused.</exception>

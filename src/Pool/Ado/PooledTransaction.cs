@@ -200,10 +200,9 @@ public sealed class PooledTransaction : DbTransaction
 
     private void RollBack()
     {
-        if (_connection.State != ConnectionState.Open) return;
+        if (_connection.Held is not { } physical) return;
 
         // In this order; see Operation.
-        PhysicalConnection physical = _connection.Physical;
         long seen = physical.Operation.CurrentRun;
         if (_connection.State != ConnectionState.Open || !ReferenceEquals(physical.Transaction, _inner)) return;
 
