@@ -66,25 +66,20 @@ public sealed class ServerOutcomeTests(ServerOutcomeTests.Fixture fixture) : ICl
     [Fact]
     public async Task Any_NoConnectionInTime_Is503WithItsReason()
     {
-        await using MySqlConnection other = await ConnectAsync();
-        await ExecuteAsync(other, "LOCK TABLES tb1 WRITE");
-        Task<Seen>[] held = [.. Enumerable.Range(0, Connections).Select(
-            i => Client.SendJsonAsync("POST", "/user", $$"""{"name":"{{i}}"}"""))];
-        await UntilAllAreUsedAsync();
+        var pool = fixture.Services.GetRequiredService<PooledDataSource>();
+        var held = new List<PooledConnection>();
+        using var bound = new CancellationTokenSource(Patience.Long);
+        while (held.Count < Connections)
+        {
+            RentResult rent = await pool.RentAsync(cancellationToken: bound.Token);
+            if (rent.IsRented) held.Add(rent.GetConnectionOrThrow());
+        }
 
         Seen refused = await Client.CallAsync("GET", "/user/list");
 
         refused.Refuses(503, "queue empty");
         Assert.Equal(("timed-out", "1"), (refused.Header("UPool-Reason"), refused.Header("Retry-After")));
-        await ExecuteAsync(other, "UNLOCK TABLES");
-        await Task.WhenAll(held);
-    }
-
-    private async Task UntilAllAreUsedAsync()
-    {
-        var pool = fixture.Services.GetRequiredService<PooledDataSource>();
-        using var bound = new CancellationTokenSource(Patience.Long);
-        while (pool.Snapshot().Used < Connections) await Task.Delay(5, bound.Token);
+        foreach (PooledConnection connection in held) await connection.DisposeAsync();
     }
 
     private async Task<MySqlConnection> ConnectAsync()
