@@ -28,8 +28,9 @@ readonly KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # Prints the first mirror of packages in this machine's apt, the one for security aside, which has no other suites.
 machine_mirror() {
+    # --no-release-info: a machine whose apt has fetched no list yet names its mirrors too.
     # shellcheck disable=SC2016  # apt-get expands these.
-    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+    apt-get indextargets --no-release-info --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
         grep --extended-regexp '/debian/?$' | head -n 1
 }
 
