@@ -1,12 +1,12 @@
 namespace UPool.Hosting;
 
-/// <summary>What to say of a database that cannot be used.</summary>
+/// <summary>Messages about a database that cannot be used.</summary>
 internal static class DatabaseProblem
 {
-    /// <summary>To anybody: the driver's words may name the host and the account.</summary>
+    /// <summary>For any reader: a message of the driver may name the host and the account.</summary>
     public const string CannotBeUsed = "The database cannot be used: the log of this process says why.";
 
-    /// <summary>To the log: the driver's own line, which names no secret.</summary>
+    /// <summary>For the log: with the driver's message, which names no secret.</summary>
     public static string Describe(Exception exception)
     {
         string text = exception.Message.ReplaceLineEndings(" ").Trim();

@@ -1,6 +1,6 @@
 namespace UPool.Hosting;
 
-/// <summary>What a process is beside the host of a pool, for its start line.</summary>
+/// <summary>The part that a process has beside hosting a pool, for its start line.</summary>
 internal interface IProcessRole
 {
     /// <summary><c>a silo of cluster 'x'</c>, say.</summary>

@@ -10,6 +10,6 @@ public interface IProcessStatus
     /// <summary>Whether the process is stopping: it takes no new work.</summary>
     bool IsStopping { get; }
 
-    /// <summary>What ails the start or the pool, in one plain line without any secret.</summary>
+    /// <summary>The problem with the start or the pool, in one plain line without any secret.</summary>
     PoolHealth Health { get; }
 }

@@ -28,7 +28,7 @@ internal static class KnownKeysExtensions
     public static void AddKnownKeys<TOptions>(this IServiceCollection services, string section)
         where TOptions : class
     {
-        if (services.Any(static service => service.ServiceType == typeof(Marker<TOptions>))) return;
+        if (services.IsRegistered<Marker<TOptions>>()) return;
 
         services.AddSingleton<Marker<TOptions>>();
         services.AddSingleton<IValidateOptions<TOptions>>(provider =>

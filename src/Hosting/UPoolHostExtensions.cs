@@ -17,7 +17,7 @@ public static class UPoolHostExtensions
     public static IHostApplicationBuilder AddUPool(this IHostApplicationBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
-        if (builder.IsRegistered<PooledDataSource>()) return builder;
+        if (builder.Services.IsRegistered<PooledDataSource>()) return builder;
 
         builder.AddDatabase();
         IServiceCollection services = builder.Services;
@@ -34,7 +34,7 @@ public static class UPoolHostExtensions
     /// pool needs too.</summary>
     internal static void AddDatabase(this IHostApplicationBuilder builder)
     {
-        if (builder.IsRegistered<ProcessStatus>()) return;
+        if (builder.Services.IsRegistered<ProcessStatus>()) return;
 
         IServiceCollection services = builder.Services;
         services.TryAddSingleton(TimeProvider.System);
@@ -48,6 +48,6 @@ public static class UPoolHostExtensions
             .Configure<IConfiguration, IHostEnvironment>(DatabaseOptions.Read).ValidateOnStart();
     }
 
-    internal static bool IsRegistered<T>(this IHostApplicationBuilder builder) =>
-        builder.Services.Any(static service => service.ServiceType == typeof(T));
+    internal static bool IsRegistered<T>(this IServiceCollection services) =>
+        services.Any(static service => service.ServiceType == typeof(T));
 }

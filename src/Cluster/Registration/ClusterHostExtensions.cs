@@ -56,11 +56,9 @@ public static class ClusterHostExtensions
             ConfigureMembership(silo.Services);
             if (cluster.ParsedMode == ClusterMode.MySql)
             {
-                silo.UseAdoNetClustering(options => options.Configure<OrleansDataSource>(static (clustering, data) =>
-                {
-                    clustering.Invariant = OrleansDataSource.Invariant;
-                    clustering.DataSource = data;
-                }));
+                silo.UseAdoNetClustering(static options => options.Configure<OrleansDataSource>(
+                    static (clustering, data) =>
+                        (clustering.Invariant, clustering.DataSource) = (OrleansDataSource.Invariant, data)));
                 silo.AddStorage();
             }
             else
@@ -92,11 +90,9 @@ public static class ClusterHostExtensions
         {
             client.AddWorkers();
             client.Services.AddCluster(builder.Configuration, isClient: true);
-            client.UseAdoNetClustering(options => options.Configure<OrleansDataSource>(static (clustering, database) =>
-            {
-                clustering.Invariant = OrleansDataSource.Invariant;
-                clustering.DataSource = database;
-            }));
+            client.UseAdoNetClustering(static options => options.Configure<OrleansDataSource>(
+                static (clustering, data) =>
+                    (clustering.Invariant, clustering.DataSource) = (OrleansDataSource.Invariant, data)));
             client.Services.AddSingleton<IClientConnectionRetryFilter>(
                 static provider => provider.GetRequiredService<ClientLifecycle>());
             client.Services.Configure<GatewayOptions>(
@@ -121,14 +117,14 @@ public static class ClusterHostExtensions
     // The cluster is of our making: its ids, and the manner in which its processes start and stop.
     private static void AddOwnCluster(IHostApplicationBuilder builder)
     {
-        if (builder.IsRegistered<OwnCluster>()) return;
+        if (builder.Services.IsRegistered<OwnCluster>()) return;
 
         IServiceCollection services = builder.Services;
         services.AddSingleton<OwnCluster>();
         services.AddSingleton<IValidateOptions<DatabaseOptions>, ClusterDatabaseValidator>();
         services.AddSingleton<IValidateOptions<BudgetOptions>, ClusterBudgetValidator>();
 
-        // What an application has set in code it keeps, unless a setting says otherwise.
+        // Values that an application has set in code stay, unless a setting names others.
         services.AddOptions<ClusterOptions>().Configure<IOptions<UPoolClusterOptions>>(static (orleans, options) =>
         {
             orleans.ClusterId = options.Value.ClusterId
@@ -179,8 +175,8 @@ public static class ClusterHostExtensions
         services.Configure<ConnectionOptions>(static options => options.OpenConnectionTimeout = ConnectTimeout);
     }
 
-    // The providers must be chosen before the container exists. Whatever is wrong in here is refused at the start, by
-    // the validation of the same section, in words.
+    // The providers must be chosen before the container exists. The validation of the same section refuses a wrong
+    // value at the start.
     private static UPoolClusterOptions Peek(IConfiguration configuration)
     {
         string? mode = configuration[$"{UPoolClusterOptions.Section}:{nameof(UPoolClusterOptions.Mode)}"];

@@ -11,13 +11,13 @@ using UPool.Hosting;
 
 namespace UPool.Cluster.Registration;
 
-/// <summary>What silos and clients have in common.</summary>
+/// <summary>Services that silos and clients share.</summary>
 internal static class ClusterServices
 {
     /// <summary>The options, the budget, and the view of all pools.</summary>
     public static void AddCluster(this IServiceCollection services, IConfiguration configuration, bool isClient)
     {
-        if (services.Any(static service => service.ServiceType == typeof(LeaseHealth))) return;
+        if (services.IsRegistered<LeaseHealth>()) return;
 
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<OrleansDataSource>();
@@ -55,7 +55,7 @@ internal static class ClusterServices
             return new DeploymentIdentity(cluster.ClusterId, cluster.ServiceId);
         });
 
-        // As whoever has no budget has no agent.
+        // Without a budget there is no agent.
         if (HasBudget(configuration)) services.AddSingleton<BudgetAgent>();
     }
 }

@@ -10,14 +10,14 @@ using UPool.MySql;
 
 namespace UPool.Cluster.Registration;
 
-/// <summary>What a program does that runs once and ends, beside no silo. Its host has <c>AddUPoolSilo</c> and is not
+/// <summary>Tasks of a program that runs once and ends, without a silo. Its host has <c>AddUPoolSilo</c> and is never
 /// started.</summary>
 public static partial class MigrationHostExtensions
 {
-    // As a silo that waits for its database.
+    // The same as of a silo that waits for its database.
     private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
 
-    // Of the line that says what a migration waits for.
+    // Between two log lines about the reason for waiting.
     private static readonly TimeSpan WaitingInterval = TimeSpan.FromSeconds(10);
 
     /// <summary>Applies the schema of the cluster and of the application, and nothing else. The host is not
@@ -46,6 +46,19 @@ public static partial class MigrationHostExtensions
             () => SchemaMigrator.ApplyAsync(control.Storage, scripts, logger, cancellationToken), control,
             services.GetRequiredService<IOptions<UPoolClusterOptions>>().Value.MigrateTimeout, clock, logger,
             cancellationToken);
+    }
+
+    /// <summary>
+    /// The database of such a program: the control connections, which the budget counts as those of the migration,
+    /// because a pool would need a lease. With the embedded database it is the pool.
+    /// </summary>
+    public static DbDataSource GetToolDatabase(this IHost host)
+    {
+        ArgumentNullException.ThrowIfNull(host);
+        IServiceProvider services = host.Services;
+        return services.GetRequiredService<IOptions<DatabaseOptions>>().Value.ConnectionString is null
+            ? services.GetRequiredService<PooledDataSource>()
+            : services.GetRequiredService<ControlDatabase>().Storage;
     }
 
     // It cannot be reached, went away or takes no writes: nothing that the schema could be blamed for.
@@ -87,18 +100,5 @@ public static partial class MigrationHostExtensions
 
             await Task.Delay(RetryInterval, clock, cancellationToken);
         }
-    }
-
-    /// <summary>
-    /// The database for what runs once and ends, beside no silo: the control connections, which are in the budget as
-    /// the migration's; a pool would need a lease there. The embedded database has no other than the pool.
-    /// </summary>
-    public static DbDataSource GetToolDatabase(this IHost host)
-    {
-        ArgumentNullException.ThrowIfNull(host);
-        IServiceProvider services = host.Services;
-        return services.GetRequiredService<IOptions<DatabaseOptions>>().Value.ConnectionString is null
-            ? services.GetRequiredService<PooledDataSource>()
-            : services.GetRequiredService<ControlDatabase>().Storage;
     }
 }

@@ -45,7 +45,7 @@ public static class WorkerHostExtensions
     internal static void AddWorkerParts(this ISiloBuilder builder)
     {
         IServiceCollection services = builder.Services;
-        if (services.Any(static service => service.ServiceType == typeof(RunningCalls))) return;
+        if (services.IsRegistered<RunningCalls>()) return;
 
         builder.AddGrainDirectory(NoGrainDirectory.Name, static (_, _) => new NoGrainDirectory());
         builder.AddIncomingGrainCallFilter<WriteTicketFilter>();

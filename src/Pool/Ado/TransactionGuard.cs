@@ -114,8 +114,9 @@ internal static class TransactionGuard
         // Part of a script may have been done, its beginning among it.
         physical.Watch ??= new TransactionWatch(physical, TransactionOrigin.Script);
         physical.Watch.NoteSent(isRead, hasFailed: true);
-        if (effect == TransactionEffect.RollsBack || connector.IsCommitRefused(exception)) physical.Watch.NoteError();
-        else if (physical.Watch.Origin != TransactionOrigin.Script) physical.Watch.NoteUnclearCommit();
+        bool mayHaveCommitted = effect != TransactionEffect.RollsBack && !connector.IsCommitRefused(exception)
+            && physical.Watch.Origin != TransactionOrigin.Script;
+        if (mayHaveCommitted) physical.Watch.NoteUnclearCommit();
         else physical.Watch.NoteError();
     }
 

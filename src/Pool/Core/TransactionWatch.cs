@@ -18,7 +18,6 @@ internal sealed class TransactionWatch(PhysicalConnection session, TransactionOr
 {
     private Doubt _doubt;
     private bool _hasCommitted;
-    private bool _isCommitUnclear;
     private bool _hasDone;
 
     private enum Doubt
@@ -51,10 +50,10 @@ internal sealed class TransactionWatch(PhysicalConnection session, TransactionOr
     public bool HasWritten { get; private set; }
 
     /// <summary>Whether what was done in it may be stored, although the renter has not committed it.</summary>
-    public bool MayHaveCommitted => _hasCommitted || _isCommitUnclear || _doubt == Doubt.Mark;
+    public bool MayHaveCommitted => _hasCommitted || IsCommitUnclear || _doubt == Doubt.Mark;
 
     /// <summary>Whether a commit of the renter's was answered with an error that leaves its effect open.</summary>
-    public bool IsCommitUnclear => _isCommitUnclear;
+    public bool IsCommitUnclear { get; private set; }
 
     /// <summary>A statement was sent in it.</summary>
     /// <param name="isRead">Whether it only reads.</param>
@@ -75,7 +74,7 @@ internal sealed class TransactionWatch(PhysicalConnection session, TransactionOr
     public void NoteUnclearCommit()
     {
         NoteError();
-        _isCommitUnclear = true;
+        IsCommitUnclear = true;
     }
 
     /// <summary>Sets the savepoint for a statement that may commit the transaction.</summary>
@@ -95,7 +94,7 @@ internal sealed class TransactionWatch(PhysicalConnection session, TransactionOr
         else if (_doubt == Doubt.Error)
         {
             bool isThere = await session.IsInTransactionAsync().ConfigureAwait(false);
-            if (isThere) (_hasDone, _isCommitUnclear) = (true, false);
+            if (isThere) (_hasDone, IsCommitUnclear) = (true, false);
             else if (IsOnlyPerhaps) WasNone = true;
             else IsOver = true;
         }
@@ -104,7 +103,7 @@ internal sealed class TransactionWatch(PhysicalConnection session, TransactionOr
     }
 
     // Without autocommit one begins with the first statement that needs it.
-    private bool IsOnlyPerhaps => !_hasDone && !_isCommitUnclear
+    private bool IsOnlyPerhaps => !_hasDone && !IsCommitUnclear
         && origin is TransactionOrigin.Script or TransactionOrigin.NoAutocommit;
 }
 

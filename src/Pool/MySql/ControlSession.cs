@@ -39,8 +39,8 @@ internal sealed class ControlSession
     /// the address lead to another one, or soon.</summary>
     public bool HasBecomeReadOnly { get; private set; }
 
-    /// <summary>The server's word that this account may not end a session that was asked about; null when it said none
-    /// since the question before.</summary>
+    /// <summary>The server's refusal to let this account end a session that was asked about; null when there was none
+    /// since the previous question.</summary>
     public MySqlException? Denial { get; set; }
 
     public static async Task<ControlSession> OpenAsync(SessionSource source, SessionRegister? register)
@@ -70,17 +70,22 @@ internal sealed class ControlSession
         await RegisterAsync().ConfigureAwait(false);
         foreach (KillQuestion[] batch in questions.Chunk(MaxBatch))
         {
-            Dictionary<long, string> hosts = await LookAsync(batch).ConfigureAwait(false);
+            Dictionary<long, string> hosts = await SessionEnd
+                .FindHostsAsync(_connection, _facts.Family, batch.Select(static question => question.Session))
+                .ConfigureAwait(false);
             List<ServerSession> gone = [];
             foreach (KillQuestion question in batch)
             {
                 try
                 {
-                    if (await EndAsync(question, hosts).ConfigureAwait(false) && question.UntilGone) continue;
+                    bool isThere = await SessionEnd
+                        .KillAsync(_connection, _facts.Family, question.Session, question.UntilGone, hosts)
+                        .ConfigureAwait(false);
+                    if (isThere && question.UntilGone) continue;
                 }
                 catch (MySqlException exception) when (exception.ErrorCode == MySqlErrors.NotOwner)
                 {
-                    // It is there. Whoever asked goes on asking, and holds up nobody else.
+                    // It is there. The question stays open, and holds up no other one.
                     Denial = exception;
                     if (question.UntilGone) continue;
                 }
@@ -111,38 +116,6 @@ internal sealed class ControlSession
     public async Task CloseAsync(TimeSpan timeout, TimeProvider clock) =>
         await _connection.DisposeAsync().AsTask().EndsWithinAsync(timeout, clock).ConfigureAwait(false);
 
-    private async Task<Dictionary<long, string>> LookAsync(KillQuestion[] questions)
-    {
-        string ids =
-            string.Join(',', questions.Select(q => q.Session.Id.ToString(CultureInfo.InvariantCulture)).Distinct());
-        using var command = new MySqlCommand(
-            $"SELECT ID, HOST FROM {_facts.Family.ProcessList} WHERE ID IN ({ids})", _connection);
-
-        // Left pending on a server that does not answer: it is the probe.
-        command.CommandTimeout = 0;
-        var hosts = new Dictionary<long, string>();
-        using MySqlDataReader reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
-        while (await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false))
-            hosts[reader.GetInt64(0)] = reader.IsDBNull(1) ? "" : reader.GetString(1);
-        return hosts;
-    }
-
-    /// <summary>Ends one statement or session; false when it is gone.</summary>
-    private async Task<bool> EndAsync(KillQuestion question, Dictionary<long, string> hosts)
-    {
-        bool isListed = hosts.TryGetValue(question.Session.Id, out string? host);
-        if (isListed && question.Session.Host.Length == 0) return true;
-
-        bool isAnothers = isListed && host != question.Session.Host;
-
-        // The id with another host is another's session, after a restart of the server: never kill that. The look and
-        // the kill go over one connection, so the server cannot have restarted between them. A session that is not
-        // listed may be one that this account cannot see, or one that the server still counts although its socket is
-        // closed: only the answer to the KILL says that it is gone, and on MySQL not that alone (INV-1).
-        bool asks = question.UntilGone ? !isAnothers : isListed && !isAnothers;
-        return asks && (await KillAsync(question).ConfigureAwait(false) || !_facts.Family.IsGone(isListed));
-    }
-
     private async Task RegisterAsync()
     {
         if (_register is null || _isRegistered) return;
@@ -171,24 +144,6 @@ internal sealed class ControlSession
         catch (MySqlException exception) when (MySqlErrors.Classify(exception) != DriverFailure.Connection)
         {
             // The next look at the register removes what is left there.
-        }
-    }
-
-    /// <summary>Sends one KILL; false when the server does not know the session any more.</summary>
-    private async Task<bool> KillAsync(KillQuestion question)
-    {
-        string what = question.UntilGone ? "CONNECTION" : "QUERY";
-        using var command = new MySqlCommand(
-            string.Create(CultureInfo.InvariantCulture, $"KILL {what} {question.Session.Id}"), _connection);
-        command.CommandTimeout = 0;
-        try
-        {
-            await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
-            return true;
-        }
-        catch (MySqlException exception) when (exception.ErrorCode == MySqlErrors.NoSuchThread)
-        {
-            return false;
         }
     }
 }

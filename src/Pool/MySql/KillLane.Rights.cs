@@ -1,8 +1,3 @@
-using System.Data.Common;
-using System.Globalization;
-
-using MySqlConnector;
-
 namespace UPool.MySql;
 
 /// <content>
@@ -52,7 +47,7 @@ internal sealed partial class KillLane
             var physical = (MySqlPhysicalConnection)witness.Physical;
             if (former.Server.IsOther(physical.Session.Server)) return;
 
-            while (!await IsGoneAsync(witness, physical.Family, former).ConfigureAwait(false))
+            while (await IsThereAsync(witness, physical.Family, former).ConfigureAwait(false))
                 await Task.Delay(MinPollInterval, _clock, _stop.Token).ConfigureAwait(false);
         }
         catch (Exception) when (!_stop.IsCancellationRequested)
@@ -61,26 +56,11 @@ internal sealed partial class KillLane
         }
     }
 
-    // The look and the kill go over one session, as in ControlSession: another's id is never killed.
-    private static async Task<bool> IsGoneAsync(
+    private static async Task<bool> IsThereAsync(
         PooledConnection witness, DatabaseFamily family, ServerSession former)
     {
-        string id = former.Id.ToString(CultureInfo.InvariantCulture);
-        using DbCommand look = witness.CreateCommand();
-        look.CommandText = $"SELECT HOST FROM {family.ProcessList} WHERE ID = {id}";
-        string? host = (string?)await look.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false);
-        if (host is not null && host != former.Host) return true;
-
-        using DbCommand kill = witness.CreateCommand();
-        kill.CommandText = $"KILL CONNECTION {id}";
-        try
-        {
-            await kill.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
-            return false;
-        }
-        catch (MySqlException exception) when (exception.ErrorCode == MySqlErrors.NoSuchThread)
-        {
-            return family.IsGone(wasListed: host is not null);
-        }
+        Dictionary<long, string> hosts =
+            await SessionEnd.FindHostsAsync(witness, family, [former]).ConfigureAwait(false);
+        return await SessionEnd.KillAsync(witness, family, former, wholeSession: true, hosts).ConfigureAwait(false);
     }
 }

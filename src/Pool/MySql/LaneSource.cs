@@ -3,7 +3,7 @@ namespace UPool.MySql;
 /// <summary>
 /// What the kill lane opens its sessions with, and what it is to open them with once the server has accepted that.
 /// </summary>
-internal sealed class LaneSource(SessionSource dataSource, SessionRegister? register, TimeProvider clock)
+internal sealed class LaneSource(SessionSource source, SessionRegister? register, TimeProvider clock)
 {
     // As a pool's: between two tries with credentials that were refused.
     private static readonly TimeSpan CandidateRetryInterval = TimeSpan.FromSeconds(10);
@@ -15,7 +15,7 @@ internal sealed class LaneSource(SessionSource dataSource, SessionRegister? regi
     private readonly Lock _gate = new();
 
     // All below is guarded by _gate.
-    private SessionSource _proven = dataSource;
+    private SessionSource _proven = source;
     private SessionSource? _candidate;
     private TaskCompletionSource<bool>? _changed;
     private long _retryAt;

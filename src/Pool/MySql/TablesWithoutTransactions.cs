@@ -80,21 +80,21 @@ internal sealed class TablesWithoutTransactions(TimeProvider clock)
             + " AND COALESCE(e.TRANSACTIONS, 'NO') <> 'YES'";
         const string From = "FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e"
             + " ON e.ENGINE = t.ENGINE";
-        FrozenSet<string> tables = await NamesAsync(
+        HashSet<string> names = await NamesAsync(
             connection, databases, $"SELECT t.TABLE_NAME {From} WHERE t.TABLE_SCHEMA IN ({list}) AND {OfTables}")
             .ConfigureAwait(false);
-        if (tables.Count == 0) return tables;
+        if (names.Count == 0) return [];
 
-        FrozenSet<string> ways = await NamesAsync(
+        names.UnionWith(await NamesAsync(
             connection, databases,
             $"SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA IN ({list})"
             + $" UNION SELECT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA IN ({list})"
             + " UNION SELECT ROUTINE_NAME FROM information_schema.ROUTINES"
-            + $" WHERE ROUTINE_TYPE = 'FUNCTION' AND ROUTINE_SCHEMA IN ({list})").ConfigureAwait(false);
-        return tables.Concat(ways).ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+            + $" WHERE ROUTINE_TYPE = 'FUNCTION' AND ROUTINE_SCHEMA IN ({list})").ConfigureAwait(false));
+        return names.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
     }
 
-    private static async Task<FrozenSet<string>> NamesAsync(
+    private static async Task<HashSet<string>> NamesAsync(
         MySqlConnection connection, string[] databases, string text)
     {
         using var command = new MySqlCommand(text, connection);
@@ -102,7 +102,7 @@ internal sealed class TablesWithoutTransactions(TimeProvider clock)
         using MySqlDataReader reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
         var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         while (await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false)) names.Add(reader.GetString(0));
-        return names.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+        return names;
     }
 
     private FrozenSet<string>? Find(string key)
