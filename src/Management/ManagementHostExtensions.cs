@@ -1,8 +1,8 @@
 using System.Net;
-using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Configuration.Json;
 using Microsoft.Extensions.DependencyInjection;
@@ -95,14 +95,18 @@ public static class ManagementHostExtensions
         {
             // A proxy on this machine and a person on it send the same request, so without a key these routes are where
             // no proxy leads. Found here rather than by the server: the guard must know it before the first request.
-            port = FreePort(options.ParsedAddress);
+            var reserved = new ReservedPort(options.ParsedAddress);
+            builder.Services.AddSingleton(_ => reserved);
+            builder.Services.AddOptions<SocketTransportOptions>()
+                .Configure<ReservedPort>(static (sockets, kept) => kept.HandOver(sockets));
+            port = reserved.Port;
         }
 
         builder.Services.AddSingleton(new ManagementPlace(port));
         string? managementUrl = defaultUrl is null || port is not null
             ? $"http://{new IPEndPoint(options.ParsedAddress, port ?? 0)}"
             : null;
-        if (managementUrl is not null) Check(builder, "UPool:Management:Port", managementUrl);
+        if (managementUrl is not null && port == options.Port) Check(builder, "UPool:Management:Port", managementUrl);
         if (defaultUrl is null)
         {
             builder.WebHost.UseUrls(managementUrl!);
@@ -127,13 +131,6 @@ public static class ManagementHostExtensions
         foreach (string url in urls.Split(';', StringSplitOptions.RemoveEmptyEntries))
             Check(builder, "Urls (ASPNETCORE_URLS)", url);
         builder.WebHost.UseUrls(managementUrl is null ? urls : $"{urls};{managementUrl}");
-    }
-
-    private static int FreePort(IPAddress address)
-    {
-        using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(address, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
     private static void Check(WebApplicationBuilder builder, string key, string url) =>

@@ -70,7 +70,10 @@ public sealed class RestartedDatabaseTests
             TestContext.Current.TestOutputHelper?.WriteLine(
                 $"restart {round}: full capacity {took.TotalMilliseconds:0} ms after the server's return, at most "
                 + $"{most} sessions since (bound {MaxConnections + ControlConnections}); replies so far {Print()}");
-            Assert.True(took <= Recovery, $"full capacity took {took}\n{cluster.Output}");
+            TimeSpan plain = await PlainOpensAsync(cluster.Server);
+            Assert.True(
+                took <= Recovery + plain,
+                $"full capacity took {took}, {MaxConnections} opens by the driver alone {plain}\n{cluster.Output}");
             Assert.InRange(most, 1, MaxConnections + ControlConnections);
         }
 
@@ -112,6 +115,19 @@ public sealed class RestartedDatabaseTests
         command.CommandText =
             $"SELECT VARIABLE_VALUE FROM {Sql.GlobalStatus} WHERE VARIABLE_NAME = 'MAX_USED_CONNECTIONS'";
         return long.Parse((string)(await command.ExecuteScalarAsync())!, CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>As many opens as the pool needs, by the driver alone: on a busy machine they take longer too.</summary>
+    private static async Task<TimeSpan> PlainOpensAsync(DatabaseServer server)
+    {
+        long startedAt = Stopwatch.GetTimestamp();
+        for (int opened = 0; opened < MaxConnections; opened++)
+        {
+            await using var connection = new MySqlConnection(server.RootConnectionString + ";Pooling=false");
+            await connection.OpenAsync();
+        }
+
+        return Stopwatch.GetElapsedTime(startedAt);
     }
 
     private Task ServedAsync(ProcessCluster cluster, int more)

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using UPool.Api.Tests.Hosts;
+using UPool.Management;
 using UPool.Testing;
 
 namespace UPool.Api.Tests.Management;
@@ -215,6 +216,21 @@ public sealed class ManagementAccessTests
 
         Assert.Contains(port.ToString(), e.Message, StringComparison.Ordinal);
         Assert.Contains("UPool:Management:Port", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Port_NotGiven_IsTakenFromTheMomentItIsChosen()
+    {
+        WebApplicationBuilder builder = WebApplication.CreateBuilder(
+            new WebApplicationOptions { EnvironmentName = "Production", ContentRootPath = AppContext.BaseDirectory });
+        builder.AddUPoolApi();
+        var place = (ManagementPlace)builder.Services
+            .Single(static service => service.ServiceType == typeof(ManagementPlace)).ImplementationInstance!;
+        using var other = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+
+        var e = Assert.Throws<SocketException>(() => other.Bind(new IPEndPoint(IPAddress.Loopback, place.Port!.Value)));
+
+        Assert.Equal(SocketError.AddressAlreadyInUse, e.SocketErrorCode);
     }
 
     [Fact]

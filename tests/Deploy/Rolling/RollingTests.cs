@@ -31,7 +31,7 @@ public sealed class RollingTests(ProductionCluster production)
             using var client = new HttpClient { BaseAddress = new Uri($"http://{api.EndPoint("http")}") };
             using HttpResponseMessage created = await client.PostAsJsonAsync("/user", new { name = "Ada" });
             Assert.Equal(HttpStatusCode.Created, created.StatusCode);
-            Assert.Contains("Ada", await client.GetStringAsync("/user/list"), StringComparison.Ordinal);
+            Assert.Contains("Ada", await client.GetStringAsync(created.Headers.Location), StringComparison.Ordinal);
             await cluster.ScaleAsync(0, 0);
             Assert.DoesNotMatch(Denied, api.Process.Output);
             Assert.DoesNotMatch(Denied, silo.Process.Output);
