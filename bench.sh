@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures uPool beside others, on one machine in one run, the sides in turn. What is measured and drawn is in
-# bench/Runner; this prepares what it needs.
+# Compares uPool with other services and pools, on one machine in one run, the sides in turn. bench/Runner measures and
+# draws; this script prepares the software that it needs.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/lib.sh"
@@ -9,21 +9,21 @@ cd "$UPOOL_ROOT"
 usage() {
     cat <<'TEXT'
 Usage: ./bench.sh           the bars, in a quarter of an hour
-       ./bench.sh all       everything, within the hour
+       ./bench.sh all       everything, within an hour
        ./bench.sh NAME      one part in full: http, pool, overload, growth
-       ./bench.sh report    measures nothing; writes the tables and plots of the last results again
+       ./bench.sh report    measures nothing; rewrites the tables and plots from the last results
 
-Tables and plots go into docs/performance.md, the figures of each round to .upool/bench/results/. Installs the Debian
-packages of the other sides and of the load when they are missing. Keep the machine quiet meanwhile.
+Tables and plots go into docs/performance.md, the figures of each round to .upool/bench/results/. Installs missing
+Debian packages of the other sides and of the load generator. Keep the machine quiet meanwhile.
 
-ROUNDS         how often each figure is taken (10; 8 with 'all')
-SECONDS_EACH   how long each takes, in whole seconds (1; 2 with 'all')
-SIDES          who is measured over HTTP, by name with blanks between: original handwritten-defaults handwritten-best
+ROUNDS         how often each figure is measured (10; 8 with 'all')
+SECONDS_EACH   duration of each measurement, in whole seconds (1; 2 with 'all')
+SIDES          the sides measured over HTTP, separated by spaces: original handwritten-defaults handwritten-best
                cohosted cohosted-shared separate separate-shared separate-shared-calls
 TEXT
 }
 
-# The load, the original's stack, and the pool of another world.
+# The load generator, the original's stack, and the reference pool on the JVM.
 readonly PEERS=(
     wrk
     uwsgi uwsgi-plugin-python3 uwsgi-plugin-gevent-python3 python3-flask python3-gevent python3-pymysql
@@ -37,7 +37,7 @@ ensure_peers() {
         [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
             missing+=("$package")
     done
-    ((${#missing[@]} == 0)) || install_packages "what the other sides need" "${missing[@]}"
+    ((${#missing[@]} == 0)) || install_packages "software of the other sides" "${missing[@]}"
 }
 
 what=${1:-bars}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds uPool and runs it: one process, or a whole cluster on this machine.
+# Builds uPool and runs it: one process, or a cluster on this machine.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/lib.sh"
@@ -7,19 +7,19 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/lib.sh"
 usage() {
     cat <<'TEXT'
 Usage: ./run.sh                 one process: HTTP, a worker (silo) and its pool, on http://127.0.0.1:5000
-       ./run.sh cluster [N]     N silos (3) and an HTTP front over a private database, all on this machine: MariaDB,
-                                which is installed from Debian when there is none. Kill a silo: the others serve
+       ./run.sh cluster [N]     N silos (3) and an HTTP front over a private MariaDB, all on this machine. MariaDB is
+                                installed from Debian if it is missing. If you kill a silo, the others serve
 
-Without a connection string ./run.sh serves from an embedded SQLite file with a few users in it. To serve from MySQL or
+Without a connection string ./run.sh serves from an embedded SQLite file with a few users. To serve from MySQL or
 MariaDB:
 
   ConnectionStrings__UPool='Server=…;User ID=…;Password=…;Database=…' ./run.sh
 
-ASPNETCORE_URLS     where to listen (http://127.0.0.1:5000)
-DOTNET_ENVIRONMENT  Development without a connection string, Production with one, unless it is set
+ASPNETCORE_URLS     addresses to listen on (http://127.0.0.1:5000)
+DOTNET_ENVIRONMENT  default: Development without a connection string, Production with one
 
 UPOOL_SERVER        the cluster's database: mysql-9.7, mariadb-11.8 or mariadb-10.11 instead of this machine's MariaDB;
-                    unpacked by scripts/get-server.sh, with data of its own
+                    unpacked by scripts/get-server.sh, with its own data
 
 The cluster keeps its data and its logs in .upool/cluster/. Ctrl-C stops everything.
 TEXT
@@ -27,7 +27,7 @@ TEXT
 
 readonly DEFAULT_URL=http://127.0.0.1:5000
 readonly DEFAULT_SILOS=3
-# Each silo is a process of some 150 MB; this is for looking at a cluster, not for running one.
+# Each silo is a process of about 150 MB; this is for trying out a cluster, not for production.
 readonly MAX_SILOS=16
 
 run_single() {
@@ -41,9 +41,9 @@ run_single() {
     export ASPNETCORE_ENVIRONMENT=$environment DOTNET_ENVIRONMENT=${DOTNET_ENVIRONMENT:-$environment}
     export ASPNETCORE_URLS=${ASPNETCORE_URLS:-$DEFAULT_URL}
 
-    # The program itself says what it serves and where, once it does.
+    # Once it serves, the program itself prints its role and addresses.
     say "Starting on $ASPNETCORE_URLS ($environment). Ctrl-C stops it. When it serves: curl -s ${ASPNETCORE_URLS%%;*}/user/list"
-    # The folder of appsettings.json, as with 'dotnet run'. exec: signals reach the program itself.
+    # The folder of appsettings.json, as with 'dotnet run'. exec, so that signals reach the program itself.
     cd "$UPOOL_ROOT/src/Api"
     exec dotnet "$(program_dll Api)"
 }

@@ -9,40 +9,39 @@ usage() {
     cat <<'TEXT'
 Usage: ./test.sh [quick | long] [project…] [option…]
 
-  quick               leaves out what starts servers or programs of its own: a look before each commit
-  long                the long forms of those that have one; all of it takes about three hours
-  project             a folder of tests/ (Pool) or a project's name (UPool.Tests); all of them when none is given
+  quick               leaves out tests that start servers or programs; for use before each commit
+  long                the long form of tests that have one; takes about three hours in all
+  project             a folder of tests/ (Pool) or a project's name (UPool.Tests); default: all
   --filter <text>     only tests whose full name contains the text
   --filter-<what> <x> passed on to the test programs: class, method, namespace, trait, query (and their not- forms)
-  --no-build          runs what was built last
+  --no-build          runs the last build
 
-Given projects are built alone; without any, the whole solution.
+With projects, only those are built; otherwise the whole solution.
 
-Tests that need a database start private servers: of this machine's MariaDB, which is installed from Debian when there
-is none.
+Tests that need a database start private servers with this machine's MariaDB, which is installed from Debian if it is
+missing.
 UPOOL_TEST_SERVER   another server for them: mysql-9.7, mariadb-11.8, mariadb-10.11; scripts/get-server.sh unpacks it.
-                    Tests for one family of servers only are left out on another, and counted
-UPOOL_TEST_MYSQL    a server of yours for the tests that share one: a connection string of an account that may do
-                    everything there. It is asked what it is before anything runs; the tests that stop or freeze a
-                    server start private ones all the same, of the same family: mysql-9.7 unless UPOOL_TEST_SERVER
-                    names another
-UPOOL_SERVERS       where unpacked servers are kept (.upool/servers)
+                    Tests for one family of servers only are left out on the other, and counted
+UPOOL_TEST_MYSQL    your own server for the tests that share one: a connection string of an account with all rights. Its
+                    version is read before any test runs. Tests that stop or freeze a server still start private ones,
+                    of the same family: mysql-9.7 unless UPOOL_TEST_SERVER names another
+UPOOL_SERVERS       folder of unpacked servers (.upool/servers)
 UPOOL_TEST_TIMEOUT  seconds for one project before it counts as hung (600)
-UPOOL_TEST_LANES    how many projects run at a time (2)
+UPOOL_TEST_LANES    number of projects that run at a time (2)
 TEXT
 }
 
 projects=()
 filters=()
-# What a form leaves out.
+# The tests that a form leaves out.
 form=()
-# What the test programs print: failures alone, or with picked tests all of it.
+# The output of the test programs: failures only, or everything if tests are picked by a filter.
 detail=()
 build=true
 case ${1:-} in
     quick)
         form=(--filter-not-trait Needs=OwnProcesses)
-        # A test that forgot the trait fails there.
+        # A test without the trait that starts a server or program fails in this form.
         export UPOOL_TEST_FORM=quick
         shift
         ;;
@@ -76,7 +75,7 @@ while (($# > 0)); do
 done
 ((${#filters[@]} == 0)) || detail=(--output Detailed)
 
-# Prints the project files to run, those that take long first.
+# Prints the project files to run, the slowest first.
 selected_projects() {
     local file name wanted found
     local -a all=(tests/{Deploy,Processes,Pool,Cluster}/*.Tests.csproj)
@@ -101,27 +100,26 @@ selected_projects() {
     done
 }
 
-# Prints a number of the summary that a test program prints last; nothing when it printed none.
+# Prints a number from a test program's final summary; nothing without a summary.
 summary_of() { sed -n "s/^ *$2: \([0-9][0-9]*\)$/\1/p" "$1" | tail -n 1; }
 
-# The server of the tests: $server for scripts/server.sh, and the trait of the tests that it cannot run.
+# Sets the server of the tests: $server for scripts/server.sh, and the trait of the tests that it cannot run.
 prepare_server() {
     server=${UPOOL_TEST_SERVER:-system} server_version=""
     family=MariaDB other=MySQL
     [[ $server != mysql-* ]] || family=MySQL other=MariaDB
     if [[ -n ${UPOOL_TEST_MYSQL:-} ]]; then
         ask_given_server
-        # Whoever brings a server gets none installed, and the quick form starts no other.
+        # With a given server none is installed, and the quick form starts no other.
         [[ $server != system && ${#form[@]} == 0 ]] || return 0
     fi
     [[ $server != system ]] || ensure_mariadb
-    # Here, and not at each project's first test: getting a server and making its data may take minutes.
+    # Here, not at each project's first test: downloading a server and creating its data may take minutes.
     scripts/server.sh data "$server" >/dev/null || die 1 "the tests have no server '$server'"
     server_version=${server_version:-$(scripts/server.sh version "$server")}
 }
 
-# The server of UPOOL_TEST_MYSQL: one that cannot be used is told before anything runs, and of its family are the private
-# servers too.
+# Checks the server of UPOOL_TEST_MYSQL before any test runs, and takes the private servers from the same family.
 ask_given_server() {
     local program=tests/Testing/bin/Release/net10.0/UPool.Testing.dll answer
     [[ $build == false ]] || build tests/Testing || { say "The build failed."; say "0 passed, 1 failed"; exit 1; }
@@ -131,13 +129,13 @@ ask_given_server() {
     [[ ${answer%% *} != "$family" ]] || return 0
 
     [[ -z ${UPOOL_TEST_SERVER:-} ]] ||
-        die 1 "UPOOL_TEST_MYSQL names a server of $other (${answer#* }), and UPOOL_TEST_SERVER=$server is of $family:" \
-            "leave that out, or name one of $other"
+        die 1 "UPOOL_TEST_MYSQL names a server of $other (${answer#* }), but UPOOL_TEST_SERVER=$server is of $family:" \
+            "unset UPOOL_TEST_SERVER, or name one of $other"
     family=MySQL other=MariaDB server=mysql-9.7
     export UPOOL_TEST_SERVER=$server
 }
 
-# run_project <project file>: one line when all is well, the program's output when not; and the counts in a file.
+# run_project <project file>: prints one line on success, else the program's output; writes the counts to a file.
 run_project() {
     local name program log status=0 begun=$EPOCHREALTIME ok bad skipped problem=""
     name=$(basename -- "$1" .csproj)
@@ -164,13 +162,13 @@ run_project() {
         problem="ended with exit code $status"
     fi
 
-    # What went wrong beside the tests counts as one failure.
+    # A problem outside the tests counts as one failure.
     [[ -z $problem ]] || bad=$((${bad:-0} + 1))
     printf '%d %d %d\n' "${ok:-0}" "$bad" "$(count_others "$1" "$program")" >"$logs/$name.counts"
 
-    # One at a time, for another project may end now too.
+    # Locked, because another project may end at the same time.
     flock 9
-    # Whoever picks tests wants to see their figures.
+    # Picked tests print their figures.
     if ((bad > 0)) || [[ ${#filters[@]} -gt 0 && -z ${CI:-} ]]; then
         sed 's/^/    /' "$log"
     fi
@@ -181,8 +179,8 @@ run_project() {
     flock -u 9
 }
 
-# run_projects <project file…>: so many at a time; most of their time they wait. Those that start programs by the dozen
-# take one lane between them: both at once would leave a program a fiftieth of the machine, and fail on its deadlines.
+# run_projects <project file…>: runs UPOOL_TEST_LANES projects at a time; most of the time they wait. Those that start
+# programs by the dozen share one lane: two of them at once leave each program too little of the machine for its deadlines.
 run_projects() {
     local project running=0
     local -a programs=() others=()
@@ -193,7 +191,7 @@ run_projects() {
         esac
     done
 
-    # Each lane is a process group of its own, which Ctrl-C does not reach.
+    # Each lane has its own process group, which Ctrl-C does not reach.
     set -m
     trap 'end_lanes; exit 130' INT
     trap 'end_lanes; exit 143' TERM HUP
@@ -229,10 +227,10 @@ end_lanes() {
     wait
 }
 
-# count_others <project file> <test program>: prints how many of the picked tests are for the other family only.
+# count_others <project file> <test program>: prints the number of picked tests that are for the other family only.
 count_others() {
     local found=0
-    # Asking the program takes a second; most projects have none.
+    # Listing tests takes a second; most projects have none.
     if grep -rqF OnlyOn --include='*.cs' "$(dirname -- "$1")"; then
         found=$(dotnet "$2" --list-tests --ansi off "${filters[@]}" "${form[@]}" --filter-trait "OnlyOn=$other" 2>/dev/null |
             sed -n 's/^Test discovery summary: found \([0-9][0-9]*\) .*/\1/p')
@@ -240,7 +238,7 @@ count_others() {
     printf '%s\n' "${found:-0}"
 }
 
-# EPOCHREALTIME has microseconds; its point may be a comma in some locales.
+# EPOCHREALTIME has microseconds; some locales use a decimal comma.
 seconds_since() {
     local now=$EPOCHREALTIME
     local micros=$((${now/[.,]/} - ${1/[.,]/}))
@@ -258,7 +256,7 @@ if [[ $build == true ]]; then
     targets=uPool.sln
     ((${#projects[@]} == 0)) || targets=$list
     while read -r target; do
-        # A build that fails is one failure, so that the last line says so too.
+        # A failed build counts as one failure, so that the last line shows it too.
         build "$target" || { say "The build failed."; say "0 passed, 1 failed"; exit 1; }
     done <<<"$targets"
     say "built in $(seconds_since "$begun") s"
@@ -269,7 +267,7 @@ run_projects "${list[@]}"
 
 passed=0
 failed=0
-# Tests that are for another family of servers only.
+# Tests for the other family of servers only.
 others=0
 for project in "${list[@]}"; do
     # A lane that ended without its counts is a failure too.

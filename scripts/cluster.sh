@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# A private database server, silos and HTTP fronts as processes of their own. Sourced by run.sh (cluster).
+# Runs a private database server, silos and an HTTP front as separate processes. Sourced by run.sh (cluster).
 
 readonly CLUSTER_DIR=$UPOOL_ROOT/.upool/cluster
 readonly CLUSTER_DATABASE=upool
 
-# Bounds in seconds. The last one is above the 30 s that a .NET host gives itself to stop.
+# Bounds in seconds. The last one is above the 30 s shutdown timeout of a .NET host.
 readonly DATABASE_START_TIMEOUT=60
 readonly READY_TIMEOUT=120
 readonly STOP_TIMEOUT=40
 
-# Parts in the order of their start, by name; the database is the first.
+# The names of the parts in the order of their start; the database is the first.
 parts=()
 declare -A part_pid part_url
 
@@ -27,8 +27,8 @@ run_cluster() {
     server=${UPOOL_SERVER:-system}
     [[ $server != system ]] || ensure_mariadb
     say "Building…"
-    # One after the other: they share projects, and two builds at once would write the same files. Without the lock's
-    # descriptor, which the compiler's server would keep long after this script.
+    # One after the other: they share projects, and concurrent builds would write the same files. Without the lock's
+    # descriptor, which the compiler server would keep open long after this script.
     build "$UPOOL_ROOT/src/Silo" 9>&- || die 1 "the build failed"
     build "$UPOOL_ROOT/src/Api" 9>&- || die 1 "the build failed"
 
@@ -54,8 +54,8 @@ run_cluster() {
     watch_cluster
 }
 
-# start_part <name> <where> <folder> <command…>: in a session of its own, so that Ctrl-C reaches this script alone, which
-# stops the parts in their order; and with the kernel to end it should this script be killed.
+# start_part <name> <url> <folder> <command…>: starts a part in its own session, so that Ctrl-C reaches only this
+# script, which stops the parts in order. If this script is killed, the kernel terminates the part.
 start_part() {
     local name=$1 url=$2 folder=$3
     shift 3
@@ -65,7 +65,7 @@ start_part() {
     part_url[$name]=$url
 }
 
-# part_run <name> <project> <argument…>: runs a program to its end; dies with its output when it fails.
+# part_run <name> <project> <argument…>: runs a program to its end; if it fails, prints its output and exits.
 part_run() {
     local name=$1 project=$2 log=$CLUSTER_DIR/logs/$1.log
     shift 2
@@ -75,13 +75,13 @@ part_run() {
     }
 }
 
-# start_database: of $server; each server has its own data.
+# start_database: starts $server; each server has its own data.
 start_database() {
     local data=$CLUSTER_DIR/data template port waited log=$CLUSTER_DIR/logs/database.log right="CONNECTION ADMIN"
     local -a own=(--performance-schema=0)
     [[ $server == system ]] || data+=-$server
     if [[ $server == mysql-* ]]; then
-        # The pool asks performance_schema whether a session is gone.
+        # The pool reads performance_schema to confirm that a session is closed.
         right=CONNECTION_ADMIN own=(--performance-schema=1)
     fi
     database_password
@@ -103,7 +103,7 @@ SQL
     )
 
     port=$(free_port)
-    # Relative to the data folder, because a socket's path has room for 108 bytes.
+    # Relative to the data folder, because a socket's path has at most 108 bytes.
     start_part database "127.0.0.1:$port" "$data" "$UPOOL_ROOT/scripts/server.sh" run "$server" --datadir="$data" \
         --socket=server.sock --pid-file=server.pid --init-file="$CLUSTER_DIR/init.sql" --port="$port" \
         --bind-address=127.0.0.1 --skip-name-resolve --innodb-buffer-pool-size=64M --character-set-server=utf8mb4 \
@@ -119,33 +119,33 @@ SQL
     die 1 "the database did not start within $DATABASE_START_TIMEOUT s; its log: $log"
 }
 
-# Sets password: made once, kept beside the data that knows it, readable for this user alone.
+# Sets password: generated once, stored beside the data of the server that uses it, readable only for this user.
 database_password() {
     local file=$CLUSTER_DIR/password
     [[ -s $file ]] || (umask 077 && head -c 18 /dev/urandom | base64 | tr '+/' '-_' >"$file")
     password=$(<"$file")
 }
 
-# export_settings <silos>: what all .NET processes of the cluster share; by the environment, so that no secret stands in
-# a process list.
+# export_settings <silos>: exports the settings that all .NET processes of the cluster share. By the environment, so
+# that no process list shows a secret.
 export_settings() {
     local silos=$1
     unset ASPNETCORE_URLS
     export DOTNET_ENVIRONMENT=${DOTNET_ENVIRONMENT:-Production}
     export ASPNETCORE_ENVIRONMENT=${ASPNETCORE_ENVIRONMENT:-$DOTNET_ENVIRONMENT}
     export ConnectionStrings__UPool="Server=127.0.0.1;Port=$database_port;User ID=upool;Password=$password;Database=$CLUSTER_DATABASE"
-    # Logs lie in files here, but people read them.
+    # The logs are files here, but for people to read.
     export Logging__Console__FormatterName=${Logging__Console__FormatterName:-simple}
     export UPool__Embedded=false
     export UPool__Cluster__Mode=MySql
     export UPool__Cluster__ClusterId=${UPool__Cluster__ClusterId:-local}
     export UPool__Cluster__ServiceId=${UPool__Cluster__ServiceId:-upool}
-    # Only with UPool__Budget__ServerConnections do these count: the silos here and one to spare, and one front.
+    # These apply only with UPool__Budget__ServerConnections: the silos here plus one, and one front.
     export UPool__Budget__MaxSilos=${UPool__Budget__MaxSilos:-$((silos + 1))}
     export UPool__Budget__MaxClients=${UPool__Budget__MaxClients:-1}
 }
 
-# start_silo <name>: its Orleans ports are found by itself; health and management answer on a port of their own.
+# start_silo <name>: the silo finds its own Orleans ports; health and management have a separate port.
 start_silo() {
     local port
     port=$(free_port)
@@ -153,8 +153,8 @@ start_silo() {
         dotnet "$(program_dll Silo)"
 }
 
-# start_front <urls> <port>: but for Development, where they are beside the application's own, the routes for operators
-# have a port to themselves.
+# start_front <urls> <port>: the management routes have their own port, except in Development, where they share the
+# application's.
 start_front() {
     if [[ $ASPNETCORE_ENVIRONMENT != Development ]]; then
         export UPool__Management__Port=${UPool__Management__Port:-$(free_port)}
@@ -164,7 +164,7 @@ start_front() {
         dotnet "$(program_dll Api)"
 }
 
-# The port of the first of several urls.
+# port_of <urls>: prints the port of the first URL.
 port_of() {
     [[ ${1%%;*} =~ ^https?://[^/]+:([0-9]+)/?$ ]] || die 2 "ASPNETCORE_URLS must name a port, like $DEFAULT_URL"
     printf '%s\n' "${BASH_REMATCH[1]}"
@@ -184,7 +184,7 @@ wait_ready() {
 
 check_alive() { kill -0 "${part_pid[$1]}" 2>/dev/null || report_death "$1"; }
 
-# report_death <name> [exit code]: of a part that ended by itself; does not return.
+# report_death <name> [exit code]: reports a part that ended unexpectedly, and exits.
 report_death() {
     local status=${2:-0}
     (($# > 1)) || wait "${part_pid[$1]}" 2>/dev/null || status=$?
@@ -213,16 +213,16 @@ Ctrl-C stops everything.
 TEXT
 }
 
-# Waits until a part ends that the others cannot do without.
+# Waits until a part ends without which the others cannot serve.
 watch_cluster() {
     local ended name status
     while true; do
         ended="" status=0
-        # Quiet: bash would report a killed part with the whole of its command.
+        # Quiet, because bash would report a killed part with its whole command.
         { wait -n -p ended "${part_pid[@]}" || status=$?; } 2>/dev/null
         for name in "${!part_pid[@]}"; do
             [[ ${part_pid[$name]} == "$ended" ]] || continue
-            # A cluster outlives a silo: that is what it is there to show.
+            # The cluster outlives a silo; this is the purpose of the demonstration.
             [[ $name == silo-* ]] && others_serve "$name" || report_death "$name" "$status"
             say "$name (process $ended) ended with exit code $status; the others serve. Its log: $CLUSTER_DIR/logs/$name.log"
             unset "part_pid[$name]"
@@ -239,7 +239,7 @@ others_serve() {
     return 1
 }
 
-# The front first, then the silos together, the database last: nobody loses what it still needs.
+# The front first, then the silos together, the database last: no part loses another that it still needs.
 stop_cluster() {
     local status=$? name
     trap - EXIT
@@ -256,7 +256,7 @@ stop_cluster() {
     exit "$status"
 }
 
-# stop_parts <name…>: SIGTERM to each, SIGKILL to those that are still there after the bound.
+# stop_parts <name…>: sends SIGTERM to each, and SIGKILL to those that still run after the bound.
 stop_parts() {
     local name begun=$SECONDS
     local -a running=()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Unpacks a server of another Debian suite, with the libraries it needs, into a folder of its own. Nothing is installed:
-# the system's apt and dpkg keep what they know, and removing the folder removes all of it.
+# Unpacks a server of another Debian suite, with its libraries, into its own folder. Nothing is installed: the state of
+# the system's apt and dpkg does not change, and removing the folder removes everything.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -12,40 +12,41 @@ Usage: scripts/get-server.sh <name>
   mysql-9.7      from Debian sid
   mariadb-11.8   from Debian trixie
   mariadb-10.11  from Debian bookworm
-  kustomize      from Debian sid, for the tests of the manifests where there is no kubectl
+  kustomize      from Debian sid, for the tests of the manifests on machines without kubectl
 
-Unpacks it, unless it is there, from the Debian mirror that this machine uses, and prints its folder. A suite moves on:
-what was unpacked is kept with its version (the file 'version' in it). Remove the folder to get a newer one.
+Unpacks it from this machine's Debian mirror, unless it already exists, and prints its folder. Suites change: an
+unpacked version is kept, and the file 'version' in the folder names it. Remove the folder to get a newer one.
 
-UPOOL_SERVERS        where they are kept (.upool/servers)
+UPOOL_SERVERS        their parent folder (.upool/servers)
 UPOOL_DEBIAN_MIRROR  another mirror, like http://deb.debian.org/debian
 TEXT
 }
 
-# Another process may be unpacking the same; that takes a minute or two.
+# Another process may be unpacking the same server, which takes a minute or two.
 readonly LOCK_TIMEOUT=900
 readonly KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# Prints the first mirror of packages in this machine's apt, the one for security aside, which has no other suites.
+# Prints the first package mirror of this machine's apt, except the one for security updates, which lacks other suites.
 machine_mirror() {
-    # --no-release-info: a machine whose apt has fetched no list yet names its mirrors too.
+    # --no-release-info, so that mirrors are printed even if apt has not fetched any list yet.
     # shellcheck disable=SC2016  # apt-get expands these.
     apt-get indextargets --no-release-info --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
         grep --extended-regexp '/debian/?$' | head -n 1
 }
 
-# unpack <folder>: of what $suite, $package and $wanted name.
+# unpack <folder>: unpacks $package of $suite, whose version must begin with $wanted.
 unpack() {
     local target=$1 state=$1/.apt mirror version deb
-    command -v apt-get >/dev/null && [[ -r $KEYRING ]] || die 1 "$name: this is no Debian (no apt-get, or no $KEYRING)"
+    command -v apt-get >/dev/null && [[ -r $KEYRING ]] || die 1 "$name: this is not Debian (no apt-get, or no $KEYRING)"
     mirror=${UPOOL_DEBIAN_MIRROR:-$(machine_mirror || true)}
     [[ -n $mirror ]] || die 1 "$name: this machine's apt names no Debian mirror; set UPOOL_DEBIAN_MIRROR"
 
     mkdir -p "$state"/lists/partial "$state"/cache/archives/partial
-    # Of nothing installed: the folder gets every library, the C library's too.
+    # An empty status: as if nothing were installed, so that the folder gets every library, even the C library.
     : >"$state/status"
     printf 'deb [signed-by=%s] %s %s main\n' "$KEYRING" "$mirror" "$suite" >"$state/sources.list"
-    # An ordinary user may do all of this; root would hand the download to an account that cannot write here.
+    # An ordinary user can run all of this. APT::Sandbox::User is empty because as root, apt would otherwise download as
+    # an account that cannot write here.
     local -a options=(-q -o "Dir::Etc::sourcelist=$state/sources.list" -o Dir::Etc::sourceparts=/dev/null
         -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null
         -o "Dir::State=$state" -o "Dir::State::lists=$state/lists" -o "Dir::State::status=$state/status"
@@ -57,13 +58,13 @@ unpack() {
     apt-get "${options[@]}" update >"$state/log" 2>&1 || die 1 "$name: no list of packages from $mirror: $(cause "$state/log")"
     version=$(apt-cache "${options[@]}" show --no-all-versions "$package" 2>/dev/null | sed -n 's/^Version: //p') || version=""
     [[ -n $version ]] || die 1 "$name: Debian $suite has no package $package for $(dpkg --print-architecture)"
-    # Without the epoch, which is Debian's own.
+    # Without Debian's epoch.
     version=${version#*:}
     [[ $version == "$wanted"* ]] || die 1 "$name: Debian $suite has moved on to $package $version"
     apt-get "${options[@]}" --yes --download-only install "$package" >"$state/log" 2>&1 ||
-        die 1 "$name: $package $version could not be had from $mirror: $(cause "$state/log")"
+        die 1 "$name: $package $version could not be downloaded from $mirror: $(cause "$state/log")"
     for deb in "$state"/cache/archives/*.deb; do
-        # What the packages want while they are installed, which none is.
+        # Needed only by installation scripts, and nothing is installed.
         case ${deb##*/} in perl* | libperl* | debconf* | dpkg_* | tar_*) continue ;; esac
         dpkg-deb --extract "$deb" "$target" || die 1 "$name: ${deb##*/} could not be unpacked into $target"
     done
@@ -71,7 +72,7 @@ unpack() {
     printf '%s\n' "$version" >"$target/version"
 }
 
-# cause <log of apt>: the first line that tells one.
+# cause <log of apt>: prints the first error, else the last line.
 cause() {
     local line
     line=$(grep --max-count=1 '^E:' "$1") || line=$(tail -n 1 "$1")
@@ -95,8 +96,8 @@ if [[ ! -s $folder/version ]]; then
     exec 9>"$servers/$name.lock"
     flock --timeout "$LOCK_TIMEOUT" 9 || die 1 "$name: another process has been unpacking it for $LOCK_TIMEOUT s"
     if [[ ! -s $folder/version ]]; then
-        [[ ! -e $folder ]] || die 1 "$name: $folder has no file 'version'; remove the folder, and it is unpacked anew"
-        # Made beside its place: a run that is cut off leaves nothing that looks whole.
+        [[ ! -e $folder ]] || die 1 "$name: $folder has no file 'version'; remove the folder, and it is unpacked again"
+        # Unpacked elsewhere and moved, so that an interrupted run leaves nothing that looks complete.
         partial=$servers/.$name.partial
         trap 'rm -rf "$partial"' EXIT
         rm -rf "$partial"

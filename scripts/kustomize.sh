@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Becomes kustomize, which scripts/get-server.sh unpacks: for machines without kubectl.
+# Runs the kustomize that scripts/get-server.sh unpacks, for machines without kubectl.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"

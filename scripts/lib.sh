@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What ./run.sh, ./test.sh and .ci/run share. Sourced, never run.
+# Functions shared by run.sh, test.sh, bench.sh, .ci/run and the other scripts. Sourced, never run.
 
-# The parent's folder of this file: the repository.
+# The root of the repository: the parent of this file's folder.
 UPOOL_ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 readonly UPOOL_ROOT
 
@@ -20,17 +20,17 @@ die() {
 need_dotnet() {
     command -v dotnet >/dev/null ||
         die 1 "the .NET 10 SDK is missing. See https://dotnet.microsoft.com/download/dotnet/10.0"
-    # In the repository global.json decides; without a fitting SDK this fails and says which one is wanted.
+    # In the repository, so that global.json applies: without a matching SDK this fails and names the required one.
     (cd "$UPOOL_ROOT" && dotnet --version >/dev/null) ||
         die 1 "no installed .NET SDK fits global.json. See https://dotnet.microsoft.com/download/dotnet/10.0"
 }
 
-# Prints the path of a program in PATH or in the folders that an ordinary user's PATH leaves out; fails without one.
+# Prints the path of a program in PATH or in the folders missing from an ordinary user's PATH; fails if there is none.
 find_program() {
     PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" command -v "$1"
 }
 
-# Installs Debian's MariaDB when there is none.
+# Installs Debian's MariaDB if it is missing.
 ensure_mariadb() {
     find_program mariadbd >/dev/null && find_program mariadb-install-db >/dev/null && return
 
@@ -38,17 +38,17 @@ ensure_mariadb() {
     find_program mariadbd >/dev/null || die 1 "mariadbd is still missing after the installation"
 }
 
-# install_packages <what they are for> <package…>: Debian's. A package's own service is neither started nor enabled: what
-# runs afterwards on this machine is what ran before.
+# install_packages <purpose> <package…>: installs Debian packages. Their services are neither started nor enabled, so
+# the services of this machine do not change.
 install_packages() {
     local what=$1
     shift
     local how="install it with: apt-get install --no-install-recommends $*"
-    command -v apt-get >/dev/null || die 1 "$what is missing, and this is no Debian. There: $how"
+    command -v apt-get >/dev/null || die 1 "$what is missing, and this is not Debian. On Debian, $how"
     local -a root=()
     if [[ $(id -u) != 0 ]]; then
         sudo -n true 2>/dev/null ||
-            die 1 "$what is missing, and there is no root here (nor sudo without a password): $how"
+            die 1 "$what is missing, and this user has neither root rights nor sudo without a password: $how"
         root=(sudo -n)
     fi
 
@@ -63,9 +63,9 @@ install_packages() {
     rm -f "$log"
 }
 
-# install_quietly <package…>, with the caller's root. In a subshell, so that its trap also cleans up after Ctrl-C.
+# install_quietly <package…>: uses the caller's $root. In a subshell, so that its trap also cleans up after Ctrl-C.
 install_quietly() (
-    # invoke-rc.d asks this file whether it may start a service; 101 says no. One that is there is somebody's decision.
+    # invoke-rc.d runs this file before it starts a service; exit code 101 forbids it. An existing file is kept.
     policy=/usr/sbin/policy-rc.d
     if [[ ! -e $policy ]]; then
         trap '"${root[@]}" rm -f "$policy"' EXIT
@@ -80,18 +80,18 @@ install_quietly() (
     [[ ! -d /run/systemd/system ]] || "${root[@]}" systemctl disable mariadb.service uwsgi.service || true
 )
 
-# unpacked_command <folder> <program>: sets command, the beginning of a command line that runs a program of a folder of
-# scripts/get-server.sh with the loader and the libraries that lie there.
+# unpacked_command <folder> <program>: sets command, the beginning of a command line that runs a program from a folder
+# of scripts/get-server.sh with the loader and libraries of that folder.
 unpacked_command() {
     local folder=$1 program=$1/$2 loader
     loader=$(printf '%s\n' "$folder"/usr/lib/*-linux-gnu/ld-linux-*.so.? | head -n 1)
-    [[ -x $loader && -e $program ]] || die 1 "$folder is not whole: remove it, and it is unpacked again"
-    # OpenSSL has its providers there too, and must not read the configuration of this machine.
+    [[ -x $loader && -e $program ]] || die 1 "$folder is incomplete: remove it, and it is unpacked again"
+    # OpenSSL must use the providers of that folder, and not the configuration of this machine.
     export OPENSSL_MODULES=${loader%/*}/ossl-modules OPENSSL_CONF=/dev/null
     command=("$loader" --library-path "${loader%/*}" --argv0 "$program" "$program")
 }
 
-# Prints a loopback port on which nobody listens; below the range from which outgoing connections take theirs.
+# Prints a free loopback port, below the range of ports for outgoing connections.
 free_port() {
     local port attempt
     for ((attempt = 0; attempt < 100; attempt++)); do
@@ -103,7 +103,7 @@ free_port() {
 
 port_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# Prints the status of GET http://127.0.0.1:<port><path>, or nothing when there is no answer. (curl may be missing.)
+# Prints the status of GET http://127.0.0.1:<port><path>, or nothing without an answer. (curl may be missing.)
 http_status() {
     local answer=""
     # shellcheck disable=SC2016  # The inner shell expands these.
@@ -115,7 +115,7 @@ http_status() {
     return 0
 }
 
-# build <project or solution> [option…]; prints nothing when all is well.
+# build <project or solution> [option…]: prints nothing on success.
 build() {
     local log
     log=$(mktemp)
@@ -127,5 +127,5 @@ build() {
     rm -f "$log"
 }
 
-# Where a program's Release build lies: program_dll Api
+# program_dll <project>: prints the path of its Release build.
 program_dll() { printf '%s/src/%s/bin/Release/net10.0/UPool.%s.dll\n' "$UPOOL_ROOT" "$1" "$1"; }

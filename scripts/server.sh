@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a database server by name: the system's, or one that scripts/get-server.sh unpacks.
+# Runs a database server by name: the system's, or one unpacked by scripts/get-server.sh.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -7,25 +7,25 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 usage() {
     cat <<'TEXT'
 Usage: scripts/server.sh version <name>           prints the server's version
-       scripts/server.sh data <name>              prints a data folder to copy; made at the first call
-       scripts/server.sh run <name> [argument…]   becomes the server; the configuration of the machine is not read
+       scripts/server.sh data <name>              prints a data folder to copy; created at the first call
+       scripts/server.sh run <name> [argument…]   runs the server in this process, without the machine's configuration
 
-  name  system (the MariaDB of this machine), mariadb-10.11 (the same where that is its version), mariadb-11.8, mysql-9.7
+  name  system (the MariaDB of this machine), mariadb-10.11 (the same if it has that version), mariadb-11.8, mysql-9.7
 TEXT
 }
 
-# What the data folders depend on besides the server's version: count up when the way they are made changes.
+# Part of the names of the data folders, like the server's version. Increment it if make_data changes.
 readonly DATA_FORMAT=1
 readonly LOCK_TIMEOUT=300
 
-# The system's version, like 10.11.14-MariaDB-0+deb12u2; fails without one.
+# Prints the version of the system's server, like 10.11.14-MariaDB-0+deb12u2; fails without a server.
 system_version() {
     local program
     program=$(find_program mariadbd) || return
     "$program" --version | sed -n 's/.* Ver \([^ ]*\).*/\1/p'
 }
 
-# locate <name>: sets folder (empty for the system's), version and command, the server's own beginning of a command line.
+# locate <name>: sets folder (empty for the system's server), version, and command, the beginning of its command line.
 locate() {
     local name=$1 system share
     system=$(system_version || true)
@@ -46,7 +46,7 @@ locate() {
         fi
         command+=(--no-defaults "--basedir=$folder/usr" "--lc-messages-dir=$share" "--character-sets-dir=$share/charsets")
     fi
-    # Neither family runs as root unless it is told to. No X Protocol: its port would be one more to find.
+    # Neither family runs as root without --user. No X Protocol: it would need another free port.
     command+=("--user=$(id -un)")
     [[ $name != mysql-* ]] || command+=(--mysqlx=0 --secure-file-priv=NULL)
 }
@@ -58,7 +58,7 @@ make_data() {
         mysql-*)
             "${command[@]}" --initialize-insecure --datadir="$data" --skip-log-bin --innodb-doublewrite=0 \
                 --innodb-flush-log-at-trx-commit=0 || return
-            # The server's UUID: each copy makes its own.
+            # The server's UUID: each copy generates its own.
             rm -f "$data/auto.cnf"
             ;;
         *)
@@ -67,10 +67,10 @@ make_data() {
                     --auth-root-authentication-method=normal --skip-test-db --innodb-log-file-size=8M
                 return
             fi
-            # mariadb-install-db runs tools that want the libraries of their own suite; this is what it does in the end.
+            # mariadb-install-db runs tools that need the libraries of their own suite; these are its essential steps.
             mkdir -p "$data"
             {
-                # A statement a line: that is all that a server without its tables can read.
+                # One statement per line: a server without system tables reads nothing else.
                 printf '%s\n' 'CREATE DATABASE mysql;' 'USE mysql;' 'SET @auth_root_socket = NULL;'
                 cat "$share"/mariadb_{system_tables,performance_tables,system_tables_data}.sql \
                     "$share"/{fill_help_tables,maria_add_gis_sp_bootstrap,mariadb_sys_schema}.sql
@@ -80,7 +80,7 @@ make_data() {
     esac
 }
 
-# Prints the data folder of a server, made under a lock: several test programs may want it at once.
+# Prints the data folder of a server; creates it under a lock, because several test programs may need it at once.
 data_folder() {
     local name=$1 all data log
     all=${UPOOL_SERVERS:-$UPOOL_ROOT/.upool/servers}/data
@@ -93,7 +93,7 @@ data_folder() {
             log=$all/$name.log
             rm -rf "$data.partial"
             (make_data "$name" "$data.partial") >"$log" 2>&1 ||
-                die 1 "$name $version could not make its data; its log: $log"
+                die 1 "$name $version could not create its data; its log: $log"
             mv "$data.partial" "$data"
         fi
     fi
@@ -110,6 +110,6 @@ locate "$2"
 case $1 in
     version) printf '%s\n' "$version" ;;
     data) data_folder "$2" ;;
-    # exec: the process id, and every signal to it, are the server's own.
+    # exec, so that the process id is the server's own and signals reach it.
     run) exec "${command[@]}" "${@:3}" ;;
 esac

@@ -5,8 +5,8 @@ using System.Runtime.InteropServices;
 namespace UPool.Bench.DelayProxy;
 
 /// <summary>
-/// Completes tasks one fixed delay after they were asked for. One thread sleeps for all of them, in the kernel's own
-/// resolution: .NET's timers count whole milliseconds, and would make half of one into anything up to two.
+/// Completes tasks one fixed delay after they were requested. One thread sleeps for all of them, with the kernel's
+/// resolution: .NET's timers have whole milliseconds, and half of one would become up to two.
 /// </summary>
 internal sealed class DelayLine : IDisposable
 {
@@ -19,7 +19,7 @@ internal sealed class DelayLine : IDisposable
         new Thread(Run) { IsBackground = true, Name = "delay" }.Start();
     }
 
-    /// <summary>Is complete one delay from now.</summary>
+    /// <summary>Returns a task that completes one delay from now.</summary>
     public Task StartAsync()
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -29,7 +29,7 @@ internal sealed class DelayLine : IDisposable
 
     public void Dispose() => _waiting.CompleteAdding();
 
-    // All delays are the same, so the order of asking is the order of being due.
+    // All delays are equal, so tasks become due in the order of the requests.
     private void Run()
     {
         foreach ((long due, TaskCompletionSource done) in _waiting.GetConsumingEnumerable())

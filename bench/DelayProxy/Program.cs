@@ -1,5 +1,5 @@
-// A way to a server on this machine that takes longer: DelayProxy <port of the server> <microseconds each way>.
-// Says where it listens, and runs until it is killed.
+// A proxy that adds latency to a server on this machine: DelayProxy <port of the server> <microseconds each way>.
+// Prints its port and runs until it is killed.
 using System.Globalization;
 
 using UPool.Bench.DelayProxy;

@@ -6,15 +6,15 @@ using System.Threading.Channels;
 namespace UPool.Bench.DelayProxy;
 
 /// <summary>
-/// Passes on what both ends send, in its order, each piece one delay after it came. Pieces under way wait side by side,
-/// as on a longer cable: the delay bounds no throughput.
+/// Forwards the data of both ends in order, each piece one delay after its arrival. Pieces wait concurrently, as on a
+/// longer cable: the delay does not limit the throughput.
 /// </summary>
 public sealed class Proxy : IDisposable
 {
-    // Larger than a reply of the benchmarks but for the largest of them, which comes in pieces on any network.
+    // Larger than any reply of the benchmarks except the largest, which arrives in pieces on any network.
     private const int PieceBytes = 64 * 1024;
 
-    // 64 MiB under way in one direction: far more than a server sends in a delay, and not memory without end.
+    // 64 MiB under way in one direction: far more than a server sends in a delay, and a bound on memory.
     private const int MaxPieces = 1024;
 
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
@@ -23,7 +23,7 @@ public sealed class Proxy : IDisposable
 
     /// <summary>Listens on a free port of 127.0.0.1.</summary>
     /// <param name="target">The port of the server, on 127.0.0.1.</param>
-    /// <param name="delay">What each direction adds.</param>
+    /// <param name="delay">The delay of each direction.</param>
     public Proxy(int target, TimeSpan delay)
     {
         _target = target;
@@ -31,7 +31,7 @@ public sealed class Proxy : IDisposable
         _listener.Start();
     }
 
-    /// <summary>Where clients connect to.</summary>
+    /// <summary>The port for clients.</summary>
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
     /// <summary>Serves until it is disposed.</summary>
@@ -62,12 +62,12 @@ public sealed class Proxy : IDisposable
         {
             near.NoDelay = far.NoDelay = true;
             await far.ConnectAsync(IPAddress.Loopback, _target);
-            // When one direction is over the connection is: nobody here speaks to an end that does not listen.
+            // The end of one direction ends the connection: no client or server here sends to an end that has stopped.
             await await Task.WhenAny(PassAsync(near, far), PassAsync(far, near));
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
         {
-            // An end is gone; with this connection both are.
+            // One end has disconnected: disconnect the other too.
         }
     }
 

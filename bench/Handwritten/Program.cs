@@ -1,5 +1,5 @@
-// The other side of the comparison: what an engineer who cares writes by hand over MySqlConnector's own pool, with
-// replies of the very same bytes. The connection string decides its pool's settings.
+// The other side of the comparison: careful handwritten code over MySqlConnector's own pool, with byte-identical
+// replies. The connection string has the settings of its pool.
 using MySqlConnector;
 
 using UPool.Bench.Handwritten;
@@ -13,7 +13,7 @@ await using var database = new MySqlDataSource(connectionString);
 var users = new Users(database);
 WebApplication app = builder.Build();
 
-// Handlers of the context alone: nothing is bound or filtered, and no result object is made.
+// Handlers take only the context: no binding, no filters and no result objects.
 app.MapGet("/", Users.RootAsync);
 app.MapGet("/user/list", users.ListAsync);
 app.MapGet("/user/{id}", users.GetAsync);

@@ -8,8 +8,8 @@ using MySqlConnector;
 namespace UPool.Bench.Handwritten;
 
 /// <summary>
-/// Rows are values in one list, so that the connection is free before the reply is written; the reply goes by a reused
-/// writer into the response's own buffer. No row is an object, and nothing is mapped, reflected or serialized.
+/// Rows are values in one list, so that the connection is returned before the reply is written; a reused writer writes
+/// the reply into the response's own buffer. No row is an object, and there is no mapping, reflection or serializer.
 /// </summary>
 internal sealed class Users(MySqlDataSource database)
 {
@@ -32,7 +32,7 @@ internal sealed class Users(MySqlDataSource database)
         SkipValidation = true,
     };
 
-    // One a thread, used between two awaits only.
+    // One per thread, never kept across an await.
     [ThreadStatic]
     private static Utf8JsonWriter? _writer;
 
@@ -50,7 +50,7 @@ internal sealed class Users(MySqlDataSource database)
             while (await reader.ReadAsync(token)) users.Add(new User(reader.GetInt64(0), reader.GetString(1)));
         }
 
-        // The connection is another's already while the reply is written.
+        // Another request may already use the connection while the reply is written.
         await WriteAsync(context, users, static (json, users) =>
         {
             json.WriteStartArray(Data);
@@ -105,7 +105,7 @@ internal sealed class Users(MySqlDataSource database)
         HttpResponse response = context.Response;
         response.ContentType = "application/json; charset=utf-8";
 
-        // Into the response's own buffer; its length is known before the first byte leaves.
+        // Into the response's own buffer; the length is known before the first byte is sent.
         PipeWriter output = response.BodyWriter;
         Utf8JsonWriter json = _writer ??= new Utf8JsonWriter(output, WriterOptions);
         json.Reset(output);

@@ -3,7 +3,7 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.Executor;
 
-/** A session that does nothing, at once: what is left to measure is the pool. By hand, because a proxy costs time. */
+/** A session that does nothing, so that only the pool is measured. By hand, because a proxy costs time. */
 final class IdleConnection implements Connection {
     @Override public Statement createStatement() { return null; }
     @Override public PreparedStatement prepareStatement(String a) { return null; }

@@ -16,8 +16,8 @@ import java.util.stream.Collectors;
 import javax.sql.DataSource;
 
 /**
- * HikariCP, the reference from another world, over sessions that do nothing: one worker rents and returns; 32 threads
- * over 16 connections, each of which yields while it holds one. Its threads block where the pool's workers await.
+ * HikariCP, the reference from the JVM, over sessions that do nothing. One worker rents and returns; then 32 threads
+ * share 16 connections, and each yields while it holds one. Its threads block where the pool's workers await.
  */
 final class RentAndReturn {
     private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
@@ -44,7 +44,7 @@ final class RentAndReturn {
         config.setDataSource(new IdleDataSource());
         config.setMaximumPoolSize(point.connections);
         try (HikariDataSource pool = new HikariDataSource(config)) {
-            // The first ones let the compiler do its work.
+            // Warm-up for the compiler.
             for (int i = 0; i < 3; i++) run(pool, point);
             List<Figure> figures = new ArrayList<>();
             for (int i = 0; i < rounds; i++) figures.add(run(pool, point));

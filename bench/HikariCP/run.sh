@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures HikariCP's rent and return, of Debian's package, for the table of the pool alone.
+# Measures rent and return of HikariCP from Debian's package, for the part "pool".
 set -euo pipefail
 # shellcheck source=../../scripts/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/lib.sh"

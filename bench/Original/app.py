@@ -1,11 +1,11 @@
-"""The service as the original uPool had it, and beside its list the one user that is measured too."""
+"""The service of the original uPool, plus the route for one user, which is measured too."""
 from flask import Flask, jsonify
 
 from config import Config
 from pool import Pool, QueueEmptyException
 
 app = Flask(__name__)
-# Made when a worker loads this file, which lazy-apps puts after the fork: a pool in each process.
+# Created when a worker loads this file; with lazy-apps that is after the fork, so each process has its own pool.
 pool = Pool(Config)
 
 

@@ -1,4 +1,4 @@
-"""Where the database is, and how many connections each process keeps."""
+"""The address of the database, and the number of connections per process."""
 import os
 
 

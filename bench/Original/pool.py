@@ -1,4 +1,4 @@
-"""A pool of one process: who finds it empty sleeps and looks again, in no order."""
+"""A pool of one process. A caller that finds it empty sleeps and tries again; callers are not queued."""
 import time
 from queue import Empty, Queue
 
@@ -7,13 +7,13 @@ import pymysql.cursors
 
 
 class QueueEmptyException(Exception):
-    """No connection came back while the caller looked."""
+    """No connection was returned while the caller retried."""
 
 
 class Connection:
     def __init__(self, config):
-        # Without autocommit a connection would read what was there at its first read for as long as it lives, and lock
-        # the table against every change of it. Set once at the connect, it costs a read nothing.
+        # Without autocommit a connection would always read the snapshot of its first read, and its metadata lock would
+        # block every ALTER of the table. Set once at connect, it costs nothing per read.
         self._conn = pymysql.connect(
             host=config.DB_HOST, port=config.DB_PORT, database=config.DB_NAME, user=config.DB_USER,
             password=config.DB_PASS, charset='utf8mb4', cursorclass=pymysql.cursors.DictCursor, autocommit=True)
@@ -36,7 +36,7 @@ class Pool:
         try:
             return self._free.get_nowait()
         except Empty:
-            # The last of the sleeps, too, is paid before the answer: 0.4 s in all with three retries.
+            # The sleep also precedes the final exception: 0.4 s in all with three retries.
             time.sleep(self.RETRY_SLEEP)
         if retry == 0:
             raise QueueEmptyException()

@@ -3,7 +3,7 @@ using System.Threading.Tasks.Sources;
 namespace UPool.Bench.Pool;
 
 /// <summary>
-/// The least that a fair pool can be: a lock, what is idle, and who waits in order of arrival. No deadline, no
+/// The minimal fair pool: a lock, the idle items, and the waiting workers in order of arrival. No deadline, no
 /// cancellation, no limit, no refusal, no counts, no clock.
 /// </summary>
 internal sealed class BareQueue
@@ -39,7 +39,7 @@ internal sealed class BareQueue
         served?.Serve(item);
     }
 
-    /// <summary>A worker that waits: each brings its own, so that the queue has none to keep.</summary>
+    /// <summary>A waiting worker. Each worker passes its own, so that the queue allocates none.</summary>
     public sealed class Waiter : IValueTaskSource<object>
     {
         private ManualResetValueTaskSourceCore<object> _source = new() { RunContinuationsAsynchronously = true };

@@ -6,7 +6,7 @@ using UPool.Core;
 
 namespace UPool.Bench.Pool;
 
-/// <summary>A driver whose sessions do nothing, at once: what is left to measure is the pool.</summary>
+/// <summary>A driver whose sessions do nothing, so that only the pool is measured.</summary>
 internal sealed class IdleConnector : IConnector
 {
     public SqlDialect Dialect => SqlDialect.MySql;

@@ -1,5 +1,5 @@
-// Rent and return, side by side: the pool beside the least that a pool can be, and beside the driver's own.
-// Rounds of all sides in turn, so that a slow minute of the machine meets each of them; a ratio is one of medians.
+// Compares rent and return of the pool with a minimal pool and with the driver's own. Each round measures all sides in
+// turn, so that a slow minute of the machine affects all of them; ratios are of medians.
 using System.Text.Json;
 
 using BenchmarkDotNet.Columns;
@@ -32,7 +32,7 @@ for (int i = 0; i < args.Length; i += 2)
 
 if (file is null) return Fail(Usage);
 
-// In this process: what BenchmarkDotNet would build on its own needs a restore, and builds anew in every round.
+// In this process: otherwise BenchmarkDotNet would restore and build a program in every round.
 IConfig config = ManualConfig.CreateEmpty()
     .AddColumnProvider(DefaultColumnProviders.Instance)
     .AddDiagnoser(MemoryDiagnoser.Default)

@@ -25,7 +25,7 @@ public class RentAlone
     [GlobalCleanup]
     public async Task CloseAsync() => await _source.DisposeAsync();
 
-    /// <summary>The least that a pool with a clock can cost.</summary>
+    /// <summary>The minimal cost of a pool with a clock.</summary>
     [Benchmark(Description = "two locks and two clock reads", OperationsPerInvoke = Rents)]
     public Task LockAndReadAsync()
     {

@@ -9,7 +9,7 @@ using UPool.MySql;
 
 namespace UPool.Bench.Pool;
 
-/// <summary>Rent, <c>SELECT 1</c>, return, on a real server, beside the driver's own pool with as many
+/// <summary>Rent, <c>SELECT 1</c>, return, on a real server, compared with the driver's own pool with as many
 /// connections.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "BenchmarkDotNet calls the cleanup.")]
 public class RentOnMariaDb
@@ -23,7 +23,7 @@ public class RentOnMariaDb
     private PooledDataSource _source = null!;
     private MySqlDataSource _noReset = null!, _defaults = null!;
 
-    /// <summary>Where the server is. Without a server this class is not run.</summary>
+    /// <summary>The connection string of the server. Without one this class is not run.</summary>
     public static string ConnectionString { get; set; } = "";
 
     [Params(1, 32)]

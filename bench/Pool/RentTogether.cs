@@ -8,8 +8,8 @@ using UPool.Core;
 namespace UPool.Bench.Pool;
 
 /// <summary>
-/// 32 workers over 16 connections, each of which yields while it holds one, over a driver that does nothing: nearly
-/// every rent waits.
+/// 32 workers share 16 connections of a driver that does nothing, and each yields while it holds one: nearly every rent
+/// waits.
 /// </summary>
 public class RentTogether
 {
@@ -20,7 +20,7 @@ public class RentTogether
     private BareQueue _bare = null!;
     private PooledDataSource _source = null!;
 
-    /// <summary>The least share of the rents of one run that had to wait, by benchmark.</summary>
+    /// <summary>The smallest share of waiting rents in one run, by benchmark.</summary>
     public static Dictionary<string, double> LeastWaited { get; } = [];
 
     [Params(WorkerCount)]
@@ -36,7 +36,7 @@ public class RentTogether
     [GlobalCleanup]
     public async Task CloseAsync() => await _source.DisposeAsync();
 
-    /// <summary>The least that a fair pool can cost.</summary>
+    /// <summary>The minimal cost of a fair pool.</summary>
     [Benchmark(Description = "a lock and a queue", OperationsPerInvoke = WorkerCount * Rents)]
     public Task QueueAsync() => RunAsync(async () =>
     {

@@ -1,9 +1,9 @@
 namespace UPool.Bench.Pool;
 
-/// <summary>The pools that are measured, all connections open.</summary>
+/// <summary>The measured pools, with all connections open.</summary>
 internal static class Sources
 {
-    /// <summary>Over a driver that does nothing.</summary>
+    /// <summary>Opens a pool over a driver that does nothing.</summary>
     public static Task<PooledDataSource> OpenIdleAsync(int connections) => WarmAsync(
         new PooledDataSource(Options(connections), new IdleConnector(), clock: null, loggers: null), connections);
 
@@ -17,8 +17,8 @@ internal static class Sources
         return source;
     }
 
-    /// <summary>The pool's defaults, but for its size, and the patience that a busy machine's pauses
-    /// need.</summary>
+    /// <summary>The pool's defaults, except for its size and a rent timeout that survives pauses of a busy
+    /// machine.</summary>
     public static PoolOptions Options(int connections) => new()
     {
         MaxConnections = connections,

@@ -1,10 +1,10 @@
 namespace UPool.Bench.Runner;
 
-/// <summary>What can be measured.</summary>
+/// <summary>The parts that can be measured.</summary>
 [Flags]
 internal enum Parts
 {
-    /// <summary>Nothing: the document is written anew from the results there are.</summary>
+    /// <summary>None: rewrites the document from the existing results.</summary>
     Report = 0,
 
     /// <summary>All sides over HTTP.</summary>
@@ -16,12 +16,12 @@ internal enum Parts
     /// <summary>More work than the connections can do.</summary>
     Overload = 4,
 
-    /// <summary>What one unit costs while its number grows.</summary>
+    /// <summary>The cost of one unit as its number grows.</summary>
     Growth = 8,
 
     /// <summary>Everything.</summary>
     All = Http | Pool | Overload | Growth,
 
-    /// <summary>What the bars need, and no more.</summary>
+    /// <summary>Only the figures that the bars need.</summary>
     Bars = 16,
 }

@@ -1,4 +1,4 @@
-// Measures, writes results and draws: ./bench.sh starts it and says how.
+// Measures, writes results and draws plots. Started by ./bench.sh, whose usage text lists the parts.
 using System.Diagnostics;
 using System.Globalization;
 
@@ -23,7 +23,7 @@ try
     Console.Write($"""
 
         {Tables.Of(bars)}
-        All figures: docs/performance.md; the rounds themselves: .upool/bench/results/
+        All figures: docs/performance.md; each round: .upool/bench/results/
 
         """);
     return 0;
@@ -35,7 +35,7 @@ catch (ArgumentException exception)
 }
 catch (Exception exception) when (exception is InvalidOperationException or IOException or TimeoutException)
 {
-    // A side that does not start, or answers otherwise than it must: what it said is in the message.
+    // A side did not start or replied wrongly; the message holds its output.
     await Console.Error.WriteLineAsync(exception.Message);
     return 1;
 }

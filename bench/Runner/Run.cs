@@ -9,7 +9,7 @@ using UPool.Testing;
 
 namespace UPool.Bench.Runner;
 
-/// <summary>Measures parts over one database, and keeps the result of each as soon as it is there.</summary>
+/// <summary>Measures parts over one database, and stores the result of each as soon as it is complete.</summary>
 internal sealed class Run(Settings settings, ResultFolder results, Action<string> say)
 {
     private const int MostTimesCapacity = 20;
@@ -43,7 +43,7 @@ internal sealed class Run(Settings settings, ResultFolder results, Action<string
 
         if (parts.HasFlag(Parts.Growth))
         {
-            // Curves, not ratios near a bound: half of the rounds show them.
+            // Curves rather than ratios near a limit: half of the rounds are enough.
             int fewer = (rounds + 1) / 2;
             await KeepAsync(database, fewer, () => new GrowthPart(database, load, say).RunAsync(
                 GrowthPoints.Full, fewer, length));

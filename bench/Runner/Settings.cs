@@ -4,18 +4,18 @@ using UPool.Bench.Runner.Sides;
 
 namespace UPool.Bench.Runner;
 
-/// <summary>How long to measure, and whom.</summary>
-/// <param name="Rounds">How often each figure is taken.</param>
-/// <param name="Seconds">How long each takes; wrk counts whole ones.</param>
-/// <param name="Sides">Who is measured over HTTP.</param>
+/// <summary>The settings of a run.</summary>
+/// <param name="Rounds">How often each figure is measured.</param>
+/// <param name="Seconds">How long each measurement takes; wrk takes whole seconds only.</param>
+/// <param name="Sides">The sides measured over HTTP.</param>
 internal sealed record Settings(int Rounds, int Seconds, IReadOnlyList<Side> Sides)
 {
-    // Ten rounds give a median's interval; a second each, and the bars are there in a quarter of an hour.
+    // Ten rounds give an interval for a median; with one second each, the bars take a quarter of an hour.
     private const int DefaultRounds = 10;
     private const int DefaultSeconds = 1;
 
-    /// <summary>ROUNDS, SECONDS_EACH and SIDES (names with blanks between them).</summary>
-    /// <exception cref="ArgumentException">One of them cannot be used.</exception>
+    /// <summary>Reads ROUNDS, SECONDS_EACH and SIDES (names separated by spaces).</summary>
+    /// <exception cref="ArgumentException">One of them is invalid.</exception>
     public static Settings FromEnvironment() => new(
         Number("ROUNDS", DefaultRounds), Number("SECONDS_EACH", DefaultSeconds),
         Environment.GetEnvironmentVariable("SIDES") is { Length: > 0 } names
@@ -24,7 +24,7 @@ internal sealed record Settings(int Rounds, int Seconds, IReadOnlyList<Side> Sid
 
     private static Side Named(string name) => Side.All.FirstOrDefault(side => side.Name == name)
         ?? throw new ArgumentException(
-            $"There is no side '{name}', but: {string.Join(' ', Side.All.Select(static side => side.Name))}");
+            $"Unknown side '{name}'. The sides are: {string.Join(' ', Side.All.Select(static side => side.Name))}");
 
     private static int Number(string name, int standard)
     {

@@ -4,15 +4,15 @@ namespace UPool;
 
 /// <summary>
 /// The moment by which a request has its result or a typed error (INV-6). Measured on the monotonic clock of this
-/// process; it crosses to another process as the time that remains, so no clocks need to agree.
+/// process; it crosses to another process as the remaining time, so clocks need not agree.
 /// </summary>
 /// <remarks>
-/// <see langword="default"/> means "no deadline". Reads the monotonic clock, so it is meaningless on another machine
-/// or after a restart: never store it.
+/// <see langword="default"/> means "no deadline". Never store a deadline: its monotonic timestamp is meaningless on
+/// another machine or after a restart.
 /// </remarks>
 public readonly struct Deadline : IEquatable<Deadline>
 {
-    // A timestamp of the clock; 0 stands for "none", so that default(Deadline) is "none".
+    // A timestamp of the clock; 0 means "none", so that default(Deadline) is "none".
     private readonly long _timestamp;
 
     private Deadline(long timestamp) => _timestamp = timestamp;
@@ -23,13 +23,12 @@ public readonly struct Deadline : IEquatable<Deadline>
     /// <summary>Whether there is no deadline.</summary>
     public bool IsNone => _timestamp == 0;
 
-    /// <summary>The monotonic timestamp (in the frequency of the clock it was made with); 0 when there is
-    /// none.</summary>
+    /// <summary>The monotonic timestamp, in the frequency of its clock; 0 when there is no deadline.</summary>
     internal long Timestamp => _timestamp;
 
-    /// <summary>A deadline that lies <paramref name="time"/> ahead.</summary>
-    /// <param name="time">The time left. Zero or less is a deadline that has passed;
-    /// <see cref="Timeout.InfiniteTimeSpan"/> is none.</param>
+    /// <summary>A deadline <paramref name="time"/> ahead.</summary>
+    /// <param name="time">The time left. Zero or less gives a deadline that has passed;
+    /// <see cref="Timeout.InfiniteTimeSpan"/> gives none.</param>
     /// <param name="clock">The clock; <see cref="TimeProvider.System"/> when null.</param>
     public static Deadline After(TimeSpan time, TimeProvider? clock = null)
     {
@@ -40,7 +39,7 @@ public readonly struct Deadline : IEquatable<Deadline>
         long now = clock.GetTimestamp();
         long at = ticks >= long.MaxValue - now ? long.MaxValue : now + (long)ticks;
 
-        // 0 is taken by "none": a deadline that falls on it (a fake clock at its origin) moves by one tick.
+        // 0 means "none": a deadline that falls on it (a fake clock at its origin) moves by one tick.
         return new Deadline(at == 0 ? 1 : at);
     }
 

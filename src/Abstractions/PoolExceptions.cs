@@ -2,7 +2,7 @@ using System.Data.Common;
 
 namespace UPool;
 
-/// <summary>A rent was refused: nothing was sent to the database, the request may be tried again.</summary>
+/// <summary>A rent was refused: nothing was sent to the database, and the request may be tried again.</summary>
 public sealed class RentRefusedException : DbException
 {
     /// <summary>Creates the exception.</summary>
@@ -17,10 +17,10 @@ public sealed class RentRefusedException : DbException
 }
 
 /// <summary>
-/// A statement did not end by its deadline. The caller was let go; the pool ends the statement on the server and
-/// recovers the connection behind the caller's back (INV-6).
+/// A statement did not end by its deadline. The caller no longer waits; the pool ends the statement on the server and
+/// recovers the connection in the background (INV-6).
 /// </summary>
-/// <remarks>In autocommit the statement may have taken effect. In a transaction it is rolled back.</remarks>
+/// <remarks>In autocommit, the statement may have taken effect. In a transaction, it is rolled back.</remarks>
 public sealed class DeadlineExceededException : DbException
 {
     /// <summary>Creates the exception.</summary>
@@ -31,9 +31,9 @@ public sealed class DeadlineExceededException : DbException
 }
 
 /// <summary>
-/// The pool took the connection away from its renter: the lease of its permit had ended, or a drain came to its end.
+/// The pool took the connection away from its renter: the lease of its permit had ended, or a drain timed out.
 /// </summary>
-/// <remarks>In autocommit a statement under way may have taken effect. A transaction is rolled back.</remarks>
+/// <remarks>In autocommit, a statement under way may have taken effect. A transaction is rolled back.</remarks>
 public sealed class ConnectionSeveredException : DbException
 {
     /// <summary>Creates the exception.</summary>
@@ -47,7 +47,8 @@ public sealed class ConnectionSeveredException : DbException
 }
 
 /// <summary>
-/// The server had ended the transaction before: nothing more of it was sent, because it would have run outside of it.
+/// The server had already ended the transaction. Nothing more of it was sent, because it would have run outside the
+/// transaction.
 /// </summary>
 public sealed class TransactionEndedException : DbException
 {
@@ -56,17 +57,17 @@ public sealed class TransactionEndedException : DbException
         : base(message, inner) => MayHaveCommitted = mayHaveCommitted;
 
     /// <summary>
-    /// Whether what was done in the transaction may be stored, because one of its own statements has committed it. When
-    /// not, an error has rolled it back, and nothing of it is stored.
+    /// Whether work of the transaction may be stored, because one of its own statements has committed it. If not, an
+    /// error has rolled it back and nothing is stored.
     /// </summary>
     public bool MayHaveCommitted { get; }
 
-    /// <summary>Whether the transaction can be begun anew: nothing of it is stored.</summary>
+    /// <summary>Whether the transaction can be repeated: nothing of it is stored.</summary>
     public override bool IsTransient => !MayHaveCommitted;
 }
 
 /// <summary>
-/// A commit was sent and its answer was not seen, or leaves its effect open: it may have taken effect or not (INV-9).
+/// A commit was sent, and its answer was not seen or leaves its effect open: it may have taken effect or not (INV-9).
 /// Never retried in silence.
 /// </summary>
 public sealed class OutcomeUnknownException : DbException

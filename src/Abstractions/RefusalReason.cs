@@ -9,10 +9,10 @@ public enum RefusalReason
     /// <summary>The queue of pending rents is full.</summary>
     QueueFull = 2,
 
-    /// <summary>By the measured pace this rent could not have been served before its deadline.</summary>
+    /// <summary>At the measured pace this rent could not have been served before its deadline.</summary>
     PredictedLate = 3,
 
-    /// <summary>The pool holds no permits, or the server's own limit of connections is reached.</summary>
+    /// <summary>The pool holds no permits, or the server's own connection limit is reached.</summary>
     NoPermits = 4,
 
     /// <summary>The pool is draining or closed.</summary>
@@ -22,12 +22,12 @@ public enum RefusalReason
     Unavailable = 6,
 }
 
-/// <summary>The word for a refusal in headers and metrics.</summary>
+/// <summary>The name of a refusal in headers and metrics.</summary>
 public static class RefusalReasons
 {
-    /// <summary>The word: <c>timed-out</c>, <c>queue-full</c>, <c>predicted-late</c>, <c>no-permits</c>,
+    /// <summary>The name: <c>timed-out</c>, <c>queue-full</c>, <c>predicted-late</c>, <c>no-permits</c>,
     /// <c>draining</c> or <c>unavailable</c>.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">Not a reason.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not a defined reason.</exception>
     public static string ToHeader(this RefusalReason reason) => reason switch
     {
         RefusalReason.TimedOut => "timed-out",

@@ -11,7 +11,7 @@ namespace UPool.Api;
 /// <summary>The HTTP front, without the cluster behind it.</summary>
 internal static class ApiHostExtensions
 {
-    // Loopback by number: "localhost" would open IPv6 beside it, and fail on machines without.
+    // Loopback by number: "localhost" would also bind IPv6 and fail on machines without it.
     private const string DefaultUrl = "http://127.0.0.1:5000";
 
     private static readonly string[] Get = [HttpMethods.Get, HttpMethods.Head];
@@ -29,13 +29,13 @@ internal static class ApiHostExtensions
             limits.KeepAliveTimeout = http.Value.KeepAliveTimeout;
             limits.RequestHeadersTimeout = http.Value.HeadersTimeout;
 
-            // The request's own deadline bounds a slow body already, and in the envelope.
+            // The request's own deadline already bounds a slow body, with a reply in the envelope.
             limits.MinRequestBodyDataRate = null;
         });
 
-        // A request goes on where its bytes arrived, and a reply is sent by whoever has it: three turns of the thread
-        // pool less each. Not for code that blocks, hence the name; here no thread waits. Measured in turn with the
-        // default, with shared reads: 3 to 8 % more replies at 8, 64 and 256 clients.
+        // A request continues on the thread that received its bytes, and the thread that completes a reply sends it:
+        // three thread pool hops fewer each. "Unsafe" for code that blocks; no thread blocks here. Measured alternately
+        // with the default, with shared reads: 3 to 8 % more replies at 8, 64 and 256 clients.
         services.Configure<SocketTransportOptions>(static sockets => sockets.UnsafePreferInlineScheduling = true);
         services.AddSingleton<IUsers, WorkerUsers>();
         services.AddSingleton<UserEndpoints>();
@@ -59,7 +59,7 @@ internal static class ApiHostExtensions
         app.MapPut("/user/{id}", users.RenameAsync).DescribeRename();
         app.MapDelete("/user/{id}", users.DeleteAsync).DescribeDelete();
 
-        // Without these two, other methods on them would be taken for /user/{id} and complain about the id.
+        // Without these two routes, other methods would match /user/{id} and be refused because of the id.
         app.Map("/user/list", static context => RefuseMethodAsync(context, "GET, HEAD")).ExcludeFromDescription();
         app.Map("/user/batch", static context => RefuseMethodAsync(context, "POST")).ExcludeFromDescription();
         return app;

@@ -33,7 +33,7 @@ try
 }
 catch (Exception e) when (e is not HostAbortedException)
 {
-    // What is wrong before there is a host to run: told as RunUPoolAsync tells the rest.
+    // No host runs yet: print the error as RunUPoolAsync does.
     await Console.Error.WriteLineAsync(UPoolProgram.Describe(e));
     return 1;
 }

@@ -8,10 +8,10 @@ namespace UPool.Grains;
 public interface IUserGrain : IGrainWithIntegerKey
 {
     /// <summary>Users in id order.</summary>
-    /// <param name="limit">The most users to answer with, 1 or more.</param>
+    /// <param name="limit">The most users in the reply, 1 or more.</param>
     /// <param name="after">Only ids above this one.</param>
-    /// <param name="deadline">When the answer is due.</param>
-    /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
+    /// <param name="deadline">When the reply is due.</param>
+    /// <param name="cancellationToken">Cancelled when the caller disconnects.</param>
     [Spread, Alias("List")]
     Task<Reply<UserPage>> List(int limit, long after, Deadline deadline, CancellationToken cancellationToken);
 
@@ -19,7 +19,7 @@ public interface IUserGrain : IGrainWithIntegerKey
     [Spread, Alias("Get")]
     Task<Reply<User>> Get(long id, Deadline deadline, CancellationToken cancellationToken);
 
-    /// <summary>The users with these ids, 1 to 256 of them, in the same order; null where there is none.</summary>
+    /// <summary>The users with these ids, 1 to 256, in the same order; null for an id without a user.</summary>
     [Spread, Alias("GetMany")]
     Task<Reply<User?[]>> GetMany(long[] ids, Deadline deadline, CancellationToken cancellationToken);
 
@@ -27,7 +27,7 @@ public interface IUserGrain : IGrainWithIntegerKey
     [Spread, Alias("Create")]
     Task<Reply<User>> Create(string name, Deadline deadline, CancellationToken cancellationToken);
 
-    /// <summary>Creates users in one transaction: all of them or none, answered in the order of the names.</summary>
+    /// <summary>Creates users in one transaction, all or none; replies in the order of the names.</summary>
     [Spread, Alias("CreateBatch")]
     Task<Reply<User[]>> CreateBatch(string[] names, Deadline deadline, CancellationToken cancellationToken);
 
@@ -35,7 +35,7 @@ public interface IUserGrain : IGrainWithIntegerKey
     [Spread, Alias("Rename")]
     Task<Reply<User>> Rename(long id, string name, Deadline deadline, CancellationToken cancellationToken);
 
-    /// <summary>Deletes a user; answers with what was deleted.</summary>
+    /// <summary>Deletes a user; replies with the deleted user.</summary>
     [Spread, Alias("Delete")]
     Task<Reply<User>> Delete(long id, Deadline deadline, CancellationToken cancellationToken);
 }

@@ -10,22 +10,22 @@ namespace UPool.Grains;
 /// <summary>The users of <c>tb1</c>.</summary>
 public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> options) : WorkerGrain(pool), IUserGrain
 {
-    // Few enough parameters for any driver, and half a megabyte is far from the smallest packet in use; a server with a
-    // smaller one is obeyed. A statement's text takes its share, so only half of the packet is counted on.
+    // So many parameters suit every driver, and 512 KiB is far below the smallest packet limit in use. If the server's
+    // limit is lower, it applies. The statement's text needs space too, so values fill at most half of a packet.
     private const int MaxRowsOfInsert = 500;
     private const long MaxBytesOfInsert = 512 * 1024;
 
     private readonly UserStatements _statements = UserStatements.For(pool.Dialect);
     private readonly UserReads _reads = new(pool, options.Value.Shared);
 
-    // The table may be altered at any time. If what is known is older than this and refuses a write, the table is
-    // looked at again: so seldom that refusals stay cheap.
+    // The table may be altered at any time. If a description older than this refuses a write, the table is read again;
+    // no more often, so that refusals stay cheap.
     private static readonly TimeSpan RefusalLifetime = TimeSpan.FromSeconds(1);
 
-    // Older than this, it is looked at again in any case: it says which promises can be kept.
+    // After this the table is read again in any case: its description decides which guarantees hold.
     private static readonly TimeSpan TableLifetime = TimeSpan.FromSeconds(60);
 
-    // Read at the first write. Only written here, by this single activation.
+    // Read at the first write. Only this activation writes it.
     private UserTable? _table;
     private Deadline _refusalDue;
     private Deadline _tableDue;
@@ -63,7 +63,7 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
         {
             try
             {
-                // To the last row: SQLite undoes an INSERT whose answer is not read to its end.
+                // Reads to the last row: SQLite undoes an INSERT whose result is not read to its end.
                 User user = (await QueryAsync(
                     connection, new CommandDefinition(_statements.Create, new { name }, cancellationToken: token)))[0];
                 return user.Id > 0 ? Reply.Ok(user) : Reply.Ended<User>(
@@ -127,7 +127,7 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
         Reply<UserTable> table = await TableAsync(deadline, cancellationToken);
         if (table.Status != ReplyStatus.Ok) return Failed<User, UserTable>(table);
 
-        // Where nothing can be rolled back, a failure behind the DELETE must not say that nothing was changed.
+        // Without a rollback, a failure after the DELETE must not report that nothing was changed.
         return table.Value!.IsTransactional
             ? await WriteInTransactionAsync(deadline, cancellationToken, (connection, transaction, token) =>
                 DeleteAsync(connection, transaction, id, token))
@@ -171,7 +171,7 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
         if (created.Count != names.Length)
         {
             throw new InvalidOperationException(
-                $"Of {names.Length} inserted rows of tb1 {created.Count} are there: the transaction is rolled back.");
+                $"Found {created.Count} of {names.Length} inserted rows in tb1: the transaction is rolled back.");
         }
 
         users.AddRange(created);
@@ -185,7 +185,7 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
         long bytes = 0;
         for (int index = 0; index < names.Length; index++)
         {
-            // A character may be escaped, which doubles it; the rest is the statement's own text for a row.
+            // Escaping may double a character; 16 bytes for the statement's own text of a row.
             long size = (2 * Encoding.UTF8.GetByteCount(names[index])) + 16;
             if (index > start && (bytes + size > most || index - start == MaxRowsOfInsert))
             {
@@ -201,11 +201,11 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
         return chunks;
     }
 
-    // A reply when the names cannot be, or when the table cannot be looked at; null when all is well.
+    // The refusal if the names are invalid or the table cannot be read; else null.
     private async Task<Reply<T>?> ProblemAsync<T>(
         string[] names, bool areNew, Deadline deadline, CancellationToken cancellationToken)
     {
-        // What is wrong in any table needs no connection to be refused.
+        // Names that no table accepts are refused without a connection.
         if (FirstProblem<T>(names, static name => UserNames.Problem(name, long.MaxValue)) is { } wrong) return wrong;
 
         Reply<UserTable> table = await TableAsync(deadline, cancellationToken);
@@ -222,7 +222,7 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
 
     private static Reply<T>? ProblemOf<T>(UserTable table, string[] names, bool areNew)
     {
-        // No such table or column: the statement's own error will say so.
+        // No such table or column: the statement's own error reports it.
         if (!table.HasName) return null;
         if (!table.HoldsText) return Reply.Ended<T>(ReplyStatus.Failed, "the column tb1.name does not hold any text");
         if (areNew && !table.GivesIds) return Reply.Ended<T>(ReplyStatus.Failed, "tb1 gives no ids");
@@ -249,7 +249,7 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
         if (_table is not { } known) return await ReadTableAsync(deadline, cancellationToken);
         if (!_tableDue.HasPassed()) return Reply.Ok(known);
 
-        // One looks, and the others go on with what is known meanwhile.
+        // One call reads the table; meanwhile the others use the known description.
         _tableDue = Deadline.After(TableLifetime);
         return await ReadTableAsync(deadline, cancellationToken);
     }
@@ -261,7 +261,7 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
         Reply<UserTable> table = await ReadAsync(deadline, cancellationToken, static async (connection, token) =>
             Reply.Ok(await UserTable.ReadAsync(connection, token)));
 
-        // A table that is not there yet is looked for at the next write again.
+        // A missing table is looked up again at the next write.
         if (table is { Status: ReplyStatus.Ok, Value: { HasName: true } read })
         {
             _table = read;

@@ -5,10 +5,10 @@ using UPool.Hosting;
 
 namespace UPool.Grains;
 
-/// <summary>Puts the users into a host.</summary>
+/// <summary>Adds the users to a host.</summary>
 public static class UserHostExtensions
 {
-    /// <summary>The users' table in the migration, in the health check, and in the embedded default.</summary>
+    /// <summary>Adds the users' table to the migration, the health check and the embedded default.</summary>
     public static IHostApplicationBuilder AddUsers(this IHostApplicationBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);

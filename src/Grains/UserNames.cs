@@ -2,13 +2,13 @@ using System.Text;
 
 namespace UPool.Grains;
 
-/// <summary>What a name may be: Unicode, 1 character up to the column's length. White space is data.</summary>
+/// <summary>Validates names: Unicode, 1 character up to the column's length. White space is data.</summary>
 public static class UserNames
 {
-    /// <summary>The most names of one batch. A bound on what one transaction locks and one message carries.</summary>
+    /// <summary>The most names of one batch. Bounds the locks of a transaction and the size of a message.</summary>
     public const int MaxBatch = 1000;
 
-    /// <summary>What is wrong with a name; null when nothing is.</summary>
+    /// <summary>The problem with a name; null if it is valid.</summary>
     /// <param name="name">The name.</param>
     /// <param name="maxLength">The most characters, counted as the database counts them: code points.</param>
     public static string? Problem(string? name, long maxLength)
@@ -19,7 +19,7 @@ public static class UserNames
         ReadOnlySpan<char> rest = name;
         while (!rest.IsEmpty)
         {
-            // Half of a surrogate pair is no character: on its way to the database it would become a question mark.
+            // A lone surrogate is no character: the driver would send it as a question mark.
             if (Rune.DecodeFromUtf16(rest, out _, out int used) != System.Buffers.OperationStatus.Done)
                 return "name is not valid Unicode";
 

@@ -7,13 +7,13 @@ namespace UPool.Grains;
 /// <summary>Writes the JSON of a page, row by row.</summary>
 public sealed class UserPageWriter : IDisposable
 {
-    // A page of some rows; grows by doubling.
+    // Enough for a page of some rows; grows by doubling.
     private const int FirstBytes = 4 * 1024;
 
     private static readonly JsonEncodedText Id = JsonEncodedText.Encode("id");
     private static readonly JsonEncodedText Name = JsonEncodedText.Encode("name");
 
-    // Its nesting is right by construction.
+    // The nesting is correct by construction.
     private static readonly JsonWriterOptions Options = new()
     {
         Encoder = EnvelopeEncoder.Instance,
@@ -41,8 +41,8 @@ public sealed class UserPageWriter : IDisposable
         _json.WriteEndObject();
     }
 
-    /// <summary>The page.</summary>
-    /// <param name="hasMore">Whether more rows exist behind the last one.</param>
+    /// <summary>Ends the page and returns it.</summary>
+    /// <param name="hasMore">Whether more rows exist after the last one.</param>
     public UserPage Finish(bool hasMore)
     {
         _json.WriteEndArray();

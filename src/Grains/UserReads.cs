@@ -2,22 +2,22 @@ using System.Data.Common;
 
 namespace UPool.Grains;
 
-/// <summary>The reads of <c>tb1</c> that many ask at the same time.</summary>
+/// <summary>The reads of <c>tb1</c> that callers share.</summary>
 internal sealed class UserReads
 {
     private const int MaxIds = SharedLookup<long, User>.MaxKeys;
 
-    // The statements for 1, 2, 4 and so on ids, by the binary logarithm of their number.
+    // The statements for 1, 2, 4, … ids, indexed by the binary logarithm of their number.
     private static readonly FixedSelect[] Get =
         [.. Enumerable.Range(0, int.Log2(MaxIds) + 1).Select(static power => UserStatements.Get(1 << power))];
 
     private static readonly string[] IdParameters =
         [.. Enumerable.Range(0, MaxIds).Select(UserStatements.IdParameter)];
 
-    // Set once, by the read that finds it.
+    // Set once, by the first read that needs converted columns.
     private volatile bool _areConverted;
 
-    /// <summary>Makes the reads of a silo.</summary>
+    /// <summary>Creates the reads of a silo.</summary>
     /// <param name="pool">The silo's pool.</param>
     /// <param name="isShared">Whether callers share them.</param>
     public UserReads(PooledDataSource pool, bool isShared)
@@ -40,7 +40,7 @@ internal sealed class UserReads
         await using PooledCommand command = CreateCommand(connection, UserStatements.List);
         Add(command, "@after", key.After);
 
-        // One row more than asked for tells whether there are more.
+        // One row more than the limit shows whether more rows exist.
         Add(command, "@count", key.Limit + 1L);
         return await ReadAsync<UserPage>(
             command,
@@ -87,8 +87,8 @@ internal sealed class UserReads
             token);
     }
 
-    // Reads columns as they are, or, where the driver makes no whole number and text of them, once more as the server
-    // converts them; from then on only that way.
+    // Reads the columns as they are. If the driver does not return a whole number and a text, reads again with columns
+    // that the server converts, and from then on always so.
     private async Task<T> ReadAsync<T>(
         PooledCommand command, FixedSelect select, Func<DbDataReader, Task<T?>> read, CancellationToken token)
         where T : class
@@ -98,7 +98,7 @@ internal sealed class UserReads
         _areConverted = true;
         command.CommandText = UserStatements.Converted(select);
         return await command.ReadAllAsync(read, token)
-            ?? throw new InvalidOperationException("The columns of tb1 cannot be made a whole number and a text.");
+            ?? throw new InvalidOperationException("The columns of tb1 cannot be read as a whole number and a text.");
     }
 
     private static PooledCommand CreateCommand(PooledConnection connection, FixedSelect select)
@@ -117,7 +117,7 @@ internal sealed class UserReads
     }
 }
 
-/// <summary>A page that is asked for.</summary>
+/// <summary>The key of a page.</summary>
 /// <param name="Limit">The most users.</param>
 /// <param name="After">Only ids above this one.</param>
 internal readonly record struct UserPageKey(int Limit, long After);

@@ -4,8 +4,7 @@ using UPool.Cluster.Membership;
 
 namespace UPool.Grains;
 
-/// <summary>The table of the users. Made only where it is absent, never altered, and seeded only where someone
-/// asks.</summary>
+/// <summary>The users' table. Created only if absent, never altered, and seeded only on request.</summary>
 public static class UserSchema
 {
     /// <summary>The table.</summary>
@@ -17,7 +16,7 @@ public static class UserSchema
     private static readonly TimeSpan SetupTimeout = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(50);
 
-    // A handful, so that a list shows something; with a name beyond ASCII, so that it shows that too.
+    // A few users for a first list, one with a non-ASCII name.
     private static readonly string[] Seeds = ["Ada", "Grace", "Edsger", "Barbara", "文字化け"];
 
     /// <summary>The migration on MySQL and MariaDB.</summary>
@@ -28,7 +27,7 @@ public static class UserSchema
         ) DEFAULT CHARACTER SET utf8mb4;
         """);
 
-    /// <summary>Makes and seeds the embedded table, when it is absent.</summary>
+    /// <summary>Creates and seeds the embedded table if it is absent.</summary>
     public static async Task CreateEmbeddedAsync(PooledDataSource pool, CancellationToken cancellationToken)
     {
         await using PooledConnection connection = await RentPatientlyAsync(pool, cancellationToken);
@@ -44,7 +43,7 @@ public static class UserSchema
         await transaction.CommitAsync(cancellationToken);
     }
 
-    /// <summary>Seeds the table on MySQL or MariaDB, when it is empty.</summary>
+    /// <summary>Seeds the table on MySQL or MariaDB if it is empty.</summary>
     /// <returns>Whether it was empty.</returns>
     public static async Task<bool> SeedAsync(DbDataSource database, CancellationToken cancellationToken)
     {
@@ -61,8 +60,8 @@ public static class UserSchema
         return true;
     }
 
-    // A rent waits for as long as a request would. The first one of a process on a busy machine takes longer, and no
-    // caller waits for a reply yet.
+    // A rent times out as for a request. The first rent of a process on a busy machine may take longer, and no caller
+    // waits for a reply yet.
     private static async Task<PooledConnection> RentPatientlyAsync(
         PooledDataSource pool, CancellationToken cancellationToken)
     {

@@ -7,18 +7,18 @@ namespace UPool.Grains;
 /// <summary>The statements of <c>tb1</c>, one set for each dialect. Values are always parameters.</summary>
 internal sealed class UserStatements
 {
-    // A server that is not strict stores a name that the column cannot hold as another one, and says so to nobody. Set
-    // in the same round trip as the statement it is for, and gone with the reset after the rent: the pool's other users
-    // find the server's own mode. The rest of the mode stays: the driver was told how to quote for it.
+    // A server without strict mode silently alters a name that the column cannot hold. The mode is set in the same
+    // round trip as the statement, and the reset after the rent restores the server's own mode for the pool's other
+    // users. The rest of the mode stays: the driver quotes for it.
     private const string Strictly = "SET sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES'); ";
 
     private static readonly UserStatements MySql = new()
     {
-        // As the table has it, for a trigger may have changed the name; as it was given when the row has gone again.
+        // The stored name, because a trigger may have changed it; the given name if the row is already deleted.
         Create = Strictly + "INSERT INTO `tb1` (`name`) VALUES (@name); SELECT CAST(LAST_INSERT_ID() AS SIGNED), "
             + "IFNULL((SELECT CAST(`name` AS CHAR) FROM `tb1` WHERE `id` = LAST_INSERT_ID()), @name)",
         // The ids of one INSERT of known size follow each other by the server's step, in every autoinc_lock_mode. The
-        // names as the table has them.
+        // names are the stored ones.
         LastCreated = ConvertedColumns + "FROM `tb1` WHERE `id` >= LAST_INSERT_ID() "
             + "AND `id` <= LAST_INSERT_ID() + (@count - 1) * @@auto_increment_increment "
             + "AND (`id` - LAST_INSERT_ID()) % @@auto_increment_increment = 0 ORDER BY `id`",
@@ -30,11 +30,11 @@ internal sealed class UserStatements
     private static readonly UserStatements Sqlite = new()
     {
         Create = "INSERT INTO `tb1` (`name`) VALUES (@name) RETURNING `id`, `name`",
-        // SQLite names the last id, and numbers a statement's rows one by one.
+        // SQLite reports the last id and numbers a statement's rows consecutively.
         LastCreated = Columns + "FROM `tb1` WHERE `id` > last_insert_rowid() - @count "
             + "AND `id` <= last_insert_rowid() ORDER BY `id`",
         Rename = "UPDATE `tb1` SET `name` = @name WHERE `id` = @id RETURNING `id`, `name`",
-        // A transaction of SQLite's has the whole database to itself.
+        // No FOR UPDATE: a SQLite transaction has the whole database to itself.
         GetToDelete = Columns + "FROM `tb1` WHERE `id` = @id",
     };
 
@@ -44,8 +44,8 @@ internal sealed class UserStatements
     private const string ConvertedColumns = "SELECT `id` + 0, CAST(`name` AS CHAR) ";
     private const string GetOne = ConvertedColumns + "FROM `tb1` WHERE `id` = @id";
 
-    // What is asked most is fixed, so that its connections are back without a reset: this one, and Get. The bound keeps
-    // out what a BIGINT UNSIGNED may hold and an id cannot be.
+    // The most frequent reads, this one and Get, are fixed, so that their connections need no reset. The upper bound
+    // excludes values of a BIGINT UNSIGNED that a user's id cannot have.
     public static readonly FixedSelect List = new(
         Columns + "FROM `tb1` WHERE `id` > @after AND `id` <= 9223372036854775807 ORDER BY `id` LIMIT @count");
 
@@ -53,34 +53,34 @@ internal sealed class UserStatements
     {
     }
 
-    /// <summary>Inserts a name and answers with the row.</summary>
+    /// <summary>Inserts a name and returns the row.</summary>
     public required string Create { get; init; }
 
-    /// <summary>Gives a user another name and answers with the row, if there is one.</summary>
+    /// <summary>Renames a user and returns the row, if it exists.</summary>
     public required string Rename { get; init; }
 
-    /// <summary>What an INSERT for several names begins with.</summary>
+    /// <summary>The prefix of an INSERT for several names.</summary>
     private string BeforeCreateAll { get; init; } = "";
 
-    /// <summary>The rows of the last INSERT of several, in their order.</summary>
+    /// <summary>Selects the rows of the last INSERT for several names, in their order.</summary>
     public required string LastCreated { get; init; }
 
-    /// <summary>A user, held for the rest of the transaction.</summary>
+    /// <summary>Selects a user and locks it for the rest of the transaction.</summary>
     public required string GetToDelete { get; init; }
 
-    /// <summary>Users by their ids.</summary>
+    /// <summary>Selects users by their ids.</summary>
     public static FixedSelect Get(int ids) => new(
         Columns + "FROM `tb1` WHERE `id` IN (" + string.Join(", ", Enumerable.Range(0, ids).Select(IdParameter)) + ")");
 
     /// <summary>
-    /// The same read with its columns made a whole number and a text by the server, for columns of which the driver
-    /// makes something else: of a CHAR(36) a Guid, of a TINYINT(1) a truth value, of a VARBINARY bytes. No fixed
-    /// SELECT: its connection is reset after it.
+    /// The same read, with the server converting the columns to a whole number and a text. For columns that the driver
+    /// returns as another type: CHAR(36) as Guid, TINYINT(1) as Boolean, VARBINARY as bytes. No fixed SELECT: its
+    /// connection is reset afterwards.
     /// </summary>
     public static string Converted(FixedSelect select) => string.Concat(
         ConvertedColumns, select.Text.AsSpan(Columns.Length));
 
-    /// <summary>The name of one of their parameters.</summary>
+    /// <summary>The name of a parameter of <see cref="Get"/>.</summary>
     public static string IdParameter(int index) => string.Create(CultureInfo.InvariantCulture, $"@id{index}");
 
     public static UserStatements For(SqlDialect dialect) => dialect switch

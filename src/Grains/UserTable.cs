@@ -5,8 +5,8 @@ using UPool.Cluster.Membership;
 namespace UPool.Grains;
 
 /// <summary>
-/// What <c>tb1</c> is like, made by whomever: what a name may hold, and which of this application's promises the table
-/// cannot keep.
+/// The properties of <c>tb1</c>, which another program may have created: what a name may hold, and which of this
+/// application's guarantees the table cannot keep.
 /// </summary>
 internal sealed class UserTable
 {
@@ -23,36 +23,34 @@ internal sealed class UserTable
     {
     }
 
-    /// <summary>Whether there is a table with a column for names.</summary>
+    /// <summary>Whether the table exists and has a column for names.</summary>
     public bool HasName { get; private init; }
 
-    /// <summary>The most characters of a name; of a column of bytes or of text by its bytes, the most bytes.</summary>
+    /// <summary>The most characters of a name; the most bytes if the column's length is in bytes.</summary>
     public long MaxLength { get; private init; }
 
     /// <summary>The most bytes of a statement.</summary>
     public long MaxPacket { get; private init; }
 
-    /// <summary>Whether a rollback takes back what was written.</summary>
+    /// <summary>Whether a rollback undoes writes.</summary>
     public bool IsTransactional { get; private init; }
 
-    /// <summary>Whether a name may end in a space: a CHAR column gives it back without.</summary>
+    /// <summary>Whether a name may end in a space: a CHAR column drops it.</summary>
     public bool KeepsTrailingSpaces { get; private init; } = true;
 
-    /// <summary>Whether an INSERT gives a row its id, and tells it.</summary>
+    /// <summary>Whether an INSERT generates the id of a row and reports it.</summary>
     public bool GivesIds { get; private init; }
 
-    /// <summary>Whether the column of the names holds any text as it is given.</summary>
+    /// <summary>Whether the name column stores any text unchanged.</summary>
     public bool HoldsText { get; private init; }
 
-    /// <summary>Why the users cannot be read; one line each, with the column and the cure. Empty when they
-    /// can.</summary>
+    /// <summary>Why the users cannot be read, one line each, with the column and the fix. Empty if they can.</summary>
     public IReadOnlyList<string> Problems => _problems;
 
-    /// <summary>What else this table cannot do, one line each, with the cure.</summary>
+    /// <summary>The other limitations of this table, one line each, with the fix.</summary>
     public IReadOnlyList<string> Limits => _limits;
 
-    /// <summary>The embedded table, which is this project's own and has no length that SQLite would hold anybody
-    /// to.</summary>
+    /// <summary>The embedded table, which this project creates; SQLite does not enforce its length.</summary>
     public static UserTable Embedded { get; } = new()
     {
         HasName = true,
@@ -63,7 +61,7 @@ internal sealed class UserTable
         HoldsText = true,
     };
 
-    /// <summary>Looks at the table on MySQL or MariaDB.</summary>
+    /// <summary>Reads the properties of the table on MySQL or MariaDB.</summary>
     public static async Task<UserTable> ReadAsync(DbConnection connection, CancellationToken cancellationToken)
     {
         List<Column> columns = (await connection.QueryAsync<Column>(new CommandDefinition(
@@ -90,7 +88,7 @@ internal sealed class UserTable
         return table;
     }
 
-    /// <summary>Looks at the table and at the ids it holds, for the start.</summary>
+    /// <summary>Checks the table and its ids at start.</summary>
     public static async Task<TableFindings> LookAsync(DbConnection connection, CancellationToken cancellationToken)
     {
         UserTable table = await ReadAsync(connection, cancellationToken);
@@ -112,7 +110,7 @@ internal sealed class UserTable
         }
         catch (DbException)
         {
-            // An account that may not read the table cannot tell.
+            // An account that may not read the table cannot check its ids.
             return false;
         }
     }
@@ -220,13 +218,13 @@ internal sealed class UserTable
 
         public string Extra { get; init; } = "";
 
-        // An ENUM without a default has one all the same: its first value.
+        // An ENUM without a default has an implicit one: its first value.
         public bool IsRequired => !Is("id") && !Is("name") && Nullable == "NO" && Default is null && Type != "enum"
             && !Has("auto_increment") && !Has("GENERATED");
 
         public bool Is(string name) => Name.Equals(name, StringComparison.OrdinalIgnoreCase);
 
-        // MySQL marks a default that is an expression with DEFAULT_GENERATED: that column is none.
+        // MySQL marks a column whose default is an expression with DEFAULT_GENERATED; it is no generated column.
         public bool Has(string extra) => Extra.Replace("DEFAULT_GENERATED", "", StringComparison.OrdinalIgnoreCase)
             .Contains(extra, StringComparison.OrdinalIgnoreCase);
     }
@@ -251,7 +249,7 @@ internal sealed class UserTable
     }
 }
 
-/// <summary>How MySQL and MariaDB tell what a table is like.</summary>
+/// <summary>The queries for the properties of the table on MySQL and MariaDB.</summary>
 internal static class UserTableQueries
 {
     public const string Columns = """
@@ -278,7 +276,7 @@ internal static class UserTableQueries
         LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE
         """;
 
-    // By the ends of the index.
+    // Each EXISTS reads one end of the index.
     public const string IdsOutside = """
         SELECT EXISTS (SELECT 1 FROM `tb1` WHERE `id` < 1)
             OR EXISTS (SELECT 1 FROM `tb1` WHERE `id` > 9223372036854775807)

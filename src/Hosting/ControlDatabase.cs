@@ -5,8 +5,7 @@ using UPool.MySql;
 
 namespace UPool.Hosting;
 
-/// <summary>The control connections of this process, made when they are first needed: the embedded default has
-/// none.</summary>
+/// <summary>The control connections of this process, created on first use; the embedded default has none.</summary>
 internal sealed class ControlDatabase(
     IOptions<DatabaseOptions> options,
     ILoggerFactory loggers,
@@ -19,17 +18,17 @@ internal sealed class ControlDatabase(
                 $"bug: no {DatabaseOptions.ConnectionStringKey} for the control connections."),
         loggers, clock, lease?.Incarnation));
 
-    /// <summary>Shared by the pool, and by the cluster where there is one; they outlive both.</summary>
+    /// <summary>Used by the pool and, in a cluster, by the cluster; they outlive both.</summary>
     public ControlConnections Connections => _connections.Value;
 
     /// <summary>For membership and grain storage.</summary>
     public DbDataSource Storage => Connections.Storage;
 
-    /// <summary>What ails the database, in one plain line that stays the same while the cause does: an exception's own
-    /// text may hold counts that change with every attempt, and each change would be told anew.</summary>
+    /// <summary>The problem with the database, in one line that changes only with the cause. An exception's own text
+    /// may hold counts that change with every attempt, and each change would be logged.</summary>
     public string Describe(Exception exception) => Connections.Health.Problem ?? DatabaseProblem.Describe(exception);
 
-    /// <summary>The same for anybody who may read health.</summary>
+    /// <summary>The problem for the public health endpoints.</summary>
     public string DescribeInPublic => Connections.Health.Problem ?? DatabaseProblem.CannotBeUsed;
 
     public ValueTask DisposeAsync() =>

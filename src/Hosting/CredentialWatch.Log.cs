@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace UPool.Hosting;
 
-/// <content>What is logged. Never a connection string (INV-8).</content>
+/// <content>Log messages; they never hold a connection string (INV-8).</content>
 internal sealed partial class CredentialWatch
 {
     [LoggerMessage(2201, LogLevel.Information,

@@ -9,11 +9,11 @@ using Microsoft.Extensions.Primitives;
 namespace UPool.Hosting;
 
 /// <summary>
-/// Gives changed connection strings to the running pool and control connections, when a configuration source has
-/// reloaded: a rotated password needs no restart. The only settings that are read again.
+/// Passes changed connection strings to the running pool and control connections when a configuration source reloads,
+/// so a rotated password needs no restart. No other settings are read again.
 /// </summary>
-/// <remarks>The driver has a password provider as well. It is asked on a timer, knows the password alone, and tells
-/// nobody that it changed, so the former sessions would live on.</remarks>
+/// <remarks>The driver's own password provider is polled on a timer, covers the password only and reports no change, so
+/// sessions with the previous password would stay open.</remarks>
 internal sealed partial class CredentialWatch(
     IConfiguration configuration,
     IHostEnvironment environment,
@@ -23,16 +23,16 @@ internal sealed partial class CredentialWatch(
     TimeProvider clock,
     ILogger<CredentialWatch> logger) : QuietBackgroundService
 {
-    // How long the pool's change waits for the control connections': an open of theirs that is lost on its way must not
-    // keep the pool from its new password for ever.
+    // How long the pool's change waits for that of the control connections: one of their opens that never completes
+    // must not keep the pool from its new password.
     private static readonly TimeSpan ControlTimeout = TimeSpan.FromSeconds(30);
 
     protected override async Task WorkAsync(CancellationToken stoppingToken)
     {
-        // The embedded default has no credentials, and a process does not move from it to a server.
+        // The embedded default has no credentials, and a process does not switch from it to a server.
         if (database.Value is not { ConnectionString: { } pools, ControlConnectionString: { } controls }) return;
 
-        // One is enough: whoever reads it sees the newest.
+        // One signal is enough: the reader then sees the newest configuration.
         Channel<bool> reloads = Channel.CreateBounded<bool>(
             new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
         using IDisposable registration = ChangeToken.OnChange(
@@ -40,7 +40,7 @@ internal sealed partial class CredentialWatch(
 
         Task controlChange = Task.CompletedTask;
 
-        // First what was reloaded between the start's own reading and the registration.
+        // The first pass covers a reload between the read at start and the registration.
         do
         {
             var read = new DatabaseOptions();
@@ -63,8 +63,8 @@ internal sealed partial class CredentialWatch(
 
             if (newPools == pools || services.GetService<PooledDataSource>() is not { } pool) continue;
 
-            // The control connections first: they confirm that the pool's former sessions are gone. A change that comes
-            // meanwhile is read first, since it may end this one.
+            // The control connections change first: they confirm that the pool's former sessions are closed. A reload
+            // that arrives meanwhile is read first, since it may supersede this change.
             Task reloaded = reloads.Reader.WaitToReadAsync(stoppingToken).AsTask();
             await Task.WhenAny(controlChange, reloaded, Task.Delay(ControlTimeout, clock, stoppingToken));
             if (reloaded.IsCompleted) continue;
@@ -76,8 +76,8 @@ internal sealed partial class CredentialWatch(
         while (await reloads.Reader.ReadAsync(stoppingToken));
     }
 
-    // The pool's is not waited for: while the server does not answer, the next change must not wait either; it ends
-    // this one. The pool tells itself what came of it, in its log and its health.
+    // The pool's change is not awaited: while the server does not answer, the next change must be able to start; it
+    // ends this one. The pool reports the result in its log and its health.
     private async Task ChangeAsync(
         string key, string connectionString, Func<string, CancellationToken, Task<bool>> change,
         CancellationToken cancellationToken)

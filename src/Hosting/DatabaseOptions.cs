@@ -6,35 +6,34 @@ using UPool.MySql;
 
 namespace UPool.Hosting;
 
-/// <summary>Which database the pool is for. Not bound but read: its parts lie in several sections.</summary>
+/// <summary>The database of the pool. Read rather than bound, because its keys are in several sections.</summary>
 public sealed class DatabaseOptions
 {
     /// <summary>The key of the switch to the embedded default.</summary>
     public const string EmbeddedKey = "UPool:Embedded";
 
-    /// <summary>The key of the connection string, in words for messages.</summary>
+    /// <summary>The key of the connection string.</summary>
     public const string ConnectionStringKey = "ConnectionStrings:UPool";
 
     /// <summary>The key of the control connections' connection string.</summary>
     public const string ControlConnectionStringKey = "ConnectionStrings:UPoolControl";
 
-    /// <summary>Where the embedded database lies, below the content root.</summary>
+    /// <summary>The path of the embedded database below the content root.</summary>
     public const string EmbeddedFile = ".upool/upool.db";
 
-    /// <summary>MySQL or MariaDB; null when there is none.</summary>
+    /// <summary>The connection string of a MySQL or MariaDB database; null if not configured.</summary>
     public string? ConnectionString { get; set; }
 
-    /// <summary>The account of the control connections; the one of the pool unless given.</summary>
+    /// <summary>The connection string of the control connections; default: that of the pool.</summary>
     public string? ControlConnectionString { get; set; }
 
-    /// <summary>Whether SQLite serves when there is no connection string: true in Development only, unless
-    /// configured.</summary>
+    /// <summary>Whether SQLite is used when there is no connection string. Default: true in Development only.</summary>
     public bool Embedded { get; set; }
 
     /// <summary>The file of the embedded database.</summary>
     public string EmbeddedPath { get; set; } = EmbeddedFile;
 
-    /// <summary>Whether this process works on the embedded database. A connection string overrides it.</summary>
+    /// <summary>Whether this process uses the embedded database; a connection string overrides it.</summary>
     public bool IsEmbedded => ConnectionString is null && Embedded;
 
     internal static void Read(DatabaseOptions options, IConfiguration configuration, IHostEnvironment environment)
@@ -48,7 +47,7 @@ public sealed class DatabaseOptions
     private static string? Text(string? value) => string.IsNullOrWhiteSpace(value) ? null : value;
 }
 
-/// <summary>Refuses a start without a database, and names the key.</summary>
+/// <summary>Rejects a start without a database and names the key.</summary>
 internal sealed class DatabaseOptionsValidator(IHostEnvironment environment, IEmbeddedDatabase? embedded = null)
     : IValidateOptions<DatabaseOptions>
 {
@@ -65,8 +64,8 @@ internal sealed class DatabaseOptionsValidator(IHostEnvironment environment, IEm
                 : Fail($"{DatabaseOptions.ControlConnectionStringKey}: {control}");
         }
 
-        // Nothing in Production may rest on a file beside the program, even when someone asks for it: the file is not
-        // shared, and not backed up, and a lost environment variable would look like an empty database.
+        // Not in Production, even if configured: the file is neither shared nor backed up, and a lost environment
+        // variable would look like an empty database.
         if (options.Embedded && environment.IsProduction())
         {
             return Fail($"{DatabaseOptions.EmbeddedKey} is true in Production: the embedded database is for "

@@ -3,14 +3,14 @@ using Microsoft.Extensions.Options;
 
 namespace UPool.Hosting;
 
-/// <summary>Takes part in the budget of a deployment for this process.</summary>
+/// <summary>Takes part in the deployment's budget for this process.</summary>
 internal interface ILeaseKeeper
 {
-    /// <summary>This life of this process, as its sessions are to register themselves; null without a budget.</summary>
+    /// <summary>The incarnation under which this process's sessions register; null without a budget.</summary>
     string? Incarnation { get; }
 }
 
-/// <summary>Refuses a budget of which nothing in this process takes part: its pool would break it.</summary>
+/// <summary>Rejects a budget in a process without a lease keeper: its pool would exceed the budget.</summary>
 internal sealed class LeaseKeeperValidator(IConfiguration configuration, ILeaseKeeper? keeper = null)
     : IValidateOptions<DatabaseOptions>
 {

@@ -1,8 +1,8 @@
 namespace UPool.Hosting;
 
-/// <summary>The part that a process has beside hosting a pool, for its start line.</summary>
+/// <summary>The role of a process besides hosting a pool, for its start line.</summary>
 internal interface IProcessRole
 {
-    /// <summary><c>a silo of cluster 'x'</c>, say.</summary>
+    /// <summary>The role in words, such as <c>a silo of cluster 'x'</c>.</summary>
     string Name { get; }
 }

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Options;
 
 namespace UPool.Hosting;
 
-/// <summary>Refuses settings that nothing reads: a misspelt one would otherwise be repaired in silence, by its
+/// <summary>Rejects settings that nothing reads: a misspelt key would otherwise be silently replaced by its
 /// default.</summary>
 internal sealed class KnownKeysValidator<TOptions>(IConfiguration configuration, string section)
     : IValidateOptions<TOptions>
@@ -23,8 +23,8 @@ internal sealed class KnownKeysValidator<TOptions>(IConfiguration configuration,
 
 internal static class KnownKeysExtensions
 {
-    /// <summary>Lets options refuse keys of their section that they do not have. Once, however often it is called: two
-    /// registrations would say everything twice.</summary>
+    /// <summary>Makes options reject unknown keys of their section. Registers once however often it is called: two
+    /// registrations would report every problem twice.</summary>
     public static void AddKnownKeys<TOptions>(this IServiceCollection services, string section)
         where TOptions : class
     {

@@ -6,7 +6,7 @@ using UPool.MySql;
 
 namespace UPool.Hosting;
 
-/// <summary>Makes the pool of this process. The one place that knows how a pool is made.</summary>
+/// <summary>Creates the pool of this process; the only place that does.</summary>
 internal static class PoolFactory
 {
     public static PooledDataSource Create(IServiceProvider services)
@@ -23,7 +23,7 @@ internal static class PoolFactory
     }
 }
 
-/// <summary>The pool's own rules, with the key in front.</summary>
+/// <summary>Validates by the pool's own rules and prefixes each problem with the section.</summary>
 internal sealed class PoolOptionsValidator : IValidateOptions<PoolOptions>
 {
     public const string Section = "UPool:Pool";

@@ -4,16 +4,16 @@ using Microsoft.Extensions.Hosting;
 namespace UPool.Hosting;
 
 /// <summary>
-/// Opens the pool before any service of the host starts, so that no first request waits for a first connection, and
-/// drains it after all have stopped.
+/// Opens the pool before any service of the host starts, so that the first request does not wait for the first
+/// connection, and drains it after all services have stopped.
 /// </summary>
 internal sealed class PoolService(IServiceProvider services) : IHostedLifecycleService
 {
-    // Null where something else owns the pool's life, and before the start. Kept, for a stop may be told twice, the
-    // second time of a host that is being disposed.
+    // Null before the start, and if an IPoolOwner is registered. Kept because a host may be stopped twice, the second
+    // time while it is disposed.
     private PoolLife? _life;
 
-    // Asked of the container only now: the options are checked by then, and refused in words.
+    // Resolved only here: the options have been validated by now, with their own messages.
     public async Task StartingAsync(CancellationToken cancellationToken)
     {
         if (services.GetService<IPoolOwner>() is not null) return;

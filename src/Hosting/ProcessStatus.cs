@@ -3,16 +3,16 @@ using Microsoft.Extensions.Logging;
 
 namespace UPool.Hosting;
 
-/// <summary>Keeps what the health endpoints show. Problems are logged when they change, not at every attempt.</summary>
+/// <summary>Keeps the state for the health endpoints. Logs problems when they change, not at every attempt.</summary>
 internal sealed partial class ProcessStatus(
     IHostApplicationLifetime lifetime, ILogger<ProcessStatus> logger, PooledDataSource? pool = null) : IProcessStatus
 {
     private readonly Lock _gate = new();
 
-    // Guarded by _gate: by place, so that one place that heals does not wipe out the trouble of another.
+    // Guarded by _gate. By place, so that the end of one problem does not clear that of another place.
     private readonly SortedDictionary<string, string> _problems = new(StringComparer.Ordinal);
 
-    // Guarded by _gate: what the log was told last.
+    // Guarded by _gate. The last logged problem of each place.
     private readonly Dictionary<string, string?> _told = new(StringComparer.Ordinal);
 
     private volatile bool _isStarted;
@@ -36,10 +36,10 @@ internal sealed partial class ProcessStatus(
 
     public void Started() => _isStarted = true;
 
-    /// <summary>Says what ails at a place, or with null that nothing does any more.</summary>
+    /// <summary>Reports the problem at a place, or its end.</summary>
     /// <param name="place">The place.</param>
-    /// <param name="problem">What ails, in words that anybody may read: health needs no key.</param>
-    /// <param name="detail">What the log says instead: a server's own words may name its host and the account.</param>
+    /// <param name="problem">The problem, without anything private, as health needs no key; null at its end.</param>
+    /// <param name="detail">The text for the log instead: a server's message may name its host and the account.</param>
     public void Report(string place, string? problem, string? detail = null)
     {
         lock (_gate)

@@ -2,9 +2,9 @@ using Microsoft.Extensions.Hosting;
 
 namespace UPool.Hosting;
 
-/// <summary>A background service whose end by its host is no failure, however the host ends.</summary>
-/// <remarks>The host takes a cancelled service for a failed one unless it has been told to stop, and logs it as
-/// Critical: one that is disposed after a failed start has not been.</remarks>
+/// <summary>A background service whose cancellation by its host is never logged as a failure.</summary>
+/// <remarks>A host that was not told to stop treats a cancelled service as failed and logs it as Critical. A host that
+/// is disposed after a failed start was not told to stop.</remarks>
 internal abstract class QuietBackgroundService : BackgroundService
 {
     /// <summary>Runs <see cref="WorkAsync"/> until the host stops or is disposed.</summary>
@@ -19,6 +19,6 @@ internal abstract class QuietBackgroundService : BackgroundService
         }
     }
 
-    /// <summary>The work. May end with an <see cref="OperationCanceledException"/> once it is told to stop.</summary>
+    /// <summary>The work. May throw <see cref="OperationCanceledException"/> once the token is cancelled.</summary>
     protected abstract Task WorkAsync(CancellationToken stoppingToken);
 }

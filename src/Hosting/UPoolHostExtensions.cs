@@ -6,13 +6,13 @@ using Microsoft.Extensions.Options;
 
 namespace UPool.Hosting;
 
-/// <summary>Puts a pool into a host.</summary>
+/// <summary>Adds a pool to a host.</summary>
 public static class UPoolHostExtensions
 {
     /// <summary>
-    /// The pool of the host, a singleton <see cref="PooledDataSource"/> by <c>ConnectionStrings:UPool</c> and
-    /// <c>UPool:Pool</c>. Its first connection is open before the host's services start, or its health says why not;
-    /// it is drained after they have stopped.
+    /// Adds the pool, a singleton <see cref="PooledDataSource"/> configured by <c>ConnectionStrings:UPool</c> and
+    /// <c>UPool:Pool</c>. Its first connection is open before the host's services start, or its health names the
+    /// problem; it is drained after they have stopped.
     /// </summary>
     public static IHostApplicationBuilder AddUPool(this IHostApplicationBuilder builder)
     {
@@ -30,7 +30,7 @@ public static class UPoolHostExtensions
         return builder;
     }
 
-    /// <summary>Which database it is, the control connections and the status of the process: what a process without a
+    /// <summary>Adds the database options, the control connections and the process status, which a process without a
     /// pool needs too.</summary>
     internal static void AddDatabase(this IHostApplicationBuilder builder)
     {

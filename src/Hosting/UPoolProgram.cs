@@ -4,13 +4,12 @@ using Microsoft.Extensions.Options;
 
 namespace UPool.Hosting;
 
-/// <summary>Runs the host of a process of uPool, and ends it with a line rather than a stack trace.</summary>
+/// <summary>Runs the host of a uPool process; a failed start prints one line, not a stack trace.</summary>
 public static class UPoolProgram
 {
-    /// <summary>Runs a host until it is told to stop. A start that fails is told in one plain line on standard
-    /// error.</summary>
-    /// <returns>The exit code of the process: 0 when it was told to stop, 1 when the start failed. A silo that the
-    /// others have declared dead ends without returning, with 3.</returns>
+    /// <summary>Runs a host until it is told to stop. A failed start prints one line on standard error.</summary>
+    /// <returns>The exit code of the process: 0 if it was told to stop, 1 if the start failed. A silo that the others
+    /// have declared dead exits with 3 and does not return.</returns>
     public static async Task<int> RunUPoolAsync(this IHost host)
     {
         ArgumentNullException.ThrowIfNull(host);
@@ -24,7 +23,7 @@ public static class UPoolProgram
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
-            // It did not stop within its bound.
+            // The host did not stop within its shutdown timeout.
             return 0;
         }
         finally
@@ -34,7 +33,7 @@ public static class UPoolProgram
     }
 
     /// <summary>Starts the host.</summary>
-    /// <returns>Null when it is started, else the exit code of the process: the host is then stopped.</returns>
+    /// <returns>Null if it has started, else the exit code of the process; the host is then stopped.</returns>
     private static async Task<int?> TryStartAsync(IHost host, CancellationToken stopping)
     {
         int code;
@@ -54,15 +53,15 @@ public static class UPoolProgram
             code = 1;
         }
 
-        // Services start side by side, so some run already. The host takes those for failed that its disposal ends,
-        // and a silo that has joined leaves the others without a word.
+        // Services start concurrently, so some run already. Disposal alone would log them as failed, and a silo that
+        // has joined would not leave the cluster properly.
         try
         {
             await host.StopAsync(CancellationToken.None);
         }
         catch (Exception)
         {
-            // What failed to start may fail to stop as well, and adds nothing to what was said.
+            // A service that failed to start may fail to stop too; that error adds nothing.
         }
 
         return code;
@@ -74,10 +73,10 @@ public static class UPoolProgram
         else host.Dispose();
     }
 
-    /// <summary>A start's failure in one plain line.</summary>
+    /// <summary>Describes a failed start in one line.</summary>
     public static string Describe(Exception exception)
     {
-        // Services that start together fail together, and the ones that were cancelled by it say nothing.
+        // Services start concurrently: one failure cancels the others, whose cancellations explain nothing.
         Exception cause = exception is AggregateException { InnerExceptions: [var first, ..] } all
             ? all.InnerExceptions.FirstOrDefault(static inner => inner is not OperationCanceledException) ?? first
             : exception;

@@ -6,19 +6,19 @@ using Microsoft.Extensions.Logging.Console;
 
 namespace UPool.Management;
 
-/// <summary>Log lines for who reads them: for a person at a terminal, and in JSON for everything else.</summary>
+/// <summary>The format of console logs: plain lines at a terminal, else JSON.</summary>
 internal static class ConsoleLogs
 {
     private const string Section = "Logging:Console";
 
-    /// <summary>Sets the form that holds unless a setting says otherwise.</summary>
+    /// <summary>Sets the default format, which any setting overrides.</summary>
     public static void AddDefaults(WebApplicationBuilder builder)
     {
         string form = builder.Configuration[$"{Section}:FormatterName"]
             ?? (Console.IsOutputRedirected ? ConsoleFormatterNames.Json : ConsoleFormatterNames.Simple);
         bool isForMachines = form == ConsoleFormatterNames.Json;
 
-        // The lowest of all sources.
+        // First, so that every other source overrides it.
         builder.Configuration.Sources.Insert(0, new MemoryConfigurationSource
         {
             InitialData = new Dictionary<string, string?>
@@ -31,7 +31,7 @@ internal static class ConsoleLogs
             },
         });
 
-        // A message is searched for by its words, so quotes and letters beyond ASCII stay what they are.
+        // Messages are searched by their text, so quotes and non-ASCII letters stay unescaped.
         builder.Services.Configure<JsonConsoleFormatterOptions>(static json =>
             json.JsonWriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
     }

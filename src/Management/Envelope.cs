@@ -1,12 +1,12 @@
 namespace UPool.Management;
 
-/// <summary>The body of every reply: the original uPool's envelope, and nothing else in it.</summary>
-/// <param name="Code">1 when it was done, 0 when it was not.</param>
-/// <param name="Msg">What happened, in a few words for a person.</param>
+/// <summary>The body of a reply without data: the envelope of the original uPool.</summary>
+/// <param name="Code">1 on success, else 0.</param>
+/// <param name="Msg">The outcome, in a few words for a person.</param>
 public sealed record Envelope(int Code, string Msg);
 
-/// <summary>The envelope around something.</summary>
-/// <param name="Code">1 when it was done, 0 when it was not.</param>
-/// <param name="Msg">What happened, in a few words for a person.</param>
-/// <param name="Data">What was asked for.</param>
+/// <summary>The body of a reply with data.</summary>
+/// <param name="Code">1 on success, else 0.</param>
+/// <param name="Msg">The outcome, in a few words for a person.</param>
+/// <param name="Data">The data.</param>
 public sealed record Envelope<T>(int Code, string Msg, T Data);

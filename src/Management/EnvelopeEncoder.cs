@@ -6,17 +6,18 @@ using System.Text.Encodings.Web;
 namespace UPool.Management;
 
 /// <summary>
-/// Escapes what JSON requires and nothing more, so that names come back as they were given, in every script and with
+/// Escapes what JSON requires, and control characters, so that names come back as given, in every script and with
 /// emoji. Safe because the replies are <c>application/json</c> with <c>nosniff</c>: never paste them into HTML
 /// unescaped.
 /// </summary>
 /// <remarks>The framework's relaxed encoder escapes everything beyond the Basic Multilingual Plane.</remarks>
 internal sealed unsafe class EnvelopeEncoder : JavaScriptEncoder
 {
-    // What JSON (RFC 8259, 7) requires, and DEL and the C1 controls, which do things to terminals.
+    // Required by JSON (RFC 8259, section 7); DEL and the C1 controls, which terminals interpret; and surrogates, which
+    // must come in pairs.
     private static readonly SearchValues<char> Suspects = SearchValues.Create(MakeSuspects());
 
-    /// <summary>The only one; it has no state.</summary>
+    /// <summary>The only instance; it has no state.</summary>
     public static EnvelopeEncoder Instance { get; } = new();
 
     /// <inheritdoc/>

@@ -7,20 +7,20 @@ using Microsoft.Extensions.Logging;
 namespace UPool.Management;
 
 /// <summary>
-/// Puts everything that the framework answers by itself into the envelope: unknown routes and methods, malformed
-/// requests, exceptions. The outermost middleware of Api and Silo.
+/// Puts the framework's own replies into the envelope: unknown routes and methods, malformed requests, exceptions. The
+/// outermost middleware of Api and Silo.
 /// </summary>
 public sealed partial class EnvelopeMiddleware(
     RequestDelegate next, IHostApplicationLifetime lifetime, ILogger<EnvelopeMiddleware> logger)
 {
-    /// <summary>The status in the log of a request whose client has gone; nobody is there to read it.</summary>
+    /// <summary>The logged status of a request whose client has disconnected; it is never sent.</summary>
     public const int ClientClosedRequest = 499;
 
     /// <summary>Answers the request.</summary>
     public async Task InvokeAsync(HttpContext context)
     {
-        // Who is kept by a connection rather than by readiness (a client behind a Service, say) moves on with its next
-        // request, and loses none when connections are closed at the end of UPool:Shutdown:Delay.
+        // A client that keeps its connection regardless of readiness (behind a Kubernetes Service, for example) opens
+        // another with its next request, and loses none when connections close at the end of UPool:Shutdown:Delay.
         if (lifetime.ApplicationStopping.IsCancellationRequested) EnvelopeResponse.CloseAfter(context);
 
         try
@@ -29,7 +29,7 @@ public sealed partial class EnvelopeMiddleware(
         }
         catch (Exception) when (context.RequestAborted.IsCancellationRequested)
         {
-            // Whatever broke, it broke for a client that is no longer there.
+            // The client has disconnected: no reply, whatever failed.
         }
         catch (BadHttpRequestException e)
         {
@@ -65,7 +65,8 @@ public sealed partial class EnvelopeMiddleware(
         }
     }
 
-    // A reply that is on its way cannot be taken back: the connection is cut, so that nobody takes half for whole.
+    // A reply that has started cannot be replaced: the connection is aborted, so that the client does not take a part
+    // for the whole.
     private static bool TryClear(HttpContext context)
     {
         if (context.Response.HasStarted)
@@ -80,11 +81,11 @@ public sealed partial class EnvelopeMiddleware(
         return true;
     }
 
-    // The route as it is written in the program, never the path: a path holds values (INV-8).
+    // The route template, never the path: a path holds values (INV-8).
     private static string RouteOf(HttpContext context) =>
         (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "(no route)";
 
-    // Types and places without the messages: a driver's message may quote a value (INV-8).
+    // Types and stack traces without messages: a driver's message may quote a value (INV-8).
     private static string Shape(Exception exception)
     {
         var text = new StringBuilder();

@@ -10,31 +10,31 @@ namespace UPool.Management;
 /// <summary>Writes envelopes.</summary>
 public static class EnvelopeResponse
 {
-    // The bodies are made by serializers, whose nesting is right by construction.
+    // The bodies come from serializers, whose nesting is correct by construction.
     private static readonly JsonWriterOptions WriterOptions = new()
     {
         Encoder = EnvelopeEncoder.Instance,
         SkipValidation = true,
     };
 
-    // One for each thread, used between two awaits only.
+    // One per thread, never kept across an await.
     [ThreadStatic]
     private static Utf8JsonWriter? _writer;
 
-    /// <summary>Replies with a message alone; its code is 1 below status 400 and 0 from there on.</summary>
+    /// <summary>Replies with a message only; the code is 1 below status 400, else 0.</summary>
     public static Task WriteAsync(HttpContext context, int status, string message) =>
         WriteAsync(context, status, new Envelope(status < 400 ? 1 : 0, message), ManagementJson.Default.Envelope);
 
-    /// <summary>Replies with a body. To HEAD with the same headers and no body.</summary>
+    /// <summary>Replies with a body; to HEAD with the same headers and no body.</summary>
     public static Task WriteAsync<T>(HttpContext context, int status, T body, JsonTypeInfo<T> type) =>
         WriteAsync(
             context, status, (body, type), static (json, it) => JsonSerializer.Serialize(json, it.body, it.type));
 
-    /// <summary>The same with a body that the caller writes.</summary>
+    /// <summary>Replies with a body that the caller writes.</summary>
     /// <param name="context">The request.</param>
     /// <param name="status">The status.</param>
-    /// <param name="body">What to write.</param>
-    /// <param name="write">Writes it, whole, as one JSON value.</param>
+    /// <param name="body">The body.</param>
+    /// <param name="write">Writes the whole body as one JSON value.</param>
     public static async Task WriteAsync<T>(
         HttpContext context, int status, T body, Action<Utf8JsonWriter, T> write)
     {
@@ -45,22 +45,22 @@ public static class EnvelopeResponse
             return;
         }
 
-        // The whole body is made before the first byte leaves: its length is known, and nothing is sent half.
-        // Bounded by UPool:Http:MaxRows.
+        // The whole body is written before the first byte is sent: its length is known, and no reply is sent in part.
+        // UPool:Http:MaxRows bounds it.
         PipeWriter output = response.BodyWriter;
         response.ContentLength = Serialize(output, body, write);
         await output.FlushAsync(context.RequestAborted);
     }
 
     /// <summary>
-    /// The same with a body that is UTF-8 already. As its length is known, the headers go first and it is copied once,
-    /// into the buffer that is sent; a body that is made before its headers is copied once more.
+    /// Replies with a body that is already UTF-8. Its length is known, so the headers go first and the body is copied
+    /// once, into the send buffer; a body that is written before its headers is copied twice.
     /// </summary>
     /// <param name="context">The request.</param>
     /// <param name="status">The status.</param>
-    /// <param name="body">What to write.</param>
-    /// <param name="length">Its bytes, to the last one.</param>
-    /// <param name="write">Writes it, whole, as one JSON value.</param>
+    /// <param name="body">The body.</param>
+    /// <param name="length">Its exact length in bytes.</param>
+    /// <param name="write">Writes the whole body as one JSON value.</param>
     public static async Task WriteAsync<T>(
         HttpContext context, int status, T body, long length, Action<IBufferWriter<byte>, T> write)
     {
@@ -75,17 +75,17 @@ public static class EnvelopeResponse
     }
 
     /// <summary>
-    /// Says that the connection ends with this reply: what the client has still to send of its request will not be
-    /// read, and a client that was not told would lose its next request on that connection.
+    /// Announces that the connection closes after this reply. A client without that notice would lose its next request
+    /// on the connection, for example when the rest of its present request is not read.
     /// </summary>
     public static void CloseAfter(HttpContext context)
     {
-        // Later versions of HTTP end a stream instead, and know no such header.
+        // Later versions of HTTP end the stream instead and have no such header.
         if (HttpProtocol.IsHttp11(context.Request.Protocol) || HttpProtocol.IsHttp10(context.Request.Protocol))
             context.Response.Headers.Connection = "close";
     }
 
-    /// <summary>What a status says that was set without a body.</summary>
+    /// <summary>The message for a status that was set without a body.</summary>
     internal static string Describe(int status)
     {
         if (status >= 500) return "error";
@@ -106,7 +106,7 @@ public static class EnvelopeResponse
 
     private static long Serialize<T>(IBufferWriter<byte> output, T body, Action<Utf8JsonWriter, T> write)
     {
-        // Reset before and not after: whatever went wrong with the last reply, nothing of it is left.
+        // Reset before use, not after: the previous reply may have failed halfway.
         Utf8JsonWriter json = _writer ??= new Utf8JsonWriter(output, WriterOptions);
         json.Reset(output);
         write(json, body);

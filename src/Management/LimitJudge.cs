@@ -1,50 +1,48 @@
 namespace UPool.Management;
 
-/// <summary>What keeps a process from serving more.</summary>
+/// <summary>The resource that keeps a process from serving more.</summary>
 internal enum Limit
 {
-    /// <summary>Nothing: nobody waits.</summary>
+    /// <summary>None: no caller waits.</summary>
     None,
 
-    /// <summary>The processors. More processes help, where there are more processors.</summary>
+    /// <summary>The processors. More processes help only with more processors.</summary>
     Cpu,
 
     /// <summary>The pool's own bound, <c>UPool:Pool:MaxConnections</c>.</summary>
     Connections,
 
-    /// <summary>The connections that the deployment's budget leaves this process. More processes would share the
-    /// same.</summary>
+    /// <summary>The process's share of the deployment's budget. More processes would share the same budget.</summary>
     Budget,
 
-    /// <summary>The database: it does not answer, or takes longer than it did.</summary>
+    /// <summary>The database: it does not answer, or is slower than it was.</summary>
     Database,
 }
 
-/// <summary>What is known of a process at one moment.</summary>
-/// <param name="CpuShare">How much of its processors it used since the last look, 0 to 1.</param>
-/// <param name="IsWaiting">Whether somebody waits for a connection, or was refused one since the last look.</param>
-/// <param name="HasProblem">Whether something ails the way to the database.</param>
-/// <param name="Use">How long connections are held: the median of the newest rents; 0 when there were none.</param>
+/// <summary>The measurements of a process at one moment.</summary>
+/// <param name="CpuShare">The share of its processors that it used since the previous sample, 0 to 1.</param>
+/// <param name="IsWaiting">Whether a rent is pending, or one was refused since the previous sample.</param>
+/// <param name="HasProblem">Whether the process's health reports a problem.</param>
+/// <param name="Use">How long connections are used: the median of the newest rents; 0 if there were none.</param>
 /// <param name="Permits">The connections that the pool may have.</param>
-/// <param name="MaxConnections">The most that it could be given.</param>
+/// <param name="MaxConnections">The most permits that it can get.</param>
 internal readonly record struct LimitSample(
     double CpuShare, bool IsWaiting, bool HasProblem, TimeSpan Use, int Permits, int MaxConnections);
 
 /// <summary>
-/// Tells the limits apart. Waiting callers alone do not say whether more connections would help: they would, while
-/// statements take what they always took, and they would not, when the processors are busy or the statements have
-/// become slower under the very load there is.
+/// Tells the limits apart. Waiting callers alone do not show whether more connections would help: they would as long as
+/// statements are as fast as usual, but not if the processors are busy or the load has slowed the statements down.
 /// </summary>
 internal sealed class LimitJudge
 {
-    // Above it a process has no reserve for a burst. Not higher, because what else runs on the machine counts too.
+    // Above it a process has no reserve for a burst. Not higher, because other programs on the machine need CPU too.
     private const double BusyCpuShare = 0.8;
 
-    // Statements vary twofold by what is asked for; three times as long is not chance.
+    // Normal variation between statements is twofold; threefold is not chance.
     private const int SlowFactor = 3;
 
-    // The best time is forgotten by half within an hour of looks every five seconds: what was fast last week, with half
-    // of the rows, is no measure for today.
+    // Doubles the best time within an hour of samples every five seconds: last week's time, with half of the rows, is
+    // no measure for today.
     private const double Forgetting = 1.001;
 
     private double _bestTicks = double.PositiveInfinity;
@@ -59,7 +57,7 @@ internal sealed class LimitJudge
         if (sample.CpuShare >= BusyCpuShare) return Limit.Cpu;
         if (!sample.IsWaiting) return Limit.None;
 
-        // Not one permit: nothing ever ran that could be slow.
+        // Without a permit no statement runs, so none is slow.
         if (isSlow && sample.Permits > 0) return Limit.Database;
 
         return sample.Permits < sample.MaxConnections ? Limit.Budget : Limit.Connections;

@@ -5,12 +5,12 @@ using UPool.Hosting;
 namespace UPool.Management;
 
 /// <summary>
-/// Says which limit this process has met, as the metric <c>upool.limit</c>: 1 for the present one and 0 for the others.
-/// Nothing in a process without a pool.
+/// Reports the limit that this process has reached as the metric <c>upool.limit</c>: 1 for the present one, 0 for the
+/// others. Does nothing in a process without a pool.
 /// </summary>
 internal sealed class LimitMonitor : QuietBackgroundService
 {
-    // A third of a usual scrape: no scrape repeats what the one before has told, and a look costs microseconds.
+    // A third of a usual scrape interval, so that each scrape sees a new sample; a sample costs microseconds.
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(5);
 
     private static readonly Limit[] Limits = Enum.GetValues<Limit>();

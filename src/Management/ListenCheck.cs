@@ -7,19 +7,19 @@ using Microsoft.Extensions.Hosting;
 
 namespace UPool.Management;
 
-/// <summary>An address to listen on, and the setting it came from.</summary>
+/// <summary>An address to listen on and the setting that it comes from.</summary>
 internal sealed record ListenAddress(string Key, string Url);
 
 /// <summary>
-/// Tries the addresses before anything starts. Server and silo start side by side, so that health answers while a silo
-/// joins; without this an occupied port would show only after the silo has joined a cluster it must leave at once, or,
-/// while a process waits for its database, not at all.
+/// Binds the addresses once before any service starts. Server and silo start concurrently, so that health answers while
+/// a silo joins. Without this check an occupied port would be reported only after the silo has joined a cluster that it
+/// must leave at once, or, while a process waits for its database, not at all.
 /// </summary>
 internal sealed class ListenCheck(IServer server, IEnumerable<ListenAddress> addresses) : IHostedLifecycleService
 {
     public Task StartingAsync(CancellationToken cancellationToken)
     {
-        // Another server (in memory, for tests) does not listen.
+        // Other servers (in memory, for tests) do not listen.
         if (server.GetType().Assembly != typeof(KestrelServerOptions).Assembly) return Task.CompletedTask;
 
         foreach ((string key, string url) in addresses)
@@ -57,7 +57,7 @@ internal sealed class ListenCheck(IServer server, IEnumerable<ListenAddress> add
         if (address.Port is < 0 or > IPEndPoint.MaxPort) return $"a port is at most {IPEndPoint.MaxPort}";
         if (address.Port == 0) return null;
 
-        // As the server reads it: a name other than localhost means every address.
+        // Kestrel's rule: a name other than localhost means every address.
         IPAddress ip = IPAddress.TryParse(address.Host, out IPAddress? parsed) ? parsed
             : address.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase) ? IPAddress.Loopback
             : IPAddress.Any;

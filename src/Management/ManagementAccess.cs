@@ -7,15 +7,15 @@ using Microsoft.Extensions.Options;
 namespace UPool.Management;
 
 /// <summary>
-/// Lets operators in, and nobody else. Works on paths rather than on marked endpoints, so that a route added later
-/// under <c>/upool/</c> is guarded by standing there.
+/// Restricts the management routes to operators. Checks paths rather than endpoint metadata, so that a route added
+/// later under <c>/upool/</c> is guarded too.
 /// </summary>
 public sealed class ManagementAccess
 {
     private static readonly PathString[] ManagementPaths = ["/upool", "/metrics"];
     private static readonly PathString HealthPath = "/health";
 
-    // What proxies and their makers add to say for whom they call; besides, all that begins with X-Forwarded-.
+    // Headers by which proxies name their client, in addition to all that begin with X-Forwarded-.
     private static readonly string[] ProxyHeaders =
     [
         "Forwarded", "Via", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "X-Envoy-External-Address",
@@ -25,7 +25,7 @@ public sealed class ManagementAccess
     private readonly RequestDelegate _next;
     private readonly int? _port;
 
-    // Hashes are compared, so that neither the key's length nor how much of it was right shows in the time it takes.
+    // Hashes are compared, so that the time taken reveals neither the key's length nor how much of it was right.
     private readonly byte[]? _keyHash;
 
     /// <summary>Creates the middleware.</summary>
@@ -36,7 +36,7 @@ public sealed class ManagementAccess
         _keyHash = options.Value.Key is { } key ? SHA256.HashData(Encoding.UTF8.GetBytes(key)) : null;
     }
 
-    /// <summary>Whether a request is for operators or for health, rather than for the application.</summary>
+    /// <summary>Whether a request is for management or health rather than for the application.</summary>
     public static bool IsManagement(HttpContext context) =>
         IsGuarded(context.Request.Path) || context.Request.Path.StartsWithSegments(HealthPath);
 
@@ -70,8 +70,7 @@ public sealed class ManagementAccess
 
     private static Task Refuse(HttpContext context, int status, string message)
     {
-        // Routing has chosen already; without this the endpoint's own metadata would colour the reply's log and
-        // metrics.
+        // Routing has already chosen an endpoint, whose metadata would otherwise affect the reply's log and metrics.
         context.SetEndpoint(null);
         return EnvelopeResponse.WriteAsync(context, status, message);
     }
@@ -86,8 +85,8 @@ public sealed class ManagementAccess
         return false;
     }
 
-    // A proxy on this machine, and a page in a browser on it that has rebound its own name to 127.0.0.1, also call from
-    // loopback: the first says for whom it calls, the second sends its own name as the host.
+    // Two other callers use loopback: a proxy on this machine, which names its client in a header, and a web page in a
+    // browser here that has rebound its own name to 127.0.0.1, which sends that name as the host.
     private static bool IsFromThisMachine(HttpContext context)
     {
         if (context.Request.Headers.Keys.Any(IsOfAProxy)) return false;

@@ -7,13 +7,13 @@ using UPool.Hosting;
 
 namespace UPool.Management;
 
-/// <summary>The routes that Api and Silo share: health for probes, and what operators look at.</summary>
+/// <summary>The routes that Api and Silo share: health and management.</summary>
 public static class ManagementEndpoints
 {
     private static readonly string[] Get = [HttpMethods.Get, HttpMethods.Head];
 
     /// <summary>
-    /// Puts replies of the framework into the envelope and guards the management routes. Call it before anything else.
+    /// Puts the framework's replies into the envelope and guards the management routes. Must be the first middleware.
     /// </summary>
     public static IApplicationBuilder UseUPoolManagement(this IApplicationBuilder app) => app
         .UseMiddleware<EnvelopeMiddleware>()
@@ -21,19 +21,19 @@ public static class ManagementEndpoints
         .UseMiddleware<ManagementAccess>();
 
     /// <summary>
-    /// <c>/health/startup</c>, <c>/health/live</c>, <c>/health/ready</c>, <c>/upool/pool</c> and <c>/metrics</c>.
+    /// Maps <c>/health/startup</c>, <c>/health/live</c>, <c>/health/ready</c>, <c>/upool/pool</c> and <c>/metrics</c>.
     /// </summary>
     public static IEndpointRouteBuilder MapUPoolManagement(this IEndpointRouteBuilder endpoints)
     {
         Describe(endpoints.MapMethods("/health/startup", Get, StartupAsync), "Startup",
-            "Whether the process has started: its silo is active, or its client connected.",
+            "Whether the process has started: its silo is active or its client connected.",
             typeof(Envelope<HealthReport>), StatusCodes.Status200OK, StatusCodes.Status503ServiceUnavailable);
         Describe(endpoints.MapMethods("/health/live", Get, LiveAsync), "Live",
-            "Whether the process answers at all; asks nobody else.", typeof(Envelope),
+            "Whether the process answers; depends on nothing else.", typeof(Envelope),
             StatusCodes.Status200OK);
         Describe(endpoints.MapMethods("/health/ready", Get, ReadyAsync), "Ready",
-            "Whether to send requests here: started and not stopping. Does not depend on the database; what ails the "
-            + "process stands in data.problem.", typeof(Envelope<HealthReport>),
+            "Whether to send requests here: started and not stopping. Does not depend on the database; data.problem "
+            + "names the problem.", typeof(Envelope<HealthReport>),
             StatusCodes.Status200OK, StatusCodes.Status503ServiceUnavailable);
         Describe(endpoints.MapMethods("/upool/pool", Get, PoolAsync), "Pool",
             "The pools of the whole cluster at this moment, one entry for each silo, or the process's own. For "
@@ -53,7 +53,8 @@ public static class ManagementEndpoints
     private static Task LiveAsync(HttpContext context) =>
         EnvelopeResponse.WriteAsync(context, StatusCodes.Status200OK, "live");
 
-    // Readiness that fell with the database would take away every process at once, and the plain refusals with them.
+    // Independent of the database: otherwise a proxy would drop every process at once, and clients would lose the
+    // clear refusals too.
     private static Task ReadyAsync(HttpContext context)
     {
         HealthReport health = ReadHealth(context);
@@ -69,7 +70,7 @@ public static class ManagementEndpoints
             return;
         }
 
-        // Part of the picture is worth more than none: without the cluster the process's own pool is shown.
+        // A partial report is better than none: without the cluster it shows the process's own pool.
         bool isThere = pools.Silos.Count > 0;
         await EnvelopeResponse.WriteAsync(
             context,
@@ -101,8 +102,8 @@ public static class ManagementEndpoints
             ManagementJson.Default.EnvelopeHealthReport);
 
     /// <summary>
-    /// Lets a plain handler show up in the OpenAPI document, which is made from the methods behind endpoints and would
-    /// otherwise leave it out.
+    /// Includes a plain handler in the OpenAPI document, which is generated from handler methods and would otherwise
+    /// leave it out.
     /// </summary>
     public static TBuilder WithHandlerDescribed<TBuilder>(this TBuilder endpoint)
         where TBuilder : IEndpointConventionBuilder
@@ -112,24 +113,24 @@ public static class ManagementEndpoints
         return endpoint;
     }
 
-    // Stands for every handler: takes nothing and replies nothing that would be described by itself.
+    // Stands in for every handler: no parameters and no result that the document would describe.
     private static void Described()
     {
     }
 
-    // What the OpenAPI document needs.
+    // Adds the metadata for the OpenAPI document.
     private static void Describe(
         IEndpointConventionBuilder endpoint, string name, string summary, Type okType, params int[] statuses)
     {
         endpoint.WithHandlerDescribed();
 
-        // Asked every second by machines: counted in, they would hide how the application's own requests fare.
+        // Probes call these routes every second: their requests would distort the application's metrics.
         endpoint.DisableHttpMetrics();
         endpoint.WithMetadata(
             new EndpointNameMetadata(name), new EndpointSummaryAttribute(summary), new TagsAttribute("operators"));
         foreach (int status in statuses)
         {
-            // A health route that says 503 says it with the same report.
+            // A 503 has the same body as a 200.
             Type type = status is StatusCodes.Status200OK or StatusCodes.Status503ServiceUnavailable
                 ? okType
                 : typeof(Envelope);

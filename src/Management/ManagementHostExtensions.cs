@@ -15,14 +15,14 @@ using UPool.Hosting;
 
 namespace UPool.Management;
 
-/// <summary>Puts the management routes, the addresses and the manner of stopping into a program.</summary>
+/// <summary>Adds management, the listen addresses and the shutdown sequence to a program.</summary>
 public static class ManagementHostExtensions
 {
-    /// <summary>Adds what <see cref="ManagementEndpoints"/> needs and sets the addresses that the program listens
+    /// <summary>Adds the services of <see cref="ManagementEndpoints"/> and sets the addresses that the program listens
     /// on.</summary>
     /// <param name="builder">The program.</param>
-    /// <param name="defaultUrl">Where the application's own routes are when nothing says otherwise; null for a program
-    /// that has none and listens on the management address alone.</param>
+    /// <param name="defaultUrl">The default URL of the application's own routes; null for a program that has none and
+    /// listens on the management address only.</param>
     /// <exception cref="OptionsValidationException">A setting of <c>UPool:Management</c> is wrong.</exception>
     public static WebApplicationBuilder AddUPoolManagement(this WebApplicationBuilder builder, string? defaultUrl)
     {
@@ -31,8 +31,8 @@ public static class ManagementHostExtensions
         services.AddUPoolOptions<ManagementOptions, ManagementOptionsValidator>(ManagementOptions.Section);
         services.AddUPoolOptions<ShutdownOptions, ShutdownOptionsValidator>(ShutdownOptions.Section);
 
-        // Side by side, so that health answers 503 while the silo joins. Stopping stays in reverse order: the server
-        // first, which finishes its requests, then the silo.
+        // Concurrently, so that health answers 503 while the silo joins. Services still stop in reverse order: first
+        // the server, which finishes its requests, then the silo.
         services.Configure<HostOptions>(static host => host.ServicesStartConcurrently = true);
         services.AddHostedService<ShutdownDelay>();
         services.AddHostedService<StartLine>();
@@ -40,12 +40,12 @@ public static class ManagementHostExtensions
         services.Configure<KestrelServerOptions>(static kestrel => kestrel.AddServerHeader = false);
         services.AddHostedService<ListenCheck>();
 
-        // For descriptions of the routes alone: the replies are written without it.
+        // For the OpenAPI document only: the replies are written without it.
         services.ConfigureHttpJsonOptions(static options =>
             options.SerializerOptions.TypeInfoResolverChain.Insert(0, ManagementJson.Default));
 
-        // The host would log a failed start with its stack; it is told in one plain line instead (RunUPoolAsync). What
-        // it says when a service fails later is Critical and stays.
+        // The host would log a failed start with its stack trace; RunUPoolAsync prints one line instead. The host logs
+        // a later failure of a service as Critical, which stays.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
         UseSettingsBesideProgram(builder);
         ConsoleLogs.AddDefaults(builder);
@@ -54,7 +54,7 @@ public static class ManagementHostExtensions
         return builder;
     }
 
-    /// <summary>Binds options to a section and checks them at start: values by the validator, names by the
+    /// <summary>Binds options to a section and validates them at start: values by the validator, keys by the
     /// type.</summary>
     public static void AddUPoolOptions<TOptions, TValidator>(this IServiceCollection services, string section)
         where TOptions : class
@@ -66,8 +66,8 @@ public static class ManagementHostExtensions
             new KnownKeysValidator<TOptions>(provider.GetRequiredService<IConfiguration>(), section));
     }
 
-    // The program's own settings hold wherever it is started from; a file in the folder it is started in, the
-    // environment and the command line go above them.
+    // The program's own settings apply whatever the working directory; a file in that directory, the environment and
+    // the command line override them.
     private static void UseSettingsBesideProgram(WebApplicationBuilder builder)
     {
         builder.Configuration.Sources.Insert(0, new JsonConfigurationSource
@@ -80,7 +80,7 @@ public static class ManagementHostExtensions
 
     private static void Listen(WebApplicationBuilder builder, string? defaultUrl)
     {
-        // Read before the container exists: the addresses are settings of the host.
+        // Read before the container exists: the host's settings include the addresses.
         IConfigurationSection section = builder.Configuration.GetSection(ManagementOptions.Section);
         ManagementOptions options = section.Get<ManagementOptions>() ?? new();
         ValidateOptionsResult checkedOptions = new ManagementOptionsValidator().Validate(null, options);
@@ -93,8 +93,9 @@ public static class ManagementHostExtensions
         int? port = options.Port;
         if (port is null && defaultUrl is not null && options.Key is null && !builder.Environment.IsDevelopment())
         {
-            // A proxy on this machine and a person on it send the same request, so without a key these routes are where
-            // no proxy leads. Found here rather than by the server: the guard must know it before the first request.
+            // A proxy on this machine and an operator on it may send the same request, so without a key these routes
+            // get a port that no proxy forwards to. Chosen here rather than by the server, because ManagementAccess
+            // must know the port before the first request.
             var reserved = new ReservedPort(options.ParsedAddress);
             builder.Services.AddSingleton(_ => reserved);
             builder.Services.AddOptions<SocketTransportOptions>()
@@ -119,7 +120,7 @@ public static class ManagementHostExtensions
             foreach (IConfigurationSection endpoint in endpoints)
                 Check(builder, endpoint.Path + ":Url", endpoint["Url"] ?? "");
 
-            // Such endpoints override the URLs, so the management address has to be one of them.
+            // Kestrel's endpoints override the URLs, so the management address must be one of them.
             if (managementUrl is not null)
                 builder.Configuration["Kestrel:Endpoints:UPoolManagement:Url"] = managementUrl;
             return;
@@ -136,7 +137,7 @@ public static class ManagementHostExtensions
     private static void Check(WebApplicationBuilder builder, string key, string url) =>
         builder.Services.AddSingleton(new ListenAddress(key, url));
 
-    // What the framework does with HTTP_PORTS when there are no URLs (container images set it).
+    // The framework's rule for HTTP_PORTS without URLs; container images set it.
     private static string? FromPorts(ConfigurationManager configuration)
     {
         IEnumerable<string> urls = Split("http", configuration[WebHostDefaults.HttpPortsKey])

@@ -3,7 +3,7 @@ using UPool.Hosting;
 
 namespace UPool.Management;
 
-/// <summary>How the replies of this project are written: made at build time, no reflection.</summary>
+/// <summary>The serializers of this project's replies, generated at build time without reflection.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,

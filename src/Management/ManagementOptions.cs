@@ -4,8 +4,8 @@ using Microsoft.Extensions.Options;
 namespace UPool.Management;
 
 /// <summary>
-/// Who may use the routes for operators (everything under <c>/upool/</c> and <c>/metrics</c>), and where they are.
-/// Section <c>UPool:Management</c>. The health routes need no key.
+/// Access to the management routes (everything under <c>/upool/</c> and <c>/metrics</c>) and their address. Section
+/// <c>UPool:Management</c>. The health routes need no key.
 /// </summary>
 public sealed class ManagementOptions
 {
@@ -13,22 +13,22 @@ public sealed class ManagementOptions
     public const string Section = "UPool:Management";
 
     /// <summary>
-    /// With a key every request needs it: <c>Authorization: Bearer &lt;key&gt;</c>. Printable ASCII without spaces.
-    /// Default none: then only callers on this machine are let in, on a port where no proxy leads. A secret: give it by
-    /// the environment or a secret file.
+    /// The key that every management request must send: <c>Authorization: Bearer &lt;key&gt;</c>. Printable ASCII
+    /// without spaces. Default none: only callers on this machine are let in, on a port that no proxy forwards to. A
+    /// secret: set it by the environment or a secret file.
     /// </summary>
     public string? Key { get; set; }
 
     /// <summary>
-    /// With a port, 1 to 65,535, these routes exist only there, and nothing else but health does. Default none: Silo,
-    /// which has nothing else to serve, takes a free one and prints it; so does Api without a key, but for Development,
-    /// where they stand beside the API's own, as they do with a key.
+    /// The port, 1 to 65,535, of these routes; it serves only them and health, and no other port serves them. Default
+    /// none: Silo, which has no other routes, takes a free port and prints it. So does Api without a key, except in
+    /// Development. In Development, or with a key, Api serves these routes beside its own.
     /// </summary>
     public int? Port { get; set; }
 
     /// <summary>
-    /// The IP address that <see cref="Port"/> is opened on. Default 127.0.0.1. One beyond loopback (0.0.0.0, a pod's
-    /// address) without a <see cref="Key"/> does not start.
+    /// The IP address of <see cref="Port"/>. Default 127.0.0.1. Any other than loopback (0.0.0.0, a pod's address)
+    /// requires a <see cref="Key"/>: without one the start fails.
     /// </summary>
     public string Address { get; set; } = "127.0.0.1";
 

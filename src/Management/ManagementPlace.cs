@@ -1,5 +1,5 @@
 namespace UPool.Management;
 
-/// <summary>Where the management routes are.</summary>
-/// <param name="Port">The port that they have to themselves; null when they stand beside the program's own.</param>
+/// <summary>The address of the management routes.</summary>
+/// <param name="Port">Their own port; null if they share the ports of the program's routes.</param>
 public sealed record ManagementPlace(int? Port);

@@ -6,8 +6,8 @@ using Microsoft.AspNetCore.Routing;
 namespace UPool.Management;
 
 /// <summary>
-/// Names the framework's span of a request by OpenTelemetry's conventions. By its route and never by its path, which
-/// holds values (INV-8); and not at all for health and management, which are asked every second.
+/// Names the framework's span of a request by OpenTelemetry's conventions: by the route and never by the path, which
+/// holds values (INV-8). Requests for health and management, which arrive every second, are not traced.
 /// </summary>
 internal static class RequestTrace
 {
@@ -29,7 +29,7 @@ internal static class RequestTrace
         span.SetTag("http.response.status_code", context.Response.StatusCode);
         span.SetTag("url.scheme", context.Request.Scheme);
 
-        // What the framework may have added.
+        // The framework may have added these.
         span.SetTag("url.path", null);
         span.SetTag("url.query", null);
         if (context.Response.StatusCode >= StatusCodes.Status500InternalServerError)

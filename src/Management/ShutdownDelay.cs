@@ -4,9 +4,9 @@ using Microsoft.Extensions.Options;
 namespace UPool.Management;
 
 /// <summary>
-/// Keeps the process serving for a while after readiness has gone off. The host calls this before it stops any service,
+/// Keeps the process serving for a while after it is no longer ready. The host calls this before it stops any service,
 /// and readiness follows the signal itself, so the order is: not ready, this delay, no new connections, the requests
-/// under way, the silo. Nobody waits for a process whose start has failed.
+/// under way, the silo. After a failed start there is no delay.
 /// </summary>
 internal sealed class ShutdownDelay(IOptions<ShutdownOptions> options, TimeProvider clock) : IHostedLifecycleService
 {

@@ -10,10 +10,9 @@ public sealed class ShutdownOptions
     public const string Section = "UPool:Shutdown";
 
     /// <summary>
-    /// How long the process still takes new requests after <c>/health/ready</c> has turned to 503, so that what follows
-    /// readiness can send them elsewhere. Default 0, for a process without a proxy before it; in Kubernetes 5 s is
-    /// usual. Must be shorter than the host's time for
-    /// stopping, <c>UPool:Cluster:ShutdownTimeout</c> in a silo or client.
+    /// How long the process still takes new requests after <c>/health/ready</c> has turned to 503, so that a proxy has
+    /// time to send them elsewhere. Default 0, for a process without a proxy; 5 s is usual in Kubernetes. Must be
+    /// shorter than the host's shutdown timeout, <c>UPool:Cluster:ShutdownTimeout</c> in a silo or client.
     /// </summary>
     public TimeSpan Delay { get; set; }
 }

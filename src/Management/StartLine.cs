@@ -7,7 +7,7 @@ using UPool.Hosting;
 
 namespace UPool.Management;
 
-/// <summary>Says once, when everything has started, what this process serves and where.</summary>
+/// <summary>Logs the role and the addresses of this process once, after all services have started.</summary>
 internal sealed partial class StartLine(
     IServer server,
     IHostEnvironment environment,

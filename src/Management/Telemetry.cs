@@ -10,12 +10,11 @@ using OpenTelemetry.Trace;
 namespace UPool.Management;
 
 /// <summary>
-/// What a program says to monitoring systems: metrics at <c>/metrics</c> for whoever asks, and over OTLP metrics and
-/// traces, once an endpoint is configured.
+/// Exports metrics at <c>/metrics</c> and, if an endpoint is configured, metrics and traces over OTLP.
 /// </summary>
 public static class Telemetry
 {
-    /// <summary>The standard variable: OpenTelemetry's, read by its exporter too.</summary>
+    /// <summary>OpenTelemetry's standard variable, which its exporter reads too.</summary>
     public const string EndpointVariable = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
     private static readonly string[] Meters =
@@ -24,14 +23,14 @@ public static class Telemetry
         "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime",
     ];
 
-    // The first is the framework's, for a request; the second Orleans', for a call to a grain. Not the driver's own:
-    // its spans name the account and quote the server's messages, which may hold values (INV-8).
+    // The framework's spans of requests, Orleans' of grain calls, and the pool's. Not the driver's: they name the
+    // account and quote the server's messages, which may hold values (INV-8).
     private static readonly string[] Sources =
         ["Microsoft.AspNetCore", "Microsoft.Orleans.Application", PooledDataSource.ActivitySourceName];
 
     /// <summary>
-    /// Whether traces go anywhere. Orleans carries them along only when it is told to, at some cost for each call, so
-    /// whoever composes the program asks here first.
+    /// Whether traces are exported. Orleans propagates them only if configured, at a cost per call, so a program checks
+    /// this first.
     /// </summary>
     public static bool IsTraced(this IConfiguration configuration) =>
         !string.IsNullOrWhiteSpace(configuration[EndpointVariable]);
@@ -43,7 +42,7 @@ public static class Telemetry
         bool isTraced = builder.Configuration.IsTraced();
         OpenTelemetryBuilder telemetry = builder.Services.AddOpenTelemetry()
 
-            // What the operator says in OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES comes last, and holds.
+            // Last, so that OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override the defaults.
             .ConfigureResource(resource => resource.AddService(name, serviceVersion: version)
                 .AddEnvironmentVariableDetector())
             .WithMetrics(metrics =>

@@ -3,24 +3,25 @@ using System.Text.RegularExpressions;
 namespace UPool;
 
 /// <summary>
-/// A SELECT of this project's own after which a session needs no reset, for a <i>no-reset rent</i>: one statement over
-/// tables, with parameters but without functions or variables, so that it can change nothing that a later renter of its
-/// kind could see (INV-5).
+/// A fixed SELECT of this project for a <i>no-reset rent</i>: the session needs no reset after it. It is one statement
+/// over tables, with parameters but without functions or variables, so it changes nothing that a later no-reset rent
+/// could see (INV-5).
 /// </summary>
 /// <remarks>
-/// Internal, because nobody can know what hides behind a stranger's tables: a view may call a function that sets a
-/// variable. What it does leave behind, FOUND_ROWS(), ROW_COUNT() and the warnings, no fixed SELECT asks for; any other
+/// Internal, because another application's tables cannot be checked: a view may call a function that sets a variable. A
+/// fixed SELECT does change FOUND_ROWS(), ROW_COUNT() and the warnings, but no fixed SELECT reads them, and any other
 /// rent gets the session only after a reset.
 /// </remarks>
 internal sealed partial class FixedSelect
 {
-    /// <summary>Makes one.</summary>
+    /// <summary>Creates a fixed SELECT.</summary>
     /// <param name="text">The statement: names in backticks, values as parameters or whole numbers.</param>
-    /// <exception cref="ArgumentException">The text holds anything that is not known to be harmless.</exception>
+    /// <exception cref="ArgumentException">The text holds something that is not on the list of allowed
+    /// words.</exception>
     public FixedSelect(string text)
     {
         if (!Harmless().IsMatch(text))
-            throw new ArgumentException($"bug: no fixed SELECT: {text}", nameof(text));
+            throw new ArgumentException($"bug: not a fixed SELECT: {text}", nameof(text));
 
         Text = text;
         Parameters = Parameter().Matches(text).Select(static found => found.Value).Distinct().Count();
@@ -29,10 +30,10 @@ internal sealed partial class FixedSelect
     /// <summary>The statement.</summary>
     public string Text { get; }
 
-    /// <summary>How many parameters it has. One that is not given would be read as a variable.</summary>
+    /// <summary>The number of distinct parameters. One without a value would be read as a variable.</summary>
     public int Parameters { get; }
 
-    // A list of what may be, since what may not be has no end: with no other bare word, no call of a function, no
+    // An allowlist, because a list of what is forbidden is never complete. Without other bare words, no function call,
     // INTO, FOR UPDATE or NEXT VALUE FOR can be written; without / - # ; : no comment, second statement or assignment.
     [GeneratedRegex(@"\ASELECT\b(?>IN\s*\(|[ \n,.*=<>)]|`[^`]+`|@\w+|\b\d+\b"
         + @"|\b(?:AND|AS|ASC|BY|DESC|FROM|IS|LIMIT|NOT|NULL|OR|ORDER|WHERE)\b)+\z")]

@@ -1,7 +1,7 @@
 namespace UPool;
 
-/// <summary>The state of a pool at one moment: counts taken together under its lock, totals since it was
-/// made.</summary>
+/// <summary>The state of a pool at one moment: counts read together under its lock, and totals since the pool was
+/// created.</summary>
 public sealed record PoolSnapshot
 {
     /// <summary>The pool's name.</summary>
@@ -13,34 +13,35 @@ public sealed record PoolSnapshot
     /// <summary>Connections being opened.</summary>
     public required int Opening { get; init; }
 
-    /// <summary>Connections that wait to be rented.</summary>
+    /// <summary>Connections ready to be rented.</summary>
     public required int Idle { get; init; }
 
     /// <summary>Connections that are rented, being reset after a return, or being recovered.</summary>
     public required int Used { get; init; }
 
-    /// <summary>Connections that are closed here and that the server may still hold.</summary>
+    /// <summary>Connections that the pool has closed and the server may still hold.</summary>
     public required int Closing { get; init; }
 
-    /// <summary>Rents that wait.</summary>
+    /// <summary>Pending rents.</summary>
     public required int Pending { get; init; }
 
-    /// <summary>Rents that were served.</summary>
+    /// <summary>Rents served.</summary>
     public required long Rented { get; init; }
 
-    /// <summary>Rents that waited too long.</summary>
+    /// <summary>Rents that timed out.</summary>
     public required long TimedOut { get; init; }
 
-    /// <summary>Rents that were refused without waiting.</summary>
+    /// <summary>Rents rejected without waiting.</summary>
     public required long Rejected { get; init; }
 
-    /// <summary>Connections that were opened.</summary>
+    /// <summary>Connections opened.</summary>
     public required long Opened { get; init; }
 
-    /// <summary>Connections that were closed, by reason.</summary>
+    /// <summary>Connections closed, by reason.</summary>
     public required IReadOnlyDictionary<string, long> Closed { get; init; }
 
-    /// <summary>Operations that were cut off from their caller at a deadline or by a cancellation.</summary>
+    /// <summary>Operations cut off from their caller: by a deadline, a cancellation, a close, a lease's end or a
+    /// drain.</summary>
     public required long Severed { get; init; }
 
     /// <summary>How long recent rents waited.</summary>

@@ -9,17 +9,16 @@ using UPool.Core;
 namespace UPool;
 
 /// <summary>
-/// A bounded pool of database connections, as a <see cref="DbDataSource"/>: its connections return themselves when
-/// they are closed. Made by <see cref="MySql.MySqlPool"/>, or over a file by <c>UPool.Sqlite</c>. Safe for use by many
-/// threads at a time.
+/// A bounded pool of database connections, as a <see cref="DbDataSource"/>: closing a connection returns it. Created by
+/// <see cref="MySql.MySqlPool"/>, or over a file by <c>UPool.Sqlite</c>. Thread-safe.
 /// </summary>
 public sealed class PooledDataSource : DbDataSource
 {
     /// <summary>The name of the meter with all instruments of the pools, for <c>AddMeter</c>.</summary>
     public const string MeterName = PoolTelemetry.MeterName;
 
-    /// <summary>The source of the spans of statements, for <c>AddSource</c>: <c>UPool</c>. They hold a statement's text
-    /// with ? for each literal, and no parameter's value.</summary>
+    /// <summary>The source of the statements' spans, for <c>AddSource</c>: <c>UPool</c>. A span holds the statement's
+    /// text with ? for each literal, and no parameter's value.</summary>
     public const string ActivitySourceName = StatementTrace.SourceName;
 
     private readonly ConnectionPool _pool;
@@ -40,20 +39,20 @@ public sealed class PooledDataSource : DbDataSource
     /// <summary>The database family behind the pool.</summary>
     public SqlDialect Dialect => _pool.Connector.Dialect;
 
-    /// <summary>What the pool connects to, for people: host, port and database. Never a credential.</summary>
+    /// <summary>The pool's target, for display: host, port and database. Never a credential.</summary>
     public string Target => _pool.Connector.Target;
 
-    /// <summary>What the pool's sessions are opened with, without user and password: no credential leaves the
+    /// <summary>The connection string of the pool's sessions without user and password: no credential leaves the
     /// pool.</summary>
     public override string ConnectionString => _pool.Connector.ConnectionString;
 
-    /// <summary>Makes connections, commands, parameters and adapters of this pool, for libraries that ask for a
+    /// <summary>Creates connections, commands, parameters and adapters of this pool, for libraries that need a
     /// factory.</summary>
     public PooledProviderFactory Factory { get; }
 
     /// <summary>
-    /// The most sessions the pool may have on the server. Set, it works at once in both directions: surplus idle
-    /// connections close now, used ones when they are returned. 0 rents nothing.
+    /// The most sessions the pool may have on the server. A change takes effect at once in both directions: surplus
+    /// idle connections close now, used ones when they are returned. With 0 the pool rents nothing.
     /// </summary>
     public int MaxConnections
     {
@@ -68,10 +67,10 @@ public sealed class PooledDataSource : DbDataSource
     public bool NeedsLease => _pool.NeedsLease;
 
     /// <summary>
-    /// The newest lease, ended or not. Set, it works at once in both directions. Null, and at the lease's end, the pool
-    /// has no permits: idle connections close, those who wait are refused with
-    /// <see cref="RefusalReason.NoPermits"/>, rented ones close as they are returned and are cut off at the end of the
-    /// grace. The pool sees to all that by itself. With a lease one connection is opened at a time.
+    /// The newest lease, ended or not. A new lease takes effect at once in both directions. When it is null or has
+    /// ended, the pool has no permits: idle connections close, pending rents are refused with
+    /// <see cref="RefusalReason.NoPermits"/>, and rented connections close when they are returned; at the end of the
+    /// grace they are severed. With a lease the pool opens one connection at a time.
     /// </summary>
     /// <exception cref="InvalidOperationException">The pool needs no lease.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The permits are negative, or the grace ends before the
@@ -83,8 +82,8 @@ public sealed class PooledDataSource : DbDataSource
     }
 
     /// <summary>
-    /// A rent waits, or was refused, while all permits are in use and more would help. Raised on the thread pool, once
-    /// for each lease that is set.
+    /// Raised when a rent waits, or was refused, while all permits are in use and more would help. Raised on the thread
+    /// pool, once for each lease that is set.
     /// </summary>
     public event Action? PermitsWanted
     {
@@ -99,7 +98,7 @@ public sealed class PooledDataSource : DbDataSource
     internal ConnectionPool Pool => _pool;
 
     /// <summary>
-    /// Rents a connection in order of arrival, waiting for <see cref="PoolOptions.RentTimeout"/> or until the deadline,
+    /// Rents a connection, in order of arrival. Waits for <see cref="PoolOptions.RentTimeout"/> or until the deadline,
     /// whichever is earlier. A refusal is a value, not an exception.
     /// </summary>
     /// <param name="deadline">Also bounds every operation on the connection.</param>
@@ -124,8 +123,8 @@ public sealed class PooledDataSource : DbDataSource
     }
 
     /// <summary>
-    /// Opens a connection as any <see cref="DbDataSource"/> does; called on a <see cref="PooledDataSource"/>, its
-    /// caller is named in the report of a rent held too long.
+    /// Opens a connection as any <see cref="DbDataSource"/> does. Called on the type <see cref="PooledDataSource"/>, it
+    /// also records its caller for the report of a rent held too long.
     /// </summary>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <param name="caller">Filled in by the compiler; for the report of a rent held too long.</param>
@@ -146,10 +145,10 @@ public sealed class PooledDataSource : DbDataSource
     }
 
     /// <summary>
-    /// Rents a connection at once, or not at all. Never overtakes those who wait. After a no the pool pings an idle
-    /// connection or opens one, so that trying again later helps.
+    /// Rents a connection if one is ready. Never overtakes pending rents. When it returns false, the pool pings an idle
+    /// connection or opens one, so that a later try can succeed.
     /// </summary>
-    /// <param name="connection">The connection, open; null when none is idle.</param>
+    /// <param name="connection">The open connection; null when none was ready.</param>
     /// <param name="deadline">Bounds every operation on the connection.</param>
     /// <param name="caller">Filled in by the compiler; for the report of a rent held too long.</param>
     /// <param name="file">Filled in by the compiler.</param>
@@ -167,17 +166,17 @@ public sealed class PooledDataSource : DbDataSource
         return connection is not null;
     }
 
-    /// <summary>What the pool makes of its lease, from one moment: for the renewal of that lease, and for nobody else,
-    /// because reading begins a new peak.</summary>
+    /// <summary>The pool's use of its lease at one moment. Only for the renewal of that lease, because each read starts
+    /// a new peak.</summary>
     public LeaseUse ReadLeaseUse() => _pool.ReadLeaseUse();
 
-    /// <summary>Severs and closes now what is still rented under a lease that has ended, rather than at the end of the
-    /// grace. Nothing happens to what a lease in force covers.</summary>
+    /// <summary>Severs and closes now the connections still rented under an ended lease, instead of at the end of the
+    /// grace. Connections within a lease in force are unaffected.</summary>
     public void CutOff() => _pool.CutOff();
 
     /// <summary>
-    /// The same for one fixed SELECT of this project's own: a <i>no-reset rent</i>, whose connection is back without a
-    /// round trip when it did just that and all rows were read. Anything else makes it an ordinary one.
+    /// A <i>no-reset rent</i> for one fixed SELECT of this project: the connection returns without a round trip if it
+    /// executed only that SELECT and all rows were read. Anything else makes it an ordinary rent.
     /// </summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     internal async ValueTask<RentResult> RentAsync(
@@ -196,16 +195,16 @@ public sealed class PooledDataSource : DbDataSource
     }
 
     /// <summary>
-    /// Opens the first connection; the others are opened when they are needed. Waits until that has succeeded, has
-    /// failed, or has not been answered within <see cref="PoolOptions.OpenTimeout"/>. Does not throw when the database
-    /// is away: <see cref="Health"/> says so, and the pool keeps trying.
+    /// Opens the first connection; others are opened on demand. Waits until that open has succeeded, failed, or gone
+    /// unanswered for <see cref="PoolOptions.OpenTimeout"/>. Does not throw when the database is unavailable:
+    /// <see cref="Health"/> reports it, and the pool keeps trying.
     /// </summary>
     public Task StartAsync(CancellationToken cancellationToken = default) =>
         _pool.StartAsync(timeout: null, cancellationToken);
 
     /// <summary>
-    /// As <see cref="StartAsync"/>, for work that needs a connection, like a set-up: waits for the first connection
-    /// with a time of its own, however often an open fails meanwhile.
+    /// As <see cref="StartAsync"/>, for work that needs a connection, such as a set-up: waits up to
+    /// <paramref name="timeout"/> for the first connection, even if opens fail meanwhile.
     /// </summary>
     /// <param name="timeout">How long to wait.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
@@ -215,29 +214,28 @@ public sealed class PooledDataSource : DbDataSource
         _pool.StartAsync(timeout, cancellationToken);
 
     /// <summary>
-    /// Opens with another connection string from now on, to the same server and database: other credentials,
-    /// certificates, whatever else it holds. One open tries it at once, within <see cref="MaxConnections"/>; when the
-    /// server accepts it, all connections opened before close, idle ones at once and used ones as they return. Until
-    /// then the pool goes on with the one before, tries again every 10 s and whenever the one before fails, and
-    /// <see cref="Health"/> says so.
+    /// Opens with another connection string from now on, to the same server and database; credentials, certificates and
+    /// all other settings may differ. The pool tries it with one open at once, within <see cref="MaxConnections"/>.
+    /// Once the server accepts it, all earlier connections close: idle ones at once, used ones as they return. Until
+    /// then the pool keeps using the previous string, retries every 10 s and whenever the previous one fails, and
+    /// reports the state in <see cref="Health"/>.
     /// </summary>
-    /// <param name="connectionString">As the pool was made with.</param>
+    /// <param name="connectionString">The new connection string, in the form that created the pool.</param>
     /// <param name="cancellationToken">Ends the wait, not the change.</param>
-    /// <returns>Whether the server accepted it at the first try. False too when another change or the pool's end came
-    /// first. Pending while the server does not answer.</returns>
-    /// <exception cref="ArgumentException">It cannot be used, or leads to another server or database; nothing has
-    /// changed. The message holds no value of it.</exception>
-    /// <exception cref="NotSupportedException">A SQLite pool.</exception>
+    /// <returns>Whether the server accepted it at the first try. Also false if another change or the end of the pool
+    /// came first. Incomplete while the server does not answer.</returns>
+    /// <exception cref="ArgumentException">The string cannot be used, or leads to another server or database; nothing
+    /// has changed. The message holds no value from the string.</exception>
+    /// <exception cref="NotSupportedException">The pool is a SQLite pool.</exception>
     public Task<bool> ChangeConnectionStringAsync(
         string connectionString, CancellationToken cancellationToken = default) =>
         _pool.ChangeAsync(_pool.Connector.Prepare(connectionString)).WaitAsync(cancellationToken);
 
-    /// <summary>Closes all connections that were opened before now: idle ones at once, used ones as they
-    /// return.</summary>
+    /// <summary>Closes all connections opened before this call: idle ones at once, used ones as they return.</summary>
     public void Clear() => _pool.Clear();
 
     /// <summary>
-    /// Takes no new rents, lets the current ones finish for at most <paramref name="timeout"/>, severs what is left and
+    /// Refuses new rents, lets the current ones finish for at most <paramref name="timeout"/>, severs the rest and
     /// closes everything. The pool stays closed.
     /// </summary>
     /// <returns>Whether the server has dropped every session.</returns>
@@ -246,7 +244,7 @@ public sealed class PooledDataSource : DbDataSource
     /// <summary>The state of the pool at one moment.</summary>
     public PoolSnapshot Snapshot() => _pool.Snapshot();
 
-    /// <summary>What an exception that was caught around the use of a connection means.</summary>
+    /// <summary>The meaning of an exception caught around the use of a connection.</summary>
     public FailureKind Classify(Exception exception) => FailureNotes.KindOf(exception, _pool.Connector);
 
     /// <inheritdoc/>
@@ -269,7 +267,7 @@ public sealed class PooledDataSource : DbDataSource
         await base.DisposeAsyncCore().ConfigureAwait(false);
     }
 
-    /// <summary>Starts the drain and does not wait for it: no thread waits. Prefer <c>DisposeAsync</c>.</summary>
+    /// <summary>Starts the drain without waiting for it, so no thread blocks. Prefer <c>DisposeAsync</c>.</summary>
     protected override void Dispose(bool disposing)
     {
         if (disposing) _ = _pool.DisposeAsync().AsTask();

@@ -4,8 +4,8 @@ using UPool.Core;
 
 namespace UPool;
 
-/// <summary>The answer to a rent: a connection, or the reason why there is none. A value, so that no refusal
-/// throws.</summary>
+/// <summary>The result of a rent: a connection, or the reason for the refusal. A value, so a refusal does not
+/// throw.</summary>
 public readonly struct RentResult
 {
     private readonly RentRefusal? _refusal;
@@ -24,10 +24,10 @@ public readonly struct RentResult
     /// <summary>Why the rent was refused; 0 when it was not.</summary>
     public RefusalReason Refusal => _refusal?.Reason ?? 0;
 
-    /// <summary>The refusal in words, with the pool's counts; empty when the rent was not refused.</summary>
+    /// <summary>The refusal as text, with the pool's counts; empty when the rent was not refused.</summary>
     public string Message => _refusal?.Message ?? "";
 
-    /// <summary>The connection, or the refusal thrown.</summary>
+    /// <summary>Returns the connection, or throws the refusal.</summary>
     /// <exception cref="RentRefusedException">The rent was refused.</exception>
     public PooledConnection GetConnectionOrThrow() =>
         Connection ?? throw new RentRefusedException(Refusal, Message, _refusal?.Cause);

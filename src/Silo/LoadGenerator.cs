@@ -6,10 +6,9 @@ using UPool.Management;
 namespace UPool.Silo;
 
 /// <summary>
-/// Puts work on the pool of this silo alone, in Development: <c>POST
-/// /upool/load?clients=32&amp;seconds=60&amp;hold=20</c>
-/// has 32 callers rent a connection and keep it busy for 20 ms each time, for a minute. With <c>work=stuck</c> half of
-/// them read for many seconds, and half wait for the row of the first user. One load at a time: the next command
+/// Loads the pool of this silo, in Development only. <c>POST /upool/load?clients=32&amp;seconds=60&amp;hold=20</c>
+/// starts 32 callers that rent a connection and use it for 20 ms each time, for a minute. With <c>work=stuck</c> half
+/// of them read for many seconds, and half wait for the row of the first user. One load at a time: the next command
 /// replaces it, and <c>clients=0</c> ends it.
 /// </summary>
 internal sealed class LoadGenerator(PooledDataSource pool, TimeProvider clock) : IAsyncDisposable
@@ -19,7 +18,7 @@ internal sealed class LoadGenerator(PooledDataSource pool, TimeProvider clock) :
     private const int MaxSeconds = 3600;
     private const int MaxHold = 10_000;
 
-    // Far more rows than a server counts in the time that any caller has: what no kill reaches would go on.
+    // Far more rows than a server counts within any caller's deadline: a statement that is not killed would go on.
     private const string Scan =
         "SELECT COUNT(*) FROM information_schema.COLLATIONS a, information_schema.COLLATIONS b, "
         + "information_schema.COLLATIONS c, information_schema.COLLATIONS d";
@@ -27,7 +26,7 @@ internal sealed class LoadGenerator(PooledDataSource pool, TimeProvider clock) :
     private const string RowLock =
         $"SELECT id FROM {UserSchema.Table} WHERE id = (SELECT MIN(id) FROM {UserSchema.Table}) FOR UPDATE";
 
-    // A caller that is refused comes again a little later, as clients do.
+    // A refused caller tries again after this pause, as clients do.
     private static readonly TimeSpan RefusedPause = TimeSpan.FromMilliseconds(20);
 
     private readonly Lock _gate = new();
@@ -154,8 +153,8 @@ internal sealed class LoadGenerator(PooledDataSource pool, TimeProvider clock) :
     }
 }
 
-/// <summary>What a load has done since the process started.</summary>
-/// <param name="Clients">The callers at work now.</param>
+/// <summary>The present load, and the totals since the process started.</summary>
+/// <param name="Clients">The callers of the present load.</param>
 /// <param name="Served">Statements that were executed.</param>
 /// <param name="Refused">Rents that were refused.</param>
 /// <param name="Failed">Statements that failed.</param>

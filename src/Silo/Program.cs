@@ -21,7 +21,7 @@ if (arguments.Help)
 WebApplication app;
 try
 {
-    // Without the arguments: they are all known by now, and none of them is a setting.
+    // Without the arguments: all are known by now, and none is a setting.
     WebApplicationBuilder builder = WebApplication.CreateBuilder();
     builder.AddUPoolManagement(defaultUrl: null);
     builder.AddUPoolSqlite();
@@ -48,7 +48,7 @@ try
 }
 catch (Exception exception) when (exception is not HostAbortedException)
 {
-    // What is wrong before there is a host to run: told as RunUPoolAsync tells the rest.
+    // No host runs yet: print the error as RunUPoolAsync does.
     await Console.Error.WriteLineAsync(UPoolProgram.Describe(exception));
     return 1;
 }

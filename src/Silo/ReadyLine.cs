@@ -1,6 +1,6 @@
 namespace UPool.Silo;
 
-/// <summary>What a silo says when it is ready: its ports, which it may have found by itself.</summary>
+/// <summary>The line that a silo prints when it is ready, with its ports, which it may have chosen itself.</summary>
 internal static class ReadyLine
 {
     public static string Of(WebApplication app)

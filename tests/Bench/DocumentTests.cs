@@ -5,7 +5,7 @@ using UPool.Bench.Runner.Sides;
 
 namespace UPool.Bench.Tests;
 
-/// <summary>What people read of the results.</summary>
+/// <summary>The published form of the results.</summary>
 public sealed class DocumentTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("upool-bench-").FullName;

@@ -4,7 +4,7 @@ using UPool.Bench.Runner.Load;
 
 namespace UPool.Bench.Tests;
 
-/// <summary>A little load of fixed size, counted by the same rule as wrk's script counts, without wrk.</summary>
+/// <summary>A small load of fixed size, without wrk, counted by the rule of wrk's script.</summary>
 internal sealed class FixedLoad : ILoad
 {
     private const int RequestsOfEach = 5;

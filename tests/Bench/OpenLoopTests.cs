@@ -2,7 +2,7 @@ using UPool.Bench.Runner.Overload;
 
 namespace UPool.Bench.Tests;
 
-/// <summary>Callers that come at their own pace.</summary>
+/// <summary>Callers that arrive at a fixed rate.</summary>
 public sealed class OpenLoopTests
 {
     private static readonly TimeSpan Length = TimeSpan.FromMilliseconds(200);

@@ -6,7 +6,7 @@ using UPool.Bench.DelayProxy;
 
 namespace UPool.Bench.Tests;
 
-/// <summary>The longer way to the database.</summary>
+/// <summary>The proxy that delays the way to the database.</summary>
 public sealed class ProxyTests
 {
     private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(50);

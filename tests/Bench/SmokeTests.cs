@@ -6,8 +6,8 @@ using UPool.Bench.Runner.Sides;
 
 namespace UPool.Bench.Tests;
 
-/// <summary>The bench works: every part with a little fixed work, on real programs and a real database. Nothing here
-/// looks at how fast anything is.</summary>
+/// <summary>The bench works: every part runs a small fixed amount of work on real programs and a real database. No
+/// speed is checked.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class SmokeTests(SmokeTests.Server server) : IClassFixture<SmokeTests.Server>
 {
@@ -20,7 +20,7 @@ public sealed class SmokeTests(SmokeTests.Server server) : IClassFixture<SmokeTe
     [Fact]
     public async Task Http_NearAndFar_EverythingIsServedByEverySide()
     {
-        // One far side: the way there is the same for all.
+        // Only one side with the delay: the delay is the same for all.
         HttpCell[] plan =
         [
             .. HttpPlan.Full.Where(static cell => cell.Clients == FewClients
@@ -43,7 +43,7 @@ public sealed class SmokeTests(SmokeTests.Server server) : IClassFixture<SmokeTe
         PartResult result = await new OverloadPart(_database, Say).RunAsync([2], rounds: 1, Moment);
 
         Assert.Equal(4, result.Rows.Count);
-        Assert.All(result.Rows, static row => Assert.True(row.Values.Single() > 0, $"{row.Side} served nobody"));
+        Assert.All(result.Rows, static row => Assert.True(row.Values.Single() > 0, $"{row.Side} served no request"));
     }
 
     [Fact]
@@ -58,7 +58,7 @@ public sealed class SmokeTests(SmokeTests.Server server) : IClassFixture<SmokeTe
 
     private static void Say(string text) => TestContext.Current.TestOutputHelper?.WriteLine(text);
 
-    /// <summary>One database for all of them.</summary>
+    /// <summary>One database for all tests.</summary>
     public sealed class Server : IAsyncLifetime
     {
         internal Database Database { get; private set; } = null!;

@@ -2,7 +2,7 @@ using UPool.Bench.Runner.Statistics;
 
 namespace UPool.Bench.Tests;
 
-/// <summary>Middles, spreads and ratios.</summary>
+/// <summary>Medians, spreads and ratios.</summary>
 public sealed class StatisticsTests
 {
     [Fact]

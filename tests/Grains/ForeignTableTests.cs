@@ -4,8 +4,8 @@ using UPool.Testing;
 
 namespace UPool.Grains.Tests;
 
-/// <summary>A <c>tb1</c> of another making: served right, said at the start, or refused; never a list that fails for
-/// one row's sake, and never a user that is answered otherwise than it is stored.</summary>
+/// <summary>A <c>tb1</c> that another application created: served correctly, reported at the start, or refused. One row
+/// must never make a list fail, and no user may be returned other than as stored.</summary>
 public sealed class ForeignTableTests : IAsyncLifetime
 {
     private const string Id = "id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY";
@@ -206,7 +206,7 @@ public sealed class ForeignTableTests : IAsyncLifetime
     {
         await MakeAsync($"{Id}, name {type}");
 
-        // MariaDB's JSON is LONGTEXT with a rule, which takes the name as it is given or refuses it.
+        // MariaDB's JSON is LONGTEXT with a CHECK: it stores the name unchanged or rejects it.
         if (type == "JSON" && (await ReadAsync()).HoldsText)
         {
             Assert.Equal("7", UserHost.Ok(await _users.CreateAsync("7")).Name);
@@ -333,7 +333,7 @@ public sealed class ForeignTableTests : IAsyncLifetime
         return await UserTable.ReadAsync(connection, TestContext.Current.CancellationToken);
     }
 
-    // What the start says begins so; null when it says nothing of the kind.
+    // Each finding must begin with this text; null: no such finding.
     private async Task AssertFindingsAsync(string? problem, string? limit = null)
     {
         RentResult rent = await _users.Pool.RentAsync();

@@ -8,7 +8,7 @@ using UPool.Testing;
 
 namespace UPool.Grains.Tests;
 
-/// <summary>The real thing.</summary>
+/// <summary>The users' grain on the real server.</summary>
 public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
     : UserGrainTests(fixture), IClassFixture<MariaDbFixture>
 {
@@ -62,7 +62,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
         Assert.Equal(ReplyStatus.Invalid, (await users.CreateAsync("0123456789")).Status);
         Assert.Equal(["Ada"], await users.NamesAsync());
 
-        // The mode is the grain's own: who rents next has the server's.
+        // The grain's sql_mode is its own: the next renter has the server's.
         await users.ExecuteAsync("INSERT INTO tb1 (name) VALUES ('0123456789')");
         Assert.Equal(["Ada", "01234"], await users.NamesAsync());
     }
@@ -194,7 +194,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
         await observer.OpenAsync(TestContext.Current.CancellationToken);
         await users.GetAsync(ada.Id);
 
-        // The write's own reset goes on behind its reply.
+        // The write's own reset runs after its reply.
         await users.AtRestAsync();
         long before = await SetsAsync(observer);
 
@@ -220,7 +220,7 @@ public sealed class MariaDbUserGrainTests(MariaDbFixture fixture)
         Assert.Equal(seeds, await users.NamesAsync());
     }
 
-    // A reset is followed by a SET NAMES.
+    // Each reset is followed by a SET NAMES.
     private static async Task<long> SetsAsync(MySqlConnection observer)
     {
         await using MySqlCommand command = observer.CreateCommand();

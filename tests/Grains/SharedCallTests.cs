@@ -4,7 +4,7 @@ using UPool.Testing;
 
 namespace UPool.Grains.Tests;
 
-/// <summary>Shared calls all the way to the real server, with a writer in between (INV-10), and what they
+/// <summary>Shared calls down to the real server with a concurrent writer (INV-10), and the statements that they
 /// save.</summary>
 public sealed class SharedCallTests
 {

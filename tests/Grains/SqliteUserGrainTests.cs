@@ -2,7 +2,7 @@ using UPool.Sqlite;
 
 namespace UPool.Grains.Tests;
 
-/// <summary>The embedded default.</summary>
+/// <summary>The users' grain on the embedded database.</summary>
 public sealed class SqliteUserGrainTests(SqliteFixture fixture) : UserGrainTests(fixture), IClassFixture<SqliteFixture>
 {
     [Fact]
@@ -42,8 +42,7 @@ public sealed class SqliteUserGrainTests(SqliteFixture fixture) : UserGrainTests
         await setup.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
     }
 
-    // Refusals of every kind that a rent's time or the queue's length brings about, before the first connection is
-    // there.
+    // Every kind of refusal that a rent's timeout or the queue's length can cause before the first connection is open.
     [Theory]
     [InlineData(1, 1000)]
     [InlineData(400, 0)]
@@ -64,7 +63,7 @@ public sealed class SqliteUserGrainTests(SqliteFixture fixture) : UserGrainTests
             .WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
     }
 
-    // Another process writes, or starts in the same folder; or a table is there and nobody may write.
+    // Several processes start in the same folder at once.
     [Fact]
     public async Task CreateEmbeddedAsync_SeveralStartAtOnce_SeedOnce()
     {

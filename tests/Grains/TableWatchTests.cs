@@ -10,7 +10,7 @@ using UPool.Testing;
 
 namespace UPool.Grains.Tests;
 
-/// <summary>What a process says of a users' table that somebody else has made, when it starts.</summary>
+/// <summary>The report at a process's start about a users' table that another application created.</summary>
 public sealed class TableWatchTests
 {
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(60);

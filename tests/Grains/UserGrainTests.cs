@@ -2,7 +2,7 @@ using UPool.Cluster;
 
 namespace UPool.Grains.Tests;
 
-/// <summary>What the users' grain does on any database. Each database derives a class; the list is the same.</summary>
+/// <summary>The users' grain on any database: each database derives a class and runs the same tests.</summary>
 public abstract class UserGrainTests(UserHostFixture fixture) : IAsyncLifetime
 {
     private static readonly string Longest = string.Concat(Enumerable.Repeat("é", 255));
@@ -191,7 +191,7 @@ public abstract class UserGrainTests(UserHostFixture fixture) : IAsyncLifetime
     [Fact]
     public async Task CreateBatch_MostNames_AreAnsweredInOrderWithTheIdsTheyHave()
     {
-        // Long enough names for several statements.
+        // Names long enough for several statements.
         string[] names =
             [.. Enumerable.Range(0, UserNames.MaxBatch).Select(static n => $"{n:0000} {new string('é', 250)}")];
 
@@ -233,7 +233,7 @@ public abstract class UserHostFixture : IAsyncLifetime
 {
     public UserHost Host { get; private set; } = null!;
 
-    /// <summary>Empties the table and lets the ids begin anew: a test uses the last one there is.</summary>
+    /// <summary>A statement that empties the table and restarts the ids: one test uses the last id.</summary>
     public abstract string Reset { get; }
 
     public async ValueTask InitializeAsync() => Host = await StartAsync();

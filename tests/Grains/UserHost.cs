@@ -7,7 +7,7 @@ using UPool.Cluster.Workers;
 
 namespace UPool.Grains.Tests;
 
-/// <summary>The users' grain in a silo over a pool, called from outside as the API of a cluster calls it.</summary>
+/// <summary>The users' grain in a silo with a pool, called from outside as the API does in a cluster.</summary>
 public sealed class UserHost : IAsyncDisposable
 {
     private readonly InProcessTestCluster _cluster;
@@ -54,14 +54,14 @@ public sealed class UserHost : IAsyncDisposable
     public Task<Reply<User[]>> CreateBatchAsync(string[] names) =>
         Client.WriteAsync((grain, d, t) => grain.CreateBatch(names, d, t), In(20), default);
 
-    /// <summary>Waits until nothing of the pool is rented, opened, reset or closed any more.</summary>
+    /// <summary>Waits until no connection of the pool is rented, opening, resetting or closing.</summary>
     public async Task AtRestAsync()
     {
         using var bound = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         while (Pool.Snapshot() is not { Used: 0, Opening: 0, Closing: 0 }) await Task.Delay(5, bound.Token);
     }
 
-    /// <summary>Past the client, which cannot know when the silo's word comes after its deadline.</summary>
+    /// <summary>Bypasses the client, which reports unknown if the silo's reply comes after its deadline.</summary>
     public Task<Reply<User[]>> CreateBatchDirectlyAsync(string[] names, Deadline due) =>
         _cluster.Client.GetGrain<IUserGrain>(0).CreateBatch(names, due, default);
 

@@ -2,7 +2,7 @@ namespace UPool.Grains.Tests;
 
 public sealed class UserNamesTests
 {
-    // Not as test data: an attribute's strings are stored in UTF-8, which has no lone surrogates.
+    // Not as test data: an attribute's strings are stored as UTF-8, which has no lone surrogates.
     [Fact]
     public void Problem_LoneSurrogate_IsNotValidUnicode()
     {

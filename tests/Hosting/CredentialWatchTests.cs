@@ -9,7 +9,7 @@ using UPool.Testing;
 
 namespace UPool.Hosting.Tests;
 
-/// <summary>A rotated password: the file changes, and the running host follows.</summary>
+/// <summary>Password rotation: the file changes, and the running host follows.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class CredentialWatchTests : IAsyncLifetime
 {
@@ -57,13 +57,13 @@ public sealed class CredentialWatchTests : IAsyncLifetime
 
         Configure(With(NewPassword));
 
-        // One of each: the pool, and storage and membership.
+        // One line for the pool, and one for storage and membership.
         await UntilAsync(() => _lines.Count(Accepted) == 2);
         long changed = await SessionAsync();
         Assert.NotEqual(former, changed);
 
         // The control connections first: they confirm that the pool's former sessions are gone. The server numbers
-        // sessions in the order of their coming; the lines of the log may come in another.
+        // sessions in order of arrival; the log lines may be in another order.
         long storage = await SessionAsync(await _host.Services.GetRequiredService<ControlDatabase>().Storage
             .OpenConnectionAsync(TestContext.Current.CancellationToken));
         Assert.True(storage < changed, $"storage {storage}, pool {changed}: {string.Join('\n', _lines.All)}");
@@ -95,10 +95,10 @@ public sealed class CredentialWatchTests : IAsyncLifetime
         Configure(With(NewPassword));
         await UntilAsync(() => _lines.Count(Changes) >= 2);
 
-        // The pool and the control connections, for the second file alone.
+        // One line for the pool and one for the control connections, for the second file only.
         Assert.Equal(2, _lines.Count(Changes));
 
-        // Refused, because the account has its former password: all goes on.
+        // Refused, because the account still has its former password: everything continues with that.
         await UntilAsync(() => _lines.Count("The changed credentials do not work yet") > 0);
         Configure(_server.ConnectionString());
         await UntilAsync(() => _pool.Health.IsHealthy);
@@ -108,7 +108,7 @@ public sealed class CredentialWatchTests : IAsyncLifetime
     private string With(string password) =>
         new MySqlConnectionStringBuilder(_server.ConnectionString()) { Password = password }.ConnectionString;
 
-    // Put in place whole, as whoever rotates a secret should.
+    // Replaced atomically, as a secret's rotation should do it.
     private void Configure(string connectionString, string level = "Information")
     {
         string written = Path.Combine(_folder, "written");
@@ -116,7 +116,7 @@ public sealed class CredentialWatchTests : IAsyncLifetime
         {
             ConnectionStrings = new { UPool = connectionString },
 
-            // An open over TLS takes its time on a busy machine, and none of these tests is about that.
+            // An open over TLS is slow on a busy machine, and these tests do not check it.
             UPool = new { Pool = new { RentTimeout = Patient, OpenTimeout = Patient } },
             Logging = new { LogLevel = new { Default = level } },
         }));

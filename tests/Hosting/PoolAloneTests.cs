@@ -6,7 +6,7 @@ using UPool.Testing;
 
 namespace UPool.Hosting.Tests;
 
-/// <summary>A pool in a host that has nothing else of uPool.</summary>
+/// <summary>A pool in a host without any other part of uPool.</summary>
 public sealed class PoolAloneTests
 {
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(60);
@@ -94,7 +94,7 @@ public sealed class PoolAloneTests
         return builder;
     }
 
-    // Starts before the pool's own services, as a web server may that starts together with all others.
+    // Starts before the pool's own services, as a web server may if all services start concurrently.
     private sealed class Look : IHostedService
     {
         public PooledDataSource? Pool { get; set; }

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 
 namespace UPool.Tests;
 
-/// <summary>Keeps what was logged at Information and above.</summary>
+/// <summary>Records log entries at Information and above.</summary>
 internal sealed class RecordingLog : ILoggerFactory, ILogger
 {
     private readonly ConcurrentQueue<string> _lines = new();

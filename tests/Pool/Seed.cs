@@ -2,12 +2,12 @@ using System.Globalization;
 
 namespace UPool.Tests;
 
-/// <summary>The seed of random tests: printed, and taken from UPOOL_TEST_SEED to see a failure again.</summary>
+/// <summary>The seed of random tests: printed, and set with UPOOL_TEST_SEED to repeat a failure.</summary>
 internal static class Seed
 {
     public const string Variable = "UPOOL_TEST_SEED";
 
-    /// <summary>Makes random tests longer, for a search on purpose: UPOOL_TEST_FACTOR.</summary>
+    /// <summary>Makes random tests longer for a deliberate search: UPOOL_TEST_FACTOR.</summary>
     public static int Factor => int.TryParse(Environment.GetEnvironmentVariable("UPOOL_TEST_FACTOR"), out int factor)
         ? factor
         : 1;

@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace UPool.Tests;
 
 /// <summary>
-/// How late a bare timer fires on this machine meanwhile. What the pool promises comes on top of that: a shared machine
-/// that stops the whole process for 60 ms says nothing about the pool.
+/// Measures how late a bare timer fires on this machine during a test. The pool's guarantees come on top of that: a
+/// shared machine that stops the whole process for 60 ms proves nothing about the pool.
 /// </summary>
 internal sealed class TimerLateness : IAsyncDisposable
 {
@@ -16,10 +16,10 @@ internal sealed class TimerLateness : IAsyncDisposable
 
     public TimerLateness() => _loop = Task.Run(MeasureAsync);
 
-    /// <summary>The latest so far.</summary>
+    /// <summary>The worst lateness so far.</summary>
     public double WorstMilliseconds => Volatile.Read(ref _worst);
 
-    /// <summary>Asserts that something took at most so long, beyond what a bare timer was late.</summary>
+    /// <summary>Asserts that something took at most this long, plus the lateness of a bare timer.</summary>
     public void AssertWithin(TimeSpan took, double milliseconds, string what) => Assert.True(
         took.TotalMilliseconds <= milliseconds + WorstMilliseconds,
         $"{what} took {took.TotalMilliseconds:0.0} ms instead of {milliseconds:0}; "

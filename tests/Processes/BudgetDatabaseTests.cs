@@ -19,7 +19,7 @@ public sealed class BudgetDatabaseTests
             await SaturatedAsync(cluster, witness, "two silos");
             for (int round = 0; round < Rounds; round++)
             {
-                // Long enough for every lease to run out, and for hundreds of rents to time out meanwhile.
+                // Long enough for every lease to end, and for hundreds of rents to time out.
                 await witness.PauseAsync();
                 cluster.Server.Freeze();
                 await Task.Delay(LeaseDuration + Grace + TimeSpan.FromSeconds(1));

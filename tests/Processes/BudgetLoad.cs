@@ -7,8 +7,8 @@ using UPool.Testing;
 namespace UPool.Processes.Tests;
 
 /// <summary>
-/// Silos with one budget, under a load that wants more than there is, on a server that would let in far more. With
-/// <c>UPOOL_BUDGET_ROUNDS</c> above 1 everything is done so often, with the default times of leases.
+/// Silos with one budget, under a load that wants more than the budget, on a server that would accept far more. If
+/// <c>UPOOL_BUDGET_ROUNDS</c> is above 1, every step runs that often, with the default lease times.
 /// </summary>
 internal static class BudgetLoad
 {
@@ -16,13 +16,13 @@ internal static class BudgetLoad
     public const int Budget = 40;
     private const int MaxSilos = 5;
 
-    // 40 less 5 silos with 2 control connections each, 1 client with 2, the migration's 2 and the reserve of 2.
+    // 40 minus 5 silos with 2 control connections each, 1 client with 2, the migration's 2 and the reserve of 2.
     public const int Shared = 24;
 
-    // More than the whole budget on each silo.
+    // On each silo, more than the whole budget.
     private const int Clients = 40;
 
-    // Looks of 50 ms each.
+    // Samples, one every 50 ms.
     private const int LooksAtOnce = 20;
 
     public static readonly int Rounds =
@@ -37,7 +37,7 @@ internal static class BudgetLoad
 
     public static Dictionary<string, string?> Settings() => new()
     {
-        // In Development silos take a load generator's commands.
+        // In Development silos accept a load generator's commands.
         ["ASPNETCORE_ENVIRONMENT"] = "Development",
         ["DOTNET_ENVIRONMENT"] = "Development",
         ["UPool__Pool__MaxConnections"] = Budget.ToString(CultureInfo.InvariantCulture),
@@ -49,8 +49,8 @@ internal static class BudgetLoad
         ["UPool__Budget__Grace"] = Grace.ToString(),
     };
 
-    /// <summary>Waits until nine tenths of all permits are used at a time, in equal shares, and nobody else holds any;
-    /// asserts that no limit was passed.</summary>
+    /// <summary>Waits until nine tenths of all permits are used at once, in equal shares, and only by the expected
+    /// silos; asserts that no limit was exceeded.</summary>
     public static async Task SaturatedAsync(
         ProcessCluster cluster, ServerWitness? witness, string when, int? sharing = null)
     {
@@ -59,7 +59,7 @@ internal static class BudgetLoad
         string state = "";
         while (true)
         {
-            // The server's word on it, too: statements under way, half of the time at least.
+            // Also checked on the server: statements in progress in at least half of the samples.
             (bool isShared, state) = await LookAsync(cluster, silos);
             if (isShared && (witness is not { Samples: > 0 } || witness.MedianBusy(LooksAtOnce) >= 0.9 * Shared)) break;
 

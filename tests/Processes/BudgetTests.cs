@@ -6,8 +6,8 @@ using static UPool.Processes.Tests.BudgetLoad;
 
 namespace UPool.Processes.Tests;
 
-/// <summary>INV-2 with real silos: whatever is killed or stopped, the server never counts more sessions than the
-/// budget.</summary>
+/// <summary>INV-2 with real silos: whichever process is killed or stopped, the server never counts more sessions than
+/// the budget.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class BudgetTests
 {
@@ -55,15 +55,14 @@ public sealed class BudgetTests
         Assert.True(took < ReclaimBound, $"{what}: {took}\n{cluster.Output}");
     }
 
-    /// <summary>A silo is stopped for longer than lease and grace, half of its sessions in a long scan and half waiting
-    /// for a row, or while it opens; then it wakes up. The cluster may have declared it dead: then it ends
-    /// itself.</summary>
+    /// <summary>Stops a silo for longer than lease and grace, with half of its sessions in a long scan and half waiting
+    /// for a row, or while it opens; then resumes it. If the cluster has declared it dead, it ends itself.</summary>
     private static async Task FreezeAsync(
         ProcessCluster cluster, ServerWitness witness, ProcessHost silo, bool whileOpening = false)
     {
         if (whileOpening)
         {
-            // Idle until now: the load makes it open, one after the other.
+            // Idle until now: the load makes it open connections, one after the other.
             Task load = LoadAsync([silo]);
             await Task.Delay(1);
             silo.Freeze();

@@ -4,7 +4,7 @@ using UPool.Testing;
 
 namespace UPool.Processes.Tests;
 
-/// <summary>A silo that the others have declared dead, or whose address a later life has taken.</summary>
+/// <summary>A silo that the others have declared dead, or whose address a later incarnation has taken.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class DeclaredDeadTests
 {

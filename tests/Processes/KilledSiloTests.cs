@@ -10,21 +10,21 @@ using UPool.Testing;
 
 namespace UPool.Processes.Tests;
 
-/// <summary>One of three silo processes is killed with −9 under load. Nothing of it is simulated.</summary>
+/// <summary>One of three silo processes is killed (SIGKILL) under load. No part is simulated.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class KilledSiloTests(KilledSiloTests.ThreeSilos silos) : IClassFixture<KilledSiloTests.ThreeSilos>
 {
     private const int Writers = 16;
     private const int Readers = 8;
 
-    // Two busy cores may keep a rent or a request for longer than a default allows; that is not what is tested here.
+    // On two busy cores a rent or a request may wait longer than its default allows; these tests do not check that.
     private static readonly Dictionary<string, string?> Patience = new()
     {
         ["UPool__Pool__RentTimeout"] = "00:00:03",
         ["UPool__Http__RequestTimeout"] = "00:00:10",
     };
 
-    // A steady load of some 400 requests a second; without it the clients alone would fill the machine.
+    // A steady load of about 400 requests a second; without the pause the clients alone would saturate the machine.
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
 
     private readonly string _name = Guid.NewGuid().ToString("N");
@@ -61,7 +61,7 @@ public sealed class KilledSiloTests(KilledSiloTests.ThreeSilos silos) : IClassFi
         TestContext.Current.TestOutputHelper?.WriteLine(figures);
         Assert.True(_reads.Keys.All(status => status == "200"), $"{figures}\n{cluster.Output}");
 
-        // A write to the dead silo may fail, but it must say what is certain: unknown, or not done.
+        // A write to the dead silo may fail, but the reply must be accurate: unknown, or not done.
         Assert.True(
             _writes.Keys.All(status => status is "201" or "504 outcome unknown" || status.StartsWith("503 ")),
             $"{figures}\n{cluster.Output}");
@@ -76,7 +76,7 @@ public sealed class KilledSiloTests(KilledSiloTests.ThreeSilos silos) : IClassFi
 
         Assert.All(_acknowledged, pair => Assert.Equal(pair.Value, stored.GetValueOrDefault(pair.Key)));
 
-        // Never sent twice in silence: a name is stored once, whatever its reply was.
+        // No write was silently sent twice: a name is stored once, whatever its reply was.
         Assert.Equal(stored.Count, stored.Values.Distinct().Count());
     }
 
@@ -168,7 +168,7 @@ public sealed class KilledSiloTests(KilledSiloTests.ThreeSilos silos) : IClassFi
     {
         private ProcessCluster? _cluster;
 
-        /// <summary>The cluster, with three silos again.</summary>
+        /// <summary>Returns the cluster, restored to three silos.</summary>
         internal async Task<ProcessCluster> WholeAsync()
         {
             _cluster ??= await ProcessCluster.StartAsync(3, Patience);

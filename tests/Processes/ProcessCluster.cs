@@ -3,8 +3,8 @@ using UPool.Testing;
 namespace UPool.Processes.Tests;
 
 /// <summary>
-/// A real cluster: a MariaDB server, N Silo processes and one Api process that is their client; or one Api process with
-/// its silo inside.
+/// A real cluster: a MariaDB server, N Silo processes and one Api process as their client; or one Api process with its
+/// silo inside.
 /// </summary>
 internal sealed class ProcessCluster : IAsyncDisposable
 {
@@ -39,14 +39,14 @@ internal sealed class ProcessCluster : IAsyncDisposable
 
     public HttpClient Http { get; private set; } = null!;
 
-    /// <summary>For the routes of operators, on the API's management port.</summary>
+    /// <summary>A client for the management routes, on the API's management port.</summary>
     public HttpClient Management { get; private set; } = null!;
 
-    /// <summary>Everything the processes said, for the message of a failure.</summary>
+    /// <summary>The output of all processes, for failure messages.</summary>
     public string Output => string.Join(
         "\n\n", _silos.Concat(_gone).Append(Api).Where(p => p is not null).Select(p => $"== {p.Name}\n{p.Output}"));
 
-    /// <summary>Starts silos and, as a client of theirs, the API.</summary>
+    /// <summary>Starts silos, and the API as their client.</summary>
     public static Task<ProcessCluster> StartAsync(int silos, Dictionary<string, string?>? settings = null) =>
         StartAsync(settings, async cluster =>
         {
@@ -58,7 +58,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public static Task<ProcessCluster> StartCoHostedAsync(Dictionary<string, string?>? settings = null) =>
         StartAsync(settings, static cluster => cluster.StartApiAsync(hostsSilo: true));
 
-    /// <summary>Starts one more silo and waits until it says that it is ready.</summary>
+    /// <summary>Starts one more silo and waits until it reports that it is ready.</summary>
     public async Task<ProcessHost> AddSiloAsync()
     {
         ProcessHost silo = await ProcessHost.StartDotnetAsync(
@@ -68,11 +68,11 @@ internal sealed class ProcessCluster : IAsyncDisposable
         return silo;
     }
 
-    /// <summary>Starts so many more at once.</summary>
+    /// <summary>Starts this many more silos at once.</summary>
     public Task AddSilosAsync(int count) =>
         Task.WhenAll(Enumerable.Range(0, count).Select(_ => AddSiloAsync()));
 
-    /// <summary>A silo was ended on purpose: it is not among the silos any more.</summary>
+    /// <summary>Removes a silo that was ended on purpose.</summary>
     public void Forget(ProcessHost silo)
     {
         lock (_silos)

@@ -11,8 +11,8 @@ using UPool.Testing;
 namespace UPool.Processes.Tests;
 
 /// <summary>
-/// One real Api process with its silo inside, 64 HTTP clients, and a real database that is killed with −9 and started
-/// again under them: three times, or as often as <c>UPOOL_RESTARTS</c> says.
+/// One real Api process with its silo inside, 64 HTTP clients, and a real database that is killed (SIGKILL) and
+/// restarted under them: three times, or as often as <c>UPOOL_RESTARTS</c> says.
 /// </summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class RestartedDatabaseTests
@@ -34,7 +34,7 @@ public sealed class RestartedDatabaseTests
         {
             ["UPool__Pool__MaxConnections"] = MaxConnections.ToString(CultureInfo.InvariantCulture),
 
-            // Shared, one question would never use more than two of them.
+            // With sharing on, one query would never use more than two of them.
             ["UPool__Reads__Shared"] = "false",
         });
         using var stop = new CancellationTokenSource();
@@ -48,7 +48,7 @@ public sealed class RestartedDatabaseTests
             await ServedAsync(cluster, 500);
             await cluster.Server.KillAsync();
 
-            // Somebody has met the dead server, and has been told in words.
+            // Some client met the dead server and got a typed reply.
             int unavailable = Count("503 error");
             await UntilAsync(
                 cluster, TimeSpan.FromSeconds(10), () => Task.FromResult(Count("503 error") > unavailable));
@@ -65,7 +65,7 @@ public sealed class RestartedDatabaseTests
             TimeSpan took = Stopwatch.GetElapsedTime(backAt);
             await ServedAsync(cluster, 1000);
 
-            // Counted from the start of this very server: nothing has to be reset. The observer is one of them.
+            // The restarted server counts from its start, so no reset is needed. The observer is one of the sessions.
             long most = await MostSessionsAsync(cluster.Server) - 1;
             TestContext.Current.TestOutputHelper?.WriteLine(
                 $"restart {round}: full capacity {took.TotalMilliseconds:0} ms after the server's return, at most "
@@ -95,7 +95,7 @@ public sealed class RestartedDatabaseTests
             string what = $"{(int)reply.StatusCode} {body.RootElement.GetProperty("msg").GetString()}";
             _replies.AddOrUpdate(what, 1, static (_, count) => count + 1);
 
-            // A client that is refused comes again a little later, as Retry-After asks it to.
+            // A refused client retries a little later, as Retry-After requests.
             if (reply.StatusCode != HttpStatusCode.OK) await Task.Delay(10, CancellationToken.None);
         }
     }

@@ -7,15 +7,15 @@ using UPool.Testing;
 namespace UPool.Processes.Tests;
 
 /// <summary>
-/// The server's own word on how many sessions there are: <c>Max_used_connections</c>, and a look every 50 ms. Its own
-/// session, the only one beside the deployment's, is subtracted everywhere.
+/// The server's own session counts: <c>Max_used_connections</c>, and a sample every 50 ms. The witness's session, the
+/// only one outside the deployment, is always subtracted.
 /// </summary>
 internal sealed class ServerWitness(DatabaseServer server, int budget, int shared) : IAsyncDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
 
-    // With what the register says of each: the pools' alone must fit into what the pools share, however much room
-    // others leave. Of all accounts but the observer's: the deployment's, and whoever has not logged in yet.
+    // Joined with the register: the pools' sessions alone must fit into the pools' share, however much room others
+    // leave. Includes all accounts but the observer's: the deployment's, and sessions that have not logged in yet.
     private static readonly string Sample = $"""
         SELECT COUNT(*), COUNT(CASE WHEN COMMAND = 'Query' AND USER = '{DatabaseServer.User}' THEN 1 END),
             COUNT(CASE WHEN IsControl = 0 THEN 1 END)
@@ -26,7 +26,7 @@ internal sealed class ServerWitness(DatabaseServer server, int budget, int share
 
     private readonly Lock _gate = new();
 
-    // One session serves the looks and the questions between them.
+    // One session serves the samples and the queries between them.
     private readonly SemaphoreSlim _turn = new(1);
     private readonly List<int> _busy = [];
     private readonly CancellationTokenSource _stop = new();
@@ -35,7 +35,7 @@ internal sealed class ServerWitness(DatabaseServer server, int budget, int share
     private int _most;
     private int _mostOfPools;
 
-    /// <summary>The most sessions that a look has seen.</summary>
+    /// <summary>The most sessions in one sample.</summary>
     public int Most
     {
         get
@@ -52,7 +52,7 @@ internal sealed class ServerWitness(DatabaseServer server, int budget, int share
         }
     }
 
-    /// <summary>Counts from here: everything before is forgotten.</summary>
+    /// <summary>Starts counting; discards everything before.</summary>
     public async Task StartAsync()
     {
         await OpenAsync();
@@ -60,7 +60,7 @@ internal sealed class ServerWitness(DatabaseServer server, int budget, int share
         _sampling = SampleAsync();
     }
 
-    /// <summary>The median of the statements under way at a time, over the last looks.</summary>
+    /// <summary>The median number of statements in progress, over the last samples.</summary>
     public int MedianBusy(int looks)
     {
         lock (_gate)
@@ -70,29 +70,28 @@ internal sealed class ServerWitness(DatabaseServer server, int budget, int share
         }
     }
 
-    /// <summary>Keeps the first user's row from everybody else, in a transaction of the witness's own
-    /// session.</summary>
+    /// <summary>Locks the first user's row in a transaction of the witness's own session.</summary>
     public Task HoldRowAsync() =>
         RunAsync($"BEGIN; SELECT id FROM {DatabaseServer.DefaultDatabase}.tb1 ORDER BY id LIMIT 1 FOR UPDATE");
 
-    /// <summary>Lets the row go.</summary>
+    /// <summary>Releases the row.</summary>
     public Task ReleaseRowAsync() => RunAsync("COMMIT");
 
-    /// <summary>Stops looking: the server is about to be frozen or restarted.</summary>
+    /// <summary>Stops sampling before the server is frozen or restarted.</summary>
     public async Task PauseAsync()
     {
         await _stop.CancelAsync();
         await _sampling;
     }
 
-    /// <summary>The server's own count since it was started or its status was flushed.</summary>
+    /// <summary>The server's own maximum since its start or the last FLUSH STATUS.</summary>
     public async Task<int> MaxUsedAsync()
     {
         if (_connection is null) await OpenAsync();
         return int.Parse(await StatusAsync("MAX_USED_CONNECTIONS"), CultureInfo.InvariantCulture) - 1;
     }
 
-    /// <summary>Fails unless everything that was seen lies within the budget.</summary>
+    /// <summary>Fails if any observation exceeds the budget.</summary>
     public async Task<string> AssertWithinAsync(string when)
     {
         int used = await MaxUsedAsync();

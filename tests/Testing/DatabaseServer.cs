@@ -4,22 +4,22 @@ using MySqlConnector;
 namespace UPool.Testing;
 
 /// <summary>
-/// A private, real server of <see cref="ServerFamily.TestedServer"/> on a free loopback port: its own data folder and
-/// socket, gone when disposed or when the test host ends in any way.
+/// A private, real server of <see cref="ServerFamily.TestedServer"/> on a free loopback port, with its own data folder
+/// and socket. Disposing removes it; it also ends with the test host, however that ends.
 /// </summary>
 public sealed class DatabaseServer : IAsyncDisposable
 {
     /// <summary>The database that exists from the start.</summary>
     public const string DefaultDatabase = "upool";
 
-    /// <summary>The account of ordinary work: everything on databases whose name begins with <c>upool</c>.</summary>
+    /// <summary>The ordinary account: all rights on databases whose name begins with <c>upool</c>.</summary>
     public const string User = "upool";
 
-    /// <summary>The account of control connections: the same, with PROCESS and
+    /// <summary>The account of control connections: the same rights, PROCESS and
     /// <see cref="ServerFamily.ConnectionAdmin"/>.</summary>
     public const string ControlUser = "upool_control";
 
-    /// <summary>The account that may do everything, over TCP.</summary>
+    /// <summary>The account with all rights, over TCP.</summary>
     public const string RootUser = "upool_root";
 
     private const int MaxPortAttempts = 5;
@@ -27,12 +27,12 @@ public sealed class DatabaseServer : IAsyncDisposable
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(60);
 
-    // A server may have to be fetched first; ./test.sh has done it before.
+    // The server may have to be downloaded first; ./test.sh downloads it before the tests.
     private static readonly TimeSpan TemplateTimeout = TimeSpan.FromMinutes(10);
 
     private static readonly string Script = $"{BuiltPrograms.Root}/scripts/server.sh";
 
-    // Making the system tables takes longer than anything else here; it is done once and copied.
+    // Creating the system tables is the slowest step, so it runs once and each server copies the result.
     private static readonly Lazy<Task<string>> Template = new(FindTemplateAsync);
 
     private readonly string _folder = TestFolder.NewPath("server");
@@ -51,19 +51,19 @@ public sealed class DatabaseServer : IAsyncDisposable
     /// <summary>The exit code of a server that has ended.</summary>
     public int ExitCode => Running.ExitCode;
 
-    /// <summary>The password of all three accounts; a test looks for it where no secret may be.</summary>
+    /// <summary>The password of all three accounts; tests check that it never leaks.</summary>
     public string Password => _password;
 
-    /// <summary>The server's error log so far, of the present process.</summary>
+    /// <summary>The error log of the current server process so far.</summary>
     public string Log => _process?.Output ?? "";
 
-    /// <summary>For the account that may do everything; no database is selected.</summary>
+    /// <summary>For the account with all rights, without a default database.</summary>
     public string RootConnectionString => Build(RootUser, "");
 
     private ProcessHost Running =>
         _process ?? throw new InvalidOperationException($"The server on port {Port} does not run.");
 
-    /// <summary>Makes a server and waits until it answers.</summary>
+    /// <summary>Creates a server and waits until it accepts connections.</summary>
     /// <param name="extraArguments">For example <c>--max-connections=20</c>.</param>
     public static Task<DatabaseServer> StartNewAsync(params string[] extraArguments)
     {
@@ -71,7 +71,7 @@ public sealed class DatabaseServer : IAsyncDisposable
         return StartSharedAsync(extraArguments);
     }
 
-    /// <summary>The same for the one that the tests of a process share.</summary>
+    /// <summary>The same, for the server that all tests of a process share.</summary>
     internal static async Task<DatabaseServer> StartSharedAsync(params string[] extraArguments)
     {
         var server = new DatabaseServer(extraArguments);
@@ -94,14 +94,14 @@ public sealed class DatabaseServer : IAsyncDisposable
     /// <summary>For the account of control connections.</summary>
     public string ControlConnectionString(string database = DefaultDatabase) => Build(ControlUser, database);
 
-    /// <summary>Makes an empty database that the accounts above may use; answers with its random name.</summary>
+    /// <summary>Creates an empty database that all three accounts may use; returns its random name.</summary>
     public async Task<string> CreateDatabaseAsync()
     {
         await using var database = await TestDatabase.CreateAsync(RootConnectionString, keep: true);
         return database.Name;
     }
 
-    /// <summary>Starts the server again, on the same data and port, and waits until it answers.</summary>
+    /// <summary>Restarts the server on the same data and port, and waits until it accepts connections.</summary>
     public async Task StartAsync()
     {
         if (_process is { HasExited: false })
@@ -120,7 +120,7 @@ public sealed class DatabaseServer : IAsyncDisposable
         await _process.WaitForLineAsync("ready for connections", StartTimeout);
     }
 
-    /// <summary>Stops the server in good order.</summary>
+    /// <summary>Shuts the server down cleanly.</summary>
     public async Task StopAsync()
     {
         Thaw();
@@ -128,17 +128,17 @@ public sealed class DatabaseServer : IAsyncDisposable
         await Running.WaitForExitAsync(StopTimeout);
     }
 
-    /// <summary>Ends the server as a crash does (SIGKILL) and waits until it is gone.</summary>
+    /// <summary>Kills the server (SIGKILL), as a crash does, and waits until it has ended.</summary>
     public async Task KillAsync()
     {
         Running.Kill9();
         await Running.WaitForExitAsync(StopTimeout);
     }
 
-    /// <summary>Stops the server where it is (SIGSTOP): the kernel still accepts connections, nobody answers.</summary>
+    /// <summary>Stops the server (SIGSTOP): the kernel still accepts connections, but nothing replies.</summary>
     public void Freeze() => Running.Freeze();
 
-    /// <summary>Lets a frozen server go on (SIGCONT).</summary>
+    /// <summary>Resumes a frozen server (SIGCONT).</summary>
     public void Thaw() => Running.Thaw();
 
     /// <summary>Kills the server and removes its data.</summary>
@@ -174,7 +174,8 @@ public sealed class DatabaseServer : IAsyncDisposable
         await RunToolAsync(
             "cp", StartTimeout, "--recursive", "--reflink=auto", await Template.Value, Path.Combine(_folder, "data"));
 
-        // Read by the server at every start, before it accepts anybody. Root is left to the socket alone.
+        // The server runs this at every start, before it accepts connections. Root can log in through the socket
+        // alone.
         await File.WriteAllTextAsync(Path.Combine(_folder, "init.sql"), $"""
             CREATE DATABASE IF NOT EXISTS {DefaultDatabase};
             DROP USER IF EXISTS 'root'@'127.0.0.1', 'root'@'::1';
@@ -198,7 +199,7 @@ public sealed class DatabaseServer : IAsyncDisposable
                 await StartAsync();
                 return;
             }
-            // Another process may have taken the port between the look and the start.
+            // Another process may have taken the port since it was found free.
             catch (TimeoutException exception) when (
                 attempt < MaxPortAttempts && exception.Message.Contains("Can't start server", StringComparison.Ordinal))
             {
@@ -207,8 +208,8 @@ public sealed class DatabaseServer : IAsyncDisposable
         }
     }
 
-    // Small and without what tests do not look at. A commit reaches the kernel and not the disk (2): it survives
-    // kill -9, which is what tests do, and no power loss.
+    // Small, without features that no test uses. A commit reaches the kernel and not the disk (2): it survives kill
+    // -9, which tests use, but not a power failure.
     private string[] Arguments() =>
     [
         $"--datadir={Path.Combine(_folder, "data")}", $"--socket={Path.Combine(_folder, "s")}",

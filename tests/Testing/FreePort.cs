@@ -4,19 +4,19 @@ using System.Net.Sockets;
 
 namespace UPool.Testing;
 
-/// <summary>Ports of the loopback that nobody listens on.</summary>
+/// <summary>Unused loopback ports.</summary>
 public static class FreePort
 {
-    // Below the kernel's ephemeral range (32768 on), so that no outgoing connection takes a port while its server is
-    // down for a restart, and away from Orleans' defaults (11111 and 30000).
+    // Below the kernel's ephemeral range (from 32768), so that no outgoing connection takes a port while its server
+    // restarts, and clear of Orleans' defaults (11111 and 30000).
     private const int First = 15_000;
     private const int End = 29_900;
     private const int MaxAttempts = 1_000;
 
     private static readonly ConcurrentDictionary<int, bool> Given = new();
 
-    /// <summary>A port that is free now and that this process has not been given before.</summary>
-    /// <exception cref="InvalidOperationException">None was found.</exception>
+    /// <summary>A port that is free now and that this process has not received before.</summary>
+    /// <exception cref="InvalidOperationException">No free port was found.</exception>
     public static int Next()
     {
         for (var attempt = 0; attempt < MaxAttempts; attempt++)

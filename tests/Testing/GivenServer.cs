@@ -2,15 +2,15 @@ using MySqlConnector;
 
 namespace UPool.Testing;
 
-/// <summary>The server that <see cref="SharedServer.Variable"/> names, looked at before any test uses it.</summary>
+/// <summary>Checks the server that <see cref="SharedServer.Variable"/> names before any test uses it.</summary>
 internal static class GivenServer
 {
-    // A busy machine takes its time; one whose host drops what it is sent is waited for no longer.
+    // Enough for a busy machine; the limit is for a host that drops packets.
     private const uint ConnectSeconds = 30;
 
     /// <summary>
-    /// This library as a program, for <c>./test.sh</c>: prints the server's family and version, or on standard error,
-    /// in one line, why it cannot be used.
+    /// The entry point of this library for <c>./test.sh</c>: prints the server's family and version, or one line on
+    /// standard error with the reason why the server cannot be used.
     /// </summary>
     public static async Task<int> Main()
     {
@@ -28,8 +28,9 @@ internal static class GivenServer
         }
     }
 
-    /// <summary>The family and the version of a server that the tests can use.</summary>
-    /// <exception cref="InvalidOperationException">They cannot; the message says why, without a secret.</exception>
+    /// <summary>Returns the family and the version of the server.</summary>
+    /// <exception cref="InvalidOperationException">The tests cannot use the server; the message gives the reason,
+    /// without a secret.</exception>
     public static async Task<(string Family, string Version)> LookAsync(string connectionString)
     {
         MySqlConnectionStringBuilder parts = Parse(connectionString);
@@ -43,7 +44,7 @@ internal static class GivenServer
         {
             throw Unusable(exception.ErrorCode == MySqlErrorCode.AccessDenied
                 ? $"{server} refuses its User ID or its Password (error 1045)"
-                : $"no session with {server} can be opened: {Words(exception)}");
+                : $"cannot open a session on {server}: {Words(exception)}");
         }
 
         try
@@ -74,9 +75,9 @@ internal static class GivenServer
         catch (Exception exception) when (exception is ArgumentException or FormatException or OverflowException
             or InvalidOperationException)
         {
-            // The driver's words may quote a value.
+            // The driver's message may quote a value.
             throw Unusable(
-                "it is no connection string of MySqlConnector, which look like "
+                "not a connection string of MySqlConnector; example: "
                 + "'Server=127.0.0.1;Port=3306;User ID=…;Password=…'");
         }
     }

@@ -7,7 +7,7 @@ internal sealed class MariaDbFamily : ServerFamily
 
     public override string ConnectionAdmin => "CONNECTION ADMIN";
 
-    // The name that 10.11 has, and 11.8 still.
+    // 10.11 knows only this name; 11.8 still accepts it.
     public override string IsolationVariable => "tx_isolation";
 
     public override string SessionStatus => "information_schema.SESSION_STATUS";

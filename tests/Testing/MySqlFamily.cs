@@ -3,11 +3,10 @@ namespace UPool.Testing;
 /// <summary>MySQL 9.7.</summary>
 internal sealed class MySqlFamily : ServerFamily
 {
-    // A database of its own: an ordinary account may not read what the function reads, and is not to be given it.
+    // A separate database: the function reads tables that an ordinary account may not read, and must not be granted.
     private const string HelperDatabase = "upool_helpers";
 
-    // More elements than that take their time before the first row; more numbers are two sequences multiplied, which
-    // promises no order.
+    // A larger JSON table delays the first row. A larger sequence is a product of two, whose order is not guaranteed.
     private const int MostElements = 10_000;
     private const int Factor = 1_000;
 
@@ -21,7 +20,7 @@ internal sealed class MySqlFamily : ServerFamily
 
     public override string GlobalStatus => "performance_schema.global_status";
 
-    // The one of information_schema no longer lists a session whose transaction is being rolled back.
+    // information_schema.processlist no longer lists a session whose transaction is being rolled back.
     public override string ProcessList => "performance_schema.processlist";
 
     public override string InTransaction => $"{HelperDatabase}.in_transaction()";
@@ -30,7 +29,7 @@ internal sealed class MySqlFamily : ServerFamily
 
     public override string WithoutTls => "--tls-version=";
 
-    // The pool needs performance_schema; what it keeps of past statements is left out, and it is most of its memory.
+    // The pool needs performance_schema. Its statement history is off: it takes most of its memory.
     internal override IReadOnlyList<string> Arguments =>
     [
         "--performance-schema=1", "--performance-schema-digests-size=0",
@@ -85,6 +84,6 @@ internal sealed class MySqlFamily : ServerFamily
         return count % Factor == 0
             ? $"(SELECT low.seq + {Factor} * (high.seq - 1) AS seq "
                 + $"FROM {Sequence(Factor, "low")}, {Sequence(count / Factor, "high")}) {alias}"
-            : throw new ArgumentOutOfRangeException(nameof(count), count, $"no multiple of {Factor}");
+            : throw new ArgumentOutOfRangeException(nameof(count), count, $"not a multiple of {Factor}");
     }
 }

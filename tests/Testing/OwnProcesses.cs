@@ -1,8 +1,8 @@
 namespace UPool.Testing;
 
 /// <summary>
-/// Holds <c>./test.sh quick</c> to what it says: no test of that form starts a server or a program of its own. By its
-/// trait such a test is left out there; one that has forgotten it fails at the start.
+/// Enforces that no test in <c>./test.sh quick</c> starts a server or a program. That form excludes tests by their
+/// trait; a test that lacks the trait fails here.
 /// </summary>
 internal static class OwnProcesses
 {
@@ -12,7 +12,7 @@ internal static class OwnProcesses
     private static readonly bool IsQuick = Environment.GetEnvironmentVariable(Variable) == "quick";
 
     /// <summary>Fails in the quick form.</summary>
-    /// <param name="what">What was about to be started.</param>
+    /// <param name="what">What the test was about to start, for the message.</param>
     public static void Require(string what)
     {
         if (IsQuick)

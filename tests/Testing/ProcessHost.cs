@@ -4,15 +4,15 @@ using System.Net;
 namespace UPool.Testing;
 
 /// <summary>
-/// A child process: its output is kept, what a test waits for is bounded, and it never outlives the test host.
-/// Disposing kills it.
+/// A child process that never outlives the test host. Its output is kept and every wait has a time limit. Disposing
+/// kills it.
 /// </summary>
 public sealed class ProcessHost : IAsyncDisposable
 {
-    /// <summary>Lines of output that are kept; the oldest half is dropped beyond it.</summary>
+    /// <summary>The most output lines that are kept; beyond it the oldest half is dropped.</summary>
     public const int MaxLines = 20_000;
 
-    // How many of the newest lines stand in a failure's message.
+    // The number of newest lines in a failure's message.
     private const int LinesInMessages = 200;
 
     private static readonly TimeSpan HttpPollInterval = TimeSpan.FromMilliseconds(50);
@@ -24,7 +24,7 @@ public sealed class ProcessHost : IAsyncDisposable
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
 
-    // The rest is guarded by _gate.
+    // _gate guards the fields below.
     private readonly List<string> _lines = [];
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _dropped;
@@ -36,7 +36,7 @@ public sealed class ProcessHost : IAsyncDisposable
         _process = process;
     }
 
-    /// <summary>What messages call this process.</summary>
+    /// <summary>The process's name in messages.</summary>
     public string Name { get; }
 
     /// <summary>The process id.</summary>
@@ -51,7 +51,7 @@ public sealed class ProcessHost : IAsyncDisposable
         ? _process.ExitCode
         : throw new InvalidOperationException($"Process '{Name}' ({ProcessId}) still runs.");
 
-    /// <summary>The output so far, both streams in the order of arrival.</summary>
+    /// <summary>The output so far, both streams in order of arrival.</summary>
     public IReadOnlyList<string> Lines
     {
         get
@@ -63,15 +63,15 @@ public sealed class ProcessHost : IAsyncDisposable
         }
     }
 
-    /// <summary>The newest lines of output as one text, for messages.</summary>
+    /// <summary>The newest output lines as one text, for messages.</summary>
     public string Output => string.Join('\n', Lines.TakeLast(LinesInMessages));
 
     /// <summary>Starts a program.</summary>
-    /// <param name="name">What messages call it.</param>
-    /// <param name="fileName">The program, found in PATH when it is no path.</param>
+    /// <param name="name">Its name in messages.</param>
+    /// <param name="fileName">The program; a name without a path is searched in PATH.</param>
     /// <param name="arguments">Its arguments.</param>
     /// <param name="environment">Variables to add; null removes an inherited one.</param>
-    /// <param name="workingDirectory">Where it runs; the current folder when null.</param>
+    /// <param name="workingDirectory">Its working directory; null: the current folder.</param>
     public static Task<ProcessHost> StartAsync(
         string name,
         string fileName,
@@ -83,7 +83,7 @@ public sealed class ProcessHost : IAsyncDisposable
         return StartPartAsync(name, fileName, arguments, environment, workingDirectory);
     }
 
-    /// <summary>The same for what is a part of this library: a server, and the tools that make its data.</summary>
+    /// <summary>The same for parts of this library: a server and the tools that create its data.</summary>
     internal static async Task<ProcessHost> StartPartAsync(
         string name,
         string fileName,
@@ -124,13 +124,13 @@ public sealed class ProcessHost : IAsyncDisposable
             name, Environment.ProcessPath is { } path && Path.GetFileName(path) == "dotnet" ? path : "dotnet",
             [programDll, .. arguments], environment, workingDirectory);
 
-    /// <summary>Waits until a line of output, past or to come, holds a text; answers with the line.</summary>
-    /// <exception cref="TimeoutException">No such line in time; the message has the output.</exception>
+    /// <summary>Waits until a line of output, past or future, contains a text; returns the line.</summary>
+    /// <exception cref="TimeoutException">No such line in time; the message contains the output.</exception>
     public Task<string> WaitForLineAsync(string text, TimeSpan timeout) =>
         WaitForLineAsync(line => line.Contains(text, StringComparison.Ordinal), $"a line with '{text}'", timeout);
 
-    /// <summary>Waits until a line of output, past or to come, satisfies a condition; answers with the line.</summary>
-    /// <exception cref="TimeoutException">No such line in time; the message has the output.</exception>
+    /// <summary>Waits until a line of output, past or future, satisfies a condition; returns the line.</summary>
+    /// <exception cref="TimeoutException">No such line in time; the message contains the output.</exception>
     public async Task<string> WaitForLineAsync(Func<string, bool> condition, string description, TimeSpan timeout)
     {
         using var bound = new CancellationTokenSource(timeout);
@@ -138,7 +138,7 @@ public sealed class ProcessHost : IAsyncDisposable
         while (true)
         {
             Task changed;
-            // Seen before the lines are read: output that arrives in between is then looked at once more.
+            // Read before the lines: if output arrives in between, the loop looks once more.
             var ended = _drained.Task.IsCompleted;
             lock (_gate)
             {
@@ -170,8 +170,8 @@ public sealed class ProcessHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits until a url answers with a status (200 unless given).</summary>
-    /// <exception cref="TimeoutException">It did not in time; the message has the output.</exception>
+    /// <summary>Waits until a URL returns a status (default 200).</summary>
+    /// <exception cref="TimeoutException">It did not in time; the message contains the output.</exception>
     public async Task WaitForHttpAsync(Uri url, TimeSpan timeout, HttpStatusCode status = HttpStatusCode.OK)
     {
         using var client = new HttpClient { Timeout = HttpTimeout };
@@ -202,7 +202,7 @@ public sealed class ProcessHost : IAsyncDisposable
                 break;
             }
 
-            // A port has no event to wait for; this is the one place that polls.
+            // A port has no event to wait for; this is the only poll here.
             await Task.WhenAny(_exited.Task, Task.Delay(HttpPollInterval, bound.Token));
             if (bound.IsCancellationRequested)
             {
@@ -214,8 +214,8 @@ public sealed class ProcessHost : IAsyncDisposable
             $"{(HasExited ? "ended" : $"was given {timeout}")} before {url} answered {(int)status} (last: {last})");
     }
 
-    /// <summary>Waits until the process has ended and its output is complete; answers with the exit code.</summary>
-    /// <exception cref="TimeoutException">It did not end in time; the message has its output.</exception>
+    /// <summary>Waits until the process has ended and its output is complete; returns the exit code.</summary>
+    /// <exception cref="TimeoutException">It did not end in time; the message contains its output.</exception>
     public async Task<int> WaitForExitAsync(TimeSpan timeout)
     {
         try
@@ -229,28 +229,28 @@ public sealed class ProcessHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Ends the process as a crash does (SIGKILL).</summary>
+    /// <summary>Kills the process (SIGKILL), as a crash does.</summary>
     public void Kill9() => Send(Signals.Kill);
 
     /// <summary>Asks the process to end (SIGTERM).</summary>
     public void Terminate() => Send(Signals.Terminate);
 
-    /// <summary>Stops the process where it is (SIGSTOP); when this returns, none of its threads runs.</summary>
+    /// <summary>Stops the process (SIGSTOP); on return, none of its threads runs.</summary>
     public void Freeze()
     {
         Send(Signals.Stop);
 
-        // The signal reaches threads on other processors a moment later; a statement sent now could still be answered.
+        // The signal reaches threads on other processors a moment later; they could still answer a statement sent now.
         if (!SpinWait.SpinUntil(() => HasExited || Signals.IsStopped(ProcessId), FreezeTimeout))
         {
             throw Failure($"was not stopped by SIGSTOP within {FreezeTimeout}");
         }
     }
 
-    /// <summary>Lets a frozen process go on (SIGCONT).</summary>
+    /// <summary>Resumes a frozen process (SIGCONT).</summary>
     public void Thaw() => Send(Signals.Continue);
 
-    /// <summary>Kills the process and waits until it is gone.</summary>
+    /// <summary>Kills the process and waits until it has ended.</summary>
     public async ValueTask DisposeAsync()
     {
         Kill9();
@@ -300,7 +300,7 @@ public sealed class ProcessHost : IAsyncDisposable
 
     private void Send(int signal)
     {
-        // An ended child's id may belong to somebody else by now.
+        // The id of an ended child may already belong to another process.
         if (!HasExited)
         {
             Signals.Send(ProcessId, signal);

@@ -6,8 +6,8 @@ namespace UPool.Testing;
 /// <summary>Starts child processes that the kernel kills when this process ends, however it ends.</summary>
 internal static class ProcessSpawner
 {
-    // PR_SET_PDEATHSIG fires when the *thread* that forked ends, and a thread of the pool may end at any time. So every
-    // child is forked by this one thread, which lives as long as the process.
+    // PR_SET_PDEATHSIG fires when the *thread* that forked ends, and a thread-pool thread may end at any time. So this
+    // one thread, which lives as long as the process, forks every child.
     private static readonly BlockingCollection<Action> Work = CreateThread();
 
     /// <summary>Starts a process; see <see cref="Wrap"/>.</summary>
@@ -29,7 +29,7 @@ internal static class ProcessSpawner
         return started.Task;
     }
 
-    /// <summary>A program behind <c>setpriv --pdeathsig KILL</c>, which becomes it: the id stays.</summary>
+    /// <summary>Wraps a program in <c>setpriv --pdeathsig KILL</c>, which execs it: the process id stays.</summary>
     public static ProcessStartInfo Wrap(string fileName, IEnumerable<string> arguments)
     {
         var setpriv = Programs.Find("setpriv", "util-linux");

@@ -3,29 +3,29 @@ using MySqlConnector;
 namespace UPool.Testing;
 
 /// <summary>
-/// Two private servers, of which one replicates the other, behind one address. A switch-over makes the replica the
-/// primary as an operator does who loses nothing: the old primary is set read-only and stays alive, the replica catches
-/// up, and new connections go there. Connections that are there stay with the old primary.
+/// Two private servers behind one address; one replicates the other. A switch-over follows the procedure that loses no
+/// data: the old primary becomes read-only and keeps running, the replica catches up, and new connections go to it.
+/// Existing connections stay with the old primary.
 /// </summary>
 public sealed class ReplicatedPair : IAsyncDisposable
 {
     private readonly List<MySqlConnection> _roots = [];
     private readonly List<DatabaseServer> _servers = [];
 
-    /// <summary>The address.</summary>
+    /// <summary>The common address.</summary>
     public TcpRelay Relay { get; private set; } = null!;
 
-    /// <summary>The server that takes writes.</summary>
+    /// <summary>The index of the server that takes writes.</summary>
     public int PrimaryIndex { get; private set; }
 
     /// <summary>Both servers.</summary>
     public IReadOnlyList<DatabaseServer> Servers => _servers;
 
-    /// <summary>A connection with every right to each.</summary>
+    /// <summary>A connection with all rights to each server.</summary>
     public IReadOnlyList<MySqlConnection> Roots => _roots;
 
-    /// <summary>Makes two servers and lets the second one replicate the first.</summary>
-    /// <param name="arguments">What both are started with besides.</param>
+    /// <summary>Creates two servers; the second one replicates the first.</summary>
+    /// <param name="arguments">Extra arguments for both servers.</param>
     public static async Task<ReplicatedPair> StartAsync(params string[] arguments)
     {
         var pair = new ReplicatedPair();
@@ -38,7 +38,7 @@ public sealed class ReplicatedPair : IAsyncDisposable
                 pair._roots.Add(await ConnectAsync(pair._servers[^1].RootConnectionString));
             }
 
-            // The accounts of the first have to work on the second.
+            // The accounts of the first server must work on the second.
             foreach (var user in (string[])[DatabaseServer.User, DatabaseServer.ControlUser, DatabaseServer.RootUser])
                 await pair.ExecuteAsync(1, $"ALTER USER '{user}'@'%' IDENTIFIED BY '{pair._servers[0].Password}'");
             for (var at = 0; at < 2; at++) await pair.ExecuteAsync(at, ServerFamily.Tested.ForgetLog);
@@ -54,14 +54,14 @@ public sealed class ReplicatedPair : IAsyncDisposable
         }
     }
 
-    /// <summary>What leads to the address, of one of the first server's connection strings.</summary>
+    /// <summary>Turns a connection string of the first server into one for the common address.</summary>
     public string Through(string connectionString) => new MySqlConnectionStringBuilder(connectionString)
     {
         Port = (uint)Relay.Port,
     }.ConnectionString;
 
-    /// <summary>Makes the replica the primary, and the primary its replica.</summary>
-    /// <param name="atMove">Called as soon as new connections lead to the new primary.</param>
+    /// <summary>Swaps the primary and the replica.</summary>
+    /// <param name="atMove">Called as soon as new connections go to the new primary.</param>
     public async Task SwitchOverAsync(Action atMove)
     {
         int from = PrimaryIndex, to = 1 - from;
@@ -75,7 +75,7 @@ public sealed class ReplicatedPair : IAsyncDisposable
         await FollowAsync(from, wasPrimary: true);
     }
 
-    /// <summary>Waits until the replica has everything.</summary>
+    /// <summary>Waits until the replica has all of the primary's writes.</summary>
     public Task CatchUpAsync() => CatchUpAsync(PrimaryIndex, 1 - PrimaryIndex);
 
     /// <inheritdoc/>

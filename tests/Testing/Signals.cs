@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace UPool.Testing;
 
-/// <summary>The signals that tests send to processes of their own.</summary>
+/// <summary>The signals that tests send to their own processes.</summary>
 internal static class Signals
 {
     public const int Kill = 9;
@@ -11,7 +11,7 @@ internal static class Signals
     public const int Continue = 18;
     public const int Stop = 19;
 
-    /// <summary>Sends a signal; a process that is already gone is no error.</summary>
+    /// <summary>Sends a signal; ignores a process that has ended.</summary>
     public static void Send(int processId, int signal)
     {
         const int NoSuchProcess = 3;
@@ -38,13 +38,13 @@ internal static class Signals
     {
         try
         {
-            // "id (name) state …"; a name may hold spaces and parentheses.
+            // "id (name) state …"; the name may contain spaces and parentheses.
             var stat = File.ReadAllText(Path.Combine(task, "stat"));
             return stat[stat.LastIndexOf(')') + 2] == 'T';
         }
         catch (IOException)
         {
-            // The thread has ended meanwhile.
+            // The thread has ended in the meantime.
             return true;
         }
     }

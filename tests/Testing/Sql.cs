@@ -1,11 +1,11 @@
 namespace UPool.Testing;
 
-/// <summary>Parts of statements that the families of servers write differently, for the tested one.</summary>
+/// <summary>The parts of SQL that differ between the server families, for the tested family.</summary>
 public static class Sql
 {
     /// <summary>
-    /// Sets the server's counters back, <c>Max_used_connections</c> to what is connected now. From 11.5 on MariaDB does
-    /// that with one more word, which others read as a comment.
+    /// Resets the server's counters; <c>Max_used_connections</c> becomes the number of sessions now. MariaDB 11.5 and
+    /// later need an extra keyword, which other servers read as a comment.
     /// </summary>
     public const string FlushStatus = "FLUSH /*M!110500 GLOBAL */ STATUS";
 
@@ -37,7 +37,7 @@ public static class Sql
     /// <inheritdoc cref="ServerFamily.Sequence"/>
     public static string Sequence(int count, string alias = "numbers") => ServerFamily.Tested.Sequence(count, alias);
 
-    /// <summary>Privileges, in which MariaDB's CONNECTION ADMIN is written as the tested server has it.</summary>
+    /// <summary>Privileges, with MariaDB's CONNECTION ADMIN replaced by the tested server's name for it.</summary>
     public static string Privileges(string privileges) =>
         privileges.Replace("CONNECTION ADMIN", ConnectionAdmin, StringComparison.Ordinal);
 }

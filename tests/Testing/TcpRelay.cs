@@ -5,8 +5,8 @@ using System.Net.Sockets;
 namespace UPool.Testing;
 
 /// <summary>
-/// A way to a server on this machine that can lose connections without a word: taken and never passed on, or cut off
-/// in the middle. Neither end sees a close, as when a proxy hangs or a host loses its power.
+/// A relay to a local server that can lose connections silently: accepted and never forwarded, or cut off midway.
+/// Neither end sees a close, as when a proxy hangs or a host loses power.
 /// </summary>
 public sealed class TcpRelay : IAsyncDisposable
 {
@@ -24,35 +24,35 @@ public sealed class TcpRelay : IAsyncDisposable
         _accepting = AcceptAsync();
     }
 
-    /// <summary>Where clients connect to, on 127.0.0.1.</summary>
+    /// <summary>The port for clients, on 127.0.0.1.</summary>
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
-    /// <summary>The port that later connections lead to; those of now stay where they are.</summary>
+    /// <summary>The port for later connections; existing connections stay where they are.</summary>
     public int Target
     {
         get => _target;
         set => _target = value;
     }
 
-    /// <summary>How many connections were taken, the lost ones among them.</summary>
+    /// <summary>The number of accepted connections, lost ones included.</summary>
     public int Accepted => _connections.Count;
 
     /// <summary>Starts to relay to a port of 127.0.0.1.</summary>
     public static TcpRelay Start(int target) => new(target);
 
-    /// <summary>Whether clients' ends are lost: neither their goodbye nor their close reaches the server.</summary>
+    /// <summary>If true, neither a client's COM_QUIT nor its close reaches the server.</summary>
     public bool LosesEnds { get; set; }
 
-    /// <summary>Takes the next connections and passes nothing on, ever.</summary>
+    /// <summary>Accepts the next connections and never forwards anything on them.</summary>
     public void Swallow(int connections) => Volatile.Write(ref _toSwallow, connections);
 
-    /// <summary>The connections of now carry nothing any more, not even their ends; later ones do.</summary>
+    /// <summary>Existing connections carry nothing more, not even their close; later connections work.</summary>
     public void Silence()
     {
         foreach (Connection connection in _connections) connection.IsSilent = true;
     }
 
-    /// <summary>Ends everything, at both ends.</summary>
+    /// <summary>Closes every connection at both ends.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
@@ -101,7 +101,7 @@ public sealed class TcpRelay : IAsyncDisposable
             }
             catch (SocketException)
             {
-                // The server is away: the client sees its connection end.
+                // The server is down: the client sees its connection close.
             }
 
             if (!_isSilent) Dispose();
@@ -113,7 +113,7 @@ public sealed class TcpRelay : IAsyncDisposable
             _server.Dispose();
         }
 
-        // COM_QUIT, without TLS: a length of one, the first of its sequence, and the command.
+        // COM_QUIT without TLS: payload length 1, sequence number 0, the command 1.
         private static bool IsGoodbye(ReadOnlySpan<byte> packet) => packet.SequenceEqual((byte[])[1, 0, 0, 0, 1]);
 
         private async Task PumpAsync(Socket from, Socket to)

@@ -4,7 +4,8 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace UPool.Testing;
 
-/// <summary>An authority of its own and a server's certificate that it signed, in files; gone when disposed.</summary>
+/// <summary>A private certificate authority and a server certificate that it signed, in files; disposing deletes
+/// them.</summary>
 public sealed class TestCertificates : IDisposable
 {
     private const string OfServer = "1.3.6.1.5.5.7.3.1";
@@ -12,8 +13,8 @@ public sealed class TestCertificates : IDisposable
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("upool-tls-");
 
-    /// <summary>Makes both.</summary>
-    /// <param name="names">The names and addresses that the server's certificate is for.</param>
+    /// <summary>Creates both certificates.</summary>
+    /// <param name="names">The names and addresses of the server certificate.</param>
     public TestCertificates(params string[] names)
         : this(names, from: TimeSpan.FromDays(-1), to: TimeSpan.FromDays(30), isThroughAnother: false, OfServer)
     {
@@ -55,28 +56,28 @@ public sealed class TestCertificates : IDisposable
     /// <summary>The authority's certificate, for clients.</summary>
     public string Authority => InFolder("ca.crt");
 
-    /// <summary>What a server is started with to offer TLS. It sends the authority's certificate along.</summary>
+    /// <summary>The arguments with which a server offers TLS. It also sends the authority's certificate.</summary>
     public string[] ServerArguments =>
         [$"--ssl-cert={InFolder("server.crt")}", $"--ssl-key={InFolder("server.key")}", $"--ssl-ca={Authority}"];
 
-    /// <summary>The server's certificate with its key, for a server of a test's own.</summary>
+    /// <summary>The server certificate with its key, for a test's own server.</summary>
     public X509Certificate2 LoadServer() => X509CertificateLoader.LoadPkcs12(
         X509Certificate2.CreateFromPemFile(InFolder("server.crt"), InFolder("server.key")).Export(X509ContentType.Pfx),
         password: null);
 
-    /// <summary>A server's certificate that ran out an hour ago; its authority's is good.</summary>
+    /// <summary>A server certificate that expired an hour ago; its authority's is valid.</summary>
     public static TestCertificates RunOut(params string[] names) =>
         new(names, from: TimeSpan.FromDays(-10), to: TimeSpan.FromHours(-1), isThroughAnother: false, OfServer);
 
-    /// <summary>A server's certificate whose time begins tomorrow.</summary>
+    /// <summary>A server certificate that becomes valid tomorrow.</summary>
     public static TestCertificates NotBegun(params string[] names) =>
         new(names, from: TimeSpan.FromDays(1), to: TimeSpan.FromDays(10), isThroughAnother: false, OfServer);
 
-    /// <summary>A server's certificate of an authority between, which the server sends along.</summary>
+    /// <summary>A server certificate of an intermediate authority, whose certificate the server sends too.</summary>
     public static TestCertificates ThroughAnother(params string[] names) =>
         new(names, from: TimeSpan.FromDays(-1), to: TimeSpan.FromDays(30), isThroughAnother: true, OfServer);
 
-    /// <summary>A certificate that its authority gave for the use of a client.</summary>
+    /// <summary>A certificate that its authority issued for client use only.</summary>
     public static TestCertificates ForAClient(params string[] names) =>
         new(names, from: TimeSpan.FromDays(-1), to: TimeSpan.FromDays(30), isThroughAnother: false, OfClient);
 

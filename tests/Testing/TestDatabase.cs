@@ -19,7 +19,7 @@ public sealed class TestDatabase : IAsyncDisposable
     /// <summary>The database's name.</summary>
     public string Name { get; }
 
-    /// <summary>For the account that made it, unless it was given another.</summary>
+    /// <summary>For the account that created it, unless another was given.</summary>
     public string ConnectionString { get; init; }
 
     /// <summary>Drops the database.</summary>
@@ -34,7 +34,7 @@ public sealed class TestDatabase : IAsyncDisposable
     internal static async Task<TestDatabase> CreateAsync(
         string administrator, bool keep = false, Func<string, string>? connectionString = null)
     {
-        // The prefix is what the ordinary accounts of a private server may use.
+        // The ordinary accounts of a private server have rights on this prefix only.
         var name = $"{DatabaseServer.DefaultDatabase}_{Guid.NewGuid():N}";
         await ExecuteAsync(administrator, $"CREATE DATABASE `{name}` CHARACTER SET utf8mb4");
         var database = new TestDatabase(administrator, name, keep);

@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace UPool.Testing;
 
 /// <summary>
-/// One temporary folder for this process, removed when it ends. A process that was killed cannot remove its own, so
-/// each removes those of processes that are gone.
+/// A temporary folder for this process, removed when it ends. A killed process cannot remove its folder, so each
+/// process also removes those of processes that have ended.
 /// </summary>
 internal static class TestFolder
 {
@@ -12,10 +12,10 @@ internal static class TestFolder
 
     private static readonly Lazy<string> Root = new(CreateRoot);
 
-    /// <summary>A new path below the folder; nothing is created there.</summary>
+    /// <summary>Returns a new path below the folder; creates nothing.</summary>
     public static string NewPath(string name) => Path.Combine(Root.Value, $"{name}-{Guid.NewGuid():N}");
 
-    /// <summary>Removes a folder; one that is gone is no error.</summary>
+    /// <summary>Removes a folder; ignores a missing one.</summary>
     public static void Remove(string path)
     {
         try
@@ -34,7 +34,7 @@ internal static class TestFolder
             RemoveOfTheDead(folder);
         }
 
-        // Short, because the server's socket is in it and a socket's path has 108 bytes; private to this user.
+        // Short: the server's socket is inside, and a socket's path has at most 108 bytes. Private to this user.
         var root = Directory.CreateTempSubdirectory($"{Prefix}{Environment.ProcessId}-").FullName;
         AppDomain.CurrentDomain.ProcessExit += (_, _) => Remove(root);
         return root;
@@ -54,7 +54,7 @@ internal static class TestFolder
         }
         catch (Exception exception) when (exception is UnauthorizedAccessException or IOException)
         {
-            // Another user's, or another process removes it at this moment.
+            // It belongs to another user, or another process removes it at this moment.
         }
     }
 

@@ -1,9 +1,9 @@
 namespace UPool.Tidy.Tests;
 
-/// <summary>What a rule found wrong; all of it, one finding a line.</summary>
+/// <summary>Reports all violations of a rule, one per line.</summary>
 internal static class Findings
 {
-    /// <summary>Fails when there are any.</summary>
+    /// <summary>Fails if there are any findings.</summary>
     public static void AssertNone(string what, IEnumerable<string> found)
     {
         var all = found.ToArray();

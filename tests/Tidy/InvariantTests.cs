@@ -1,6 +1,6 @@
 namespace UPool.Tidy.Tests;
 
-/// <summary>Every guarantee names a test that exists, or says that it is planned.</summary>
+/// <summary>Every guarantee names an existing test or is marked as planned.</summary>
 public sealed class InvariantTests
 {
     private static IReadOnlyList<Invariant> Defined =>

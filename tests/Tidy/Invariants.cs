@@ -4,16 +4,16 @@ namespace UPool.Tidy.Tests;
 
 /// <summary>A guarantee as ARCHITECTURE.md defines it.</summary>
 /// <param name="Name">INV-n.</param>
-/// <param name="Tests">The names of the tests that hold it.</param>
-/// <param name="IsPlanned">Whether it says that it is not held yet.</param>
+/// <param name="Tests">The names of its tests.</param>
+/// <param name="IsPlanned">Whether it is marked as not held yet.</param>
 internal sealed record Invariant(string Name, IReadOnlyList<string> Tests, bool IsPlanned);
 
-/// <summary>Reads the guarantees, the tests they name and the places that cite them.</summary>
+/// <summary>Reads the guarantees, the tests that they name and the places that cite them.</summary>
 internal static partial class Invariants
 {
     /// <summary>
-    /// The definitions in a text: each begins a line with its name, in bold or behind a list's mark or a table's bar,
-    /// and goes on to the next one, an empty line or a heading. Tests stand in backticks, with or without their class.
+    /// The definitions in a text. Each begins a line with its name, in bold or after a list mark or a table bar, and
+    /// ends at the next one, an empty line or a heading. Tests are in backticks, with or without their class.
     /// </summary>
     public static IReadOnlyList<Invariant> Read(string text)
     {
@@ -53,7 +53,7 @@ internal static partial class Invariants
     public static IEnumerable<string> TestMethods(string source) =>
         TestMethod().Matches(source).Select(match => match.Groups[1].Value);
 
-    /// <summary>The guarantees that a text cites.</summary>
+    /// <summary>The names of the guarantees that a text cites.</summary>
     public static IEnumerable<string> Cited(string text) => Citation().Matches(text).Select(match => match.Value);
 
     [GeneratedRegex(@"^\s*(?:[-*|]\s+(?:\*\*)?|\*\*)(INV-\d+)\b")]

@@ -2,10 +2,11 @@ using System.Text.RegularExpressions;
 
 namespace UPool.Tidy.Tests;
 
-/// <summary>The table of ARCHITECTURE.md: which project knows which, and who may see whose internals.</summary>
+/// <summary>The layer table of ARCHITECTURE.md: which project may reference which, and which may see another's
+/// internals.</summary>
 public sealed partial class LayerTests
 {
-    // What each project of src/ may reference, its own kind and packages. A new entry is a decision.
+    // The references that each project of src/ may have, to projects and packages. A new entry is a decision.
     private static readonly Dictionary<string, string[]> Allowed = new()
     {
         ["UPool.Abstractions"] = [],
@@ -33,13 +34,13 @@ public sealed partial class LayerTests
         ["UPool.Api"] = ["UPool.Grains", "UPool.Management", "UPool.Sqlite", "Microsoft.AspNetCore.OpenApi"],
     };
 
-    // Beside the tests and the bench.
+    // In addition to the tests and the bench.
     private static readonly string[] AllowedFriends =
     [
         "UPool.Abstractions -> UPool", "UPool.Abstractions -> UPool.Cluster", // Deadlines as timestamps.
         "UPool -> UPool.Sqlite", // A driver.
         "UPool -> UPool.Hosting", // Takes the embedded default.
-        "UPool -> UPool.Cluster", // Shared calls lie over the lines of shared reads.
+        "UPool -> UPool.Cluster", // Shared calls use the read batches.
         "UPool -> UPool.Grains", // FixedSelect, until plain statements are public.
         "UPool.Hosting -> UPool.Cluster", "UPool.Hosting -> UPool.Management",
     ];
@@ -47,7 +48,7 @@ public sealed partial class LayerTests
     private static readonly string[] Drivers = ["MySqlConnector", "Microsoft.Data.Sqlite", "SQLitePCL"];
     private static readonly string[] DriverFolders = ["src/Pool/MySql/", "src/Sqlite/"];
 
-    // Folders whose types are, or may be, in the namespace above: what a user of the pool meets is in UPool.
+    // Folders whose types are, or may be, in the parent namespace: users of the pool find its types in UPool.
     private static readonly string[] Flat = ["UPool.Ado", "UPool.Sharing", "UPool.MySql.Families"];
 
     private static IEnumerable<(string Name, string File)> Projects =>
@@ -69,7 +70,7 @@ public sealed partial class LayerTests
     [Fact]
     public void Internals_EveryFriend_IsListed() =>
         Findings.AssertNone(
-            "projects that see another's internals and are not listed",
+            "projects that may see another's internals but are not listed",
             from project in Projects
             from found in Friend().Matches(Repository.Text(project.File, "a project"))
             let friend = $"{project.Name} -> {found.Groups[1].Value}"
@@ -80,7 +81,7 @@ public sealed partial class LayerTests
     [Fact]
     public void Drivers_EveryUse_IsInADriversFolder() =>
         Findings.AssertNone(
-            "files that know a driver outside of its folder",
+            "files that use a driver outside its folder",
             from file in Repository.FilesOf(".cs", "src/")
             where !DriverFolders.Any(folder => file.StartsWith(folder, StringComparison.Ordinal))
             from found in Using().Matches(Repository.Text(file, "code"))
@@ -111,15 +112,15 @@ public sealed partial class LayerTests
             select (From: file.Split('/')[2], To: found.Groups[1].Value.Split('.').ElementAtOrDefault(2)))
             .Where(static edge => edge.To is not null).Distinct().ToArray();
 
-        // What nothing that is left knows is taken away, until only circles are left.
+        // Remove folders without a reference to a remaining folder, until only cycles and their users remain.
         HashSet<string> left = [.. edges.Select(static edge => edge.From)];
         while (left.RemoveWhere(folder => !edges.Any(edge => edge.From == folder && left.Contains(edge.To!))) > 0)
         {
         }
 
-        Findings.AssertNone("folders of src/Cluster in a circle, or on the way to one", left.Order());
+        Findings.AssertNone("folders of src/Cluster in a reference cycle, or that reference one", left.Order());
         Findings.AssertNone(
-            "folders of src/Cluster that know Registration",
+            "folders of src/Cluster that reference Registration",
             edges.Where(static edge => edge.To == "Registration").Select(static edge => edge.From));
     }
 

@@ -2,13 +2,13 @@ using System.Text.RegularExpressions;
 
 namespace UPool.Tidy.Tests;
 
-/// <summary>Whoever meets a message for the first time finds it in the documents for operators.</summary>
+/// <summary>The operators' documents contain every message.</summary>
 public sealed partial class MessageTests
 {
     private const string Runbook = "docs/operating/runbook.md";
     private const string Monitoring = "docs/operating/monitoring.md";
 
-    // All of whose texts a person may meet: in a reply, in health, in a refusal or at a start that fails.
+    // Files whose texts people may see: in a reply, in health, in a refusal or in a failed start.
     private static readonly string[] ForPeople =
     [
         "src/Pool/Core/RentRefusal.cs",
@@ -100,7 +100,7 @@ public sealed partial class MessageTests
 
     [Fact]
     public void ForPeople_EveryFile_IsThere() =>
-        Findings.AssertNone("files that are gone", ForPeople.Except(Repository.Files));
+        Findings.AssertNone("files that do not exist", ForPeople.Except(Repository.Files));
 
     [Fact]
     public void In_Sample_JoinsTextsAndPutsDotsForValues()

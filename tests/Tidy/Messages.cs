@@ -3,16 +3,16 @@ using System.Text.RegularExpressions;
 
 namespace UPool.Tidy.Tests;
 
-/// <summary>A log event as the code declares it.</summary>
+/// <summary>A log event as declared in the code.</summary>
 /// <param name="Id">Its id.</param>
 /// <param name="Level">Its level.</param>
 /// <param name="Text">Its first line, with … for each value.</param>
 internal sealed record LogEvent(int Id, string Level, string Text);
 
-/// <summary>Reads the texts that people meet, out of sources.</summary>
+/// <summary>Extracts from sources the texts that people see.</summary>
 internal static partial class Messages
 {
-    /// <summary>What stands for a value.</summary>
+    /// <summary>The placeholder for a value.</summary>
     public const char Value = '…';
 
     /// <summary>The log events of a source.</summary>
@@ -47,20 +47,20 @@ internal static partial class Messages
         }
     }
 
-    /// <summary>The longest part of a text between its values: what can be searched for.</summary>
+    /// <summary>The longest part of a text between its values, which an operator can search for.</summary>
     public static string FixedPart(string text) =>
         text.Split(Value).Select(part => part.Trim()).MaxBy(part => part.Length) ?? "";
 
-    // Words with a blank between them; neither a statement nor what only a bug can bring up.
+    // Several words; neither a SQL statement nor a message that only a bug can cause.
     private static bool IsForPeople(string text) =>
         !text.StartsWith("bug:", StringComparison.Ordinal)
         && !text.StartsWith("SELECT ", StringComparison.Ordinal)
         && Words().IsMatch(FixedPart(text));
 
-    // A quote as a character would be taken for the beginning of a text.
+    // A quote as a character literal would look like the start of a text.
     private static string WithoutComments(string source) => Comment().Replace(source, "").Replace("'\"'", "' '");
 
-    /// <summary>The literal that begins here, and those added to it; with where it ends.</summary>
+    /// <summary>The literal at this position with those concatenated to it, and where it ends.</summary>
     private static (string Text, int End) TextAt(string code, int at)
     {
         var text = new StringBuilder();
@@ -107,7 +107,7 @@ internal static partial class Messages
     [GeneratedRegex(@"\[LoggerMessage\((\d+), LogLevel\.(\w+),")]
     private static partial Regex Event();
 
-    // Past what stands before the message: a parameter's name, a reason.
+    // Skips the arguments before the message: a parameter's name, a reason.
     [GeneratedRegex(@"\bthrow new \w+(?:Exception)\((?:[\w.()]+,)?(?=\s*\$?"")")]
     private static partial Regex Throw();
 

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace UPool.Tidy.Tests;
 
-/// <summary>Every metric is explained to operators, and nothing is explained that is not there.</summary>
+/// <summary>The documents explain every metric and no other.</summary>
 public sealed partial class MetricTests
 {
     private const string Document = "docs/operating/monitoring.md";
@@ -22,7 +22,7 @@ public sealed partial class MetricTests
 
     [Fact]
     public void Document_EveryRow_IsAMetricOfTheCode() =>
-        Findings.AssertNone($"metrics in {Document} that no code makes", Explained.Except(Made).Order());
+        Findings.AssertNone($"metrics in {Document} that no code creates", Explained.Except(Made).Order());
 
     [Fact]
     public void MadeBy_Sample_FindsEveryKindOfInstrument()

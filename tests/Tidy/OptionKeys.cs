@@ -9,11 +9,11 @@ internal static partial class OptionKeys
     private const BindingFlags Constants = BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic;
 
     /// <summary>
-    /// The keys of all options among some types, which are those named <c>…Options</c>. The options or their
-    /// <c>…OptionsValidator</c> say by a constant <c>Section</c> where their properties are bound; options that are
-    /// read piece by piece name each key by a constant <c>…Key</c>.
+    /// The keys of all options among some types: those named <c>…Options</c>. The options or their
+    /// <c>…OptionsValidator</c> have a constant <c>Section</c> with the section of their properties; options that are
+    /// read one by one name each key in a constant <c>…Key</c>.
     /// </summary>
-    /// <exception cref="InvalidOperationException">Options that do neither.</exception>
+    /// <exception cref="InvalidOperationException">Options that have neither.</exception>
     public static IEnumerable<string> Of(IReadOnlyCollection<Type> types)
     {
         foreach (var type in types.Where(type => type.Name.EndsWith("Options", StringComparison.Ordinal)))
@@ -59,7 +59,7 @@ internal static partial class OptionKeys
         where field.IsLiteral && field.FieldType == typeof(string)
         select (field.Name, (string)field.GetRawConstantValue()!);
 
-    // What a configuration can give; a delegate or a clock is set by code.
+    // Configuration can set it; a delegate or a clock is set by code.
     private static bool IsBindable(Type type)
     {
         var plain = Nullable.GetUnderlyingType(type) ?? type;

@@ -2,7 +2,7 @@ using System.Reflection;
 
 namespace UPool.Tidy.Tests;
 
-/// <summary>Every option is explained to operators, and nothing is explained that is not there.</summary>
+/// <summary>The documents explain every option and no other.</summary>
 public sealed class OptionTests
 {
     private const string Document = "docs/operating/configuration.md";
@@ -13,7 +13,7 @@ public sealed class OptionTests
         "UPool.Silo",
     ];
 
-    // Read before there are options.
+    // Read before options exist.
     private static readonly string[] BesideOptions = ["UPool:Api:HostSilo"];
 
     private static HashSet<string> Read =>

@@ -3,14 +3,14 @@ using System.Text.RegularExpressions;
 namespace UPool.Tidy.Tests;
 
 /// <summary>
-/// Tests that start servers or programs of their own say so, each by itself or for its class: <c>./test.sh quick</c>
-/// leaves them out by it. What a file does not show, that form finds itself: there such a start fails.
+/// Tests that start servers or programs are marked, each one or its class: <c>./test.sh quick</c> excludes them by that
+/// trait. Starts that a file does not show fail at run time in that form.
 /// </summary>
 public sealed partial class OwnProcessTests
 {
     private const string Mark = "[Trait(\"Needs\", \"OwnProcesses\")]";
 
-    // Put together, because this file is looked at too.
+    // Concatenated, because this file is searched too.
     private const string Start = "await DatabaseServer.Start" + "NewAsync();";
 
     [Fact]
@@ -81,8 +81,8 @@ public sealed partial class OwnProcessTests
         Assert.Equal(isFound ? ["Any_Test_Any"] : [], Unmarked(lines));
     }
 
-    /// <summary>The names of the tests of a file that start something, themselves or by another member of the file, and
-    /// do not say so.</summary>
+    /// <summary>The names of the unmarked tests of a file that start something, directly or through another member of
+    /// the file.</summary>
     private static List<string> Unmarked(string[] lines)
     {
         var members = Members(lines);
@@ -105,7 +105,7 @@ public sealed partial class OwnProcessTests
         ];
     }
 
-    // As the house's form has it: types begin at the margin, and their members four spaces in, behind an empty line.
+    // Relies on the house format: types begin at the margin, members are indented by four spaces after an empty line.
     private static List<Member> Members(string[] lines)
     {
         var members = new List<Member>();
@@ -152,7 +152,7 @@ public sealed partial class OwnProcessTests
     [GeneratedRegex(@"^\s*\[(Fact|Theory)\]", RegexOptions.Multiline)]
     private static partial Regex Test();
 
-    // The first name that something is done with, attributes and comments aside.
+    // The member's name: the first name followed by an assignment or a call, outside attributes and comments.
     [GeneratedRegex(@"^ {4}(?!\[|//)[^\n]*?\b(\w+)(<[^(\n]*>)?( =|\(|;|$)", RegexOptions.Multiline)]
     private static partial Regex MemberName();
 

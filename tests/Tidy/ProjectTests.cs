@@ -1,6 +1,6 @@
 namespace UPool.Tidy.Tests;
 
-/// <summary>What every project keeps to.</summary>
+/// <summary>The rules for every project.</summary>
 public sealed class ProjectTests
 {
     [Fact]

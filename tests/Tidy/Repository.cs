@@ -1,6 +1,6 @@
 namespace UPool.Tidy.Tests;
 
-/// <summary>The files of this repository that people write.</summary>
+/// <summary>The hand-written files of this repository.</summary>
 internal static class Repository
 {
     private static readonly string[] Folders = [".ci", "bench", "deploy", "docs", "scripts", "src", "tests"];
@@ -11,7 +11,7 @@ internal static class Repository
     /// <summary>The folder of uPool.sln.</summary>
     public static string Root { get; } = FindRoot();
 
-    /// <summary>Every file that people write, relative to the root, with forward slashes.</summary>
+    /// <summary>Every hand-written file, relative to the root, with forward slashes.</summary>
     public static IReadOnlyList<string> Files { get; } = FindFiles();
 
     /// <summary>The files below a folder (<c>src/</c>) with an extension (<c>.cs</c>).</summary>
@@ -23,7 +23,7 @@ internal static class Repository
     public static string[] Lines(string file) => File.ReadAllLines(Path.Combine(Root, file));
 
     /// <summary>A file's text.</summary>
-    /// <exception cref="FileNotFoundException">It is missing; the message says what it should hold.</exception>
+    /// <exception cref="FileNotFoundException">The file is missing; the message says what it must hold.</exception>
     public static string Text(string file, string purpose)
     {
         var path = Path.Combine(Root, file);

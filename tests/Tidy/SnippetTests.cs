@@ -6,10 +6,10 @@ using Microsoft.CodeAnalysis.CSharp;
 
 namespace UPool.Tidy.Tests;
 
-/// <summary>The code in the documents works: it is taken from them, not copied.</summary>
+/// <summary>The code blocks of the documents compile; they are read from the documents, not copied.</summary>
 public sealed class SnippetTests
 {
-    // What a file of an application has: the web SDK's usings, and those that docs/using.md names.
+    // The usings of an application's file: the web SDK's, and those that docs/using.md names.
     private static readonly string[] Usings =
     [
         "System", "System.Collections.Generic", "System.Data.Common", "System.Linq", "System.Threading",
@@ -18,7 +18,7 @@ public sealed class SnippetTests
         "UPool.Hosting", "UPool.Cluster", "UPool.Cluster.Workers", "UPool.Cluster.Registration",
     ];
 
-    // What a program with a web host has, and a type of the application's own.
+    // The context of a program with a web host, and an application's own type.
     private const string Program =
         """
         WebApplicationBuilder builder = null!;
@@ -38,7 +38,7 @@ public sealed class SnippetTests
     public static TheoryData<string> DocumentsWithCSharp() =>
         [.. Snippet.Of("csharp").Select(block => block.Document).Distinct()];
 
-    // A document's blocks follow each other: each may use what those before it have declared.
+    // A document's blocks form a sequence: each may use the declarations of earlier ones.
     [Theory]
     [MemberData(nameof(DocumentsWithCSharp))]
     public void CSharp_BlocksOfADocument_Compile(string document)
@@ -47,7 +47,7 @@ public sealed class SnippetTests
         AssertHasNoErrors(before, nameof(Program));
         foreach (Snippet block in Snippet.Of("csharp").Where(block => block.Document == document))
         {
-            // The given ones are a step of their own, so that the block's lines are the document's.
+            // The given declarations are compiled separately, so that line numbers are the document's.
             CSharpCompilation given = Compile(block.Given, before);
             AssertHasNoErrors(given, $"what is given to {block}");
             before = Compile(block.Code, given);
@@ -76,7 +76,7 @@ public sealed class SnippetTests
         Assert.Empty(wrong);
     }
 
-    // What is left out, or to be filled in, has no place there.
+    // Documents must show complete JSON, without omissions or placeholders.
     [Fact]
     public void Json_EveryBlock_IsJson()
     {
@@ -91,7 +91,7 @@ public sealed class SnippetTests
     public void Blocks_OfEveryLanguage_AreOfOneThatIsKnown() => Assert.DoesNotContain(
         Snippet.All, block => block.Language is not ("csharp" or "sh" or "json" or "sql" or "python" or ""));
 
-    // As a script: statements, members and types may stand side by side, as they do in a document.
+    // As a script: statements, members and types may be mixed, as in a document.
     private static CSharpCompilation Compile(string code, CSharpCompilation? before) =>
         CSharpCompilation.CreateScriptCompilation(
             "Snippet",

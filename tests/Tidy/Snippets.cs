@@ -6,15 +6,15 @@ namespace UPool.Tidy.Tests;
 /// <param name="Document">The document, relative to the root.</param>
 /// <param name="Line">The line of the block's first line of code.</param>
 /// <param name="Language">The word after the fence; empty for a picture or an output.</param>
-/// <param name="Given">Declarations that the block takes for granted: those of the comment
-/// <c>&lt;!-- given: … --&gt;</c> above it.</param>
+/// <param name="Given">Declarations that the block needs: those of the comment <c>&lt;!-- given: … --&gt;</c> above
+/// it.</param>
 /// <param name="Code">The code itself.</param>
 internal sealed partial record Snippet(string Document, int Line, string Language, string Given, string Code)
 {
     /// <summary>All blocks of all documents, in the order of the documents.</summary>
     public static IReadOnlyList<Snippet> All { get; } = [.. Repository.FilesOf(".md").SelectMany(In)];
 
-    /// <summary>Those in a language.</summary>
+    /// <summary>The blocks in a language.</summary>
     public static IReadOnlyList<Snippet> Of(string language) => [.. All.Where(block => block.Language == language)];
 
     /// <inheritdoc/>

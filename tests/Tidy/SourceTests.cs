@@ -2,17 +2,17 @@ using System.Text.RegularExpressions;
 
 namespace UPool.Tidy.Tests;
 
-/// <summary>What every source file keeps to.</summary>
+/// <summary>The rules for every source file.</summary>
 public sealed partial class SourceTests
 {
     private const int MaxFileLines = 500;
     private const int MaxColumns = 120;
 
-    // Where a file says why it is longer.
+    // The text with which a longer file gives its reason.
     private const string Excuse = "Longer than 500 lines because";
     private const int ExcuseWithinLines = 10;
 
-    // Put together, because these files are looked at too.
+    // Concatenated, because these files are searched too.
     private const string ToDo = "FIX" + "ME";
 
     [Fact]
@@ -55,7 +55,7 @@ public sealed partial class SourceTests
     [Fact]
     public void Lines_EveryFile_NameNoFolderOfOneMachine() =>
         Findings.AssertNone(
-            "lines with a folder of somebody's machine",
+            "lines with a folder of one machine",
             from file in Repository.Files
             from found in Numbered(file)
             where MachineFolder().IsMatch(found.Line)
@@ -81,7 +81,7 @@ public sealed partial class SourceTests
     [GeneratedRegex(@"\bSkip(When|Unless|Exceptions|Type)?\s*=[^=>]|\bAssert\.Skip")]
     private static partial Regex Skipping();
 
-    // Not within a longer path or a url.
+    // Not within a longer path or a URL.
     [GeneratedRegex(@"(?<![\w.~)}\]*/-])/(root|Users|work|tmp/wt)/")]
     private static partial Regex MachineFolder();
 

@@ -4,12 +4,12 @@ using UPool.Bench.Runner.Overload;
 
 namespace UPool.Bench.Runner.Growth;
 
-/// <summary>A fixed number of callers, each of which rents again as soon as its last statement is done.</summary>
+/// <summary>A fixed number of callers, each of which rents again as soon as its statement is done.</summary>
 internal static class ClosedLoop
 {
     private const string Work = "SELECT 1";
 
-    /// <summary>The processor time of this process that one rent with its statement took, in microseconds.</summary>
+    /// <summary>The processor time of this process per rent with its statement, in microseconds.</summary>
     public static async Task<double> RunAsync(IPool pool, int callers, TimeSpan length)
     {
         long done = 0;

@@ -6,8 +6,8 @@ using UPool.Bench.Runner.Sides;
 
 namespace UPool.Bench.Runner.Growth;
 
-/// <summary>What one unit costs while one thing grows: rows of a reply, connections of a pool, rents that wait, silos.
-/// Where a figure is processor time, the machine may have been shared and the ratio still holds.</summary>
+/// <summary>The cost of one unit as one number grows: rows of a reply, connections of a pool, pending rents, silos. A
+/// ratio of processor times holds even if the machine was shared.</summary>
 internal sealed class GrowthPart(Database database, ILoad load, Action<string> say)
 {
     /// <summary>The part's name.</summary>
@@ -22,14 +22,14 @@ internal sealed class GrowthPart(Database database, ILoad load, Action<string> s
 
     private const int ListRows = 100;
 
-    // As over HTTP: with three, what the compiler takes was counted as a reply's.
+    // As in the part "http": with three, compiling was counted as part of a reply.
     private const int WarmUps = 10;
 
-    // As many clients as keep both processors busy without a queue that would hide the rows.
+    // Enough clients to keep both processors busy, without a queue that would hide the cost of the rows.
     private const int RowClients = 8;
     private const int SiloClients = 64;
 
-    // Nobody is refused here: the cost of waiting is what is looked for.
+    // No rent is refused here: the cost of waiting is measured.
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
     /// <summary>Measures every curve.</summary>
@@ -137,7 +137,7 @@ internal sealed class GrowthPart(Database database, ILoad load, Action<string> s
         return figures.Rows;
     }
 
-    /// <summary>Gathers one curve for each side.</summary>
+    /// <summary>Collects one curve per side.</summary>
     private sealed class Figures(string name, string axis, string unit)
     {
         private readonly Dictionary<(string Side, int Point), List<double>> _values = [];
@@ -157,15 +157,15 @@ internal sealed class GrowthPart(Database database, ILoad load, Action<string> s
     }
 }
 
-/// <summary>Along what is measured.</summary>
+/// <summary>The points of the curves.</summary>
 /// <param name="Rows">Rows of a reply.</param>
 /// <param name="Connections">Connections of a pool.</param>
-/// <param name="Pending">Rents that wait at a time.</param>
+/// <param name="Pending">Pending rents at a time.</param>
 /// <param name="Silos">Silos behind one front.</param>
 internal sealed record GrowthPoints(
     IReadOnlyList<int> Rows, IReadOnlyList<int> Connections, IReadOnlyList<int> Pending, IReadOnlyList<int> Silos)
 {
-    /// <summary>From the least to the most that is promised.</summary>
+    /// <summary>From the least to the most that uPool promises.</summary>
     public static GrowthPoints Full { get; } =
         new([1, 10, 100, 1_000, 10_000], [1, 4, 16, 64], [10, 100, 1_000, 10_000], [1, 2, 3]);
 }

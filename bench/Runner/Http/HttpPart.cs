@@ -5,8 +5,8 @@ using UPool.Testing;
 
 namespace UPool.Bench.Runner.Http;
 
-/// <summary>Measures sides beside each other over HTTP: all of them run during all rounds, and each round asks them in
-/// turn, so that a slow minute of the machine is everybody's.</summary>
+/// <summary>Compares sides over HTTP: all sides run during all rounds, and each round measures them in turn, so that a
+/// slow minute of the machine affects all sides.</summary>
 internal sealed class HttpPart(Database database, ILoad load, Action<string> say)
 {
     /// <summary>The part's name.</summary>
@@ -21,27 +21,27 @@ internal sealed class HttpPart(Database database, ILoad load, Action<string> say
     /// <summary>The axis.</summary>
     public const string Clients = "clients";
 
-    /// <summary>What counts nothing as served.</summary>
+    /// <summary>The replies per second that do not count as served.</summary>
     public const string Other = "others/s";
 
-    // Half of the millisecond on the way there, half on the way back.
+    // Half of the millisecond in each direction.
     private const int DelayMicroseconds = 500;
 
     private const int ListRows = 100;
 
-    // All of five digits, so that all bodies have one length.
+    // All have five digits, so that all bodies have the same length.
     private const int FirstId = 10_001;
     private const int LastId = 20_000;
 
-    // Runs of the load before the first round, for the compiler's last tier and every connection: in its sixth second
-    // under load a process of uPool's still gave the compiler a seventh of its time, in its eleventh nothing. A side
-    // that has answered another question before needs fewer.
+    // Runs of the load before the first round, until the compiler has reached its last tier and every connection is
+    // open: a uPool process spent a seventh of its sixth second under load on compiling, and none of its eleventh. A
+    // side that has already served another request needs fewer.
     private const int WarmUps = 10;
     private const int LaterWarmUps = 4;
 
     private static readonly TimeSpan ProxyTimeout = TimeSpan.FromSeconds(30);
 
-    /// <summary>Measures every cell once a round.</summary>
+    /// <summary>Measures every cell once per round.</summary>
     public async Task<PartResult> RunAsync(IReadOnlyList<HttpCell> plan, int rounds)
     {
         var rows = new List<Row>();
@@ -114,7 +114,7 @@ internal sealed class HttpPart(Database database, ILoad load, Action<string> say
         for (int round = 0; round < rounds; round++)
         {
             say($"{name}: round {round + 1} of {rounds}");
-            // Another side begins each round: none is always the one behind the slowest.
+            // Each round begins with another side, so that no side always follows the slowest.
             foreach (HttpCell cell in cells.Skip(round % cells.Length).Concat(cells.Take(round % cells.Length)))
                 figures[cell].Add(await load.RunAsync(sides[cell.Side].Url, questions[cell.Side], cell.Clients, round));
         }

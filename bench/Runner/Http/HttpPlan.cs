@@ -3,13 +3,13 @@ using UPool.Bench.Runner.Sides;
 namespace UPool.Bench.Runner.Http;
 
 /// <summary>One figure of the part over HTTP.</summary>
-/// <param name="IsDelayed">Whether the way to the database takes a millisecond longer.</param>
-/// <param name="IsById">Whether single users are asked for, rather than the list.</param>
-/// <param name="Clients">How many ask at a time.</param>
-/// <param name="Side">Who answers.</param>
+/// <param name="IsDelayed">Whether the proxy adds a millisecond of latency to the database.</param>
+/// <param name="IsById">Whether single users are read rather than the list.</param>
+/// <param name="Clients">The number of concurrent clients.</param>
+/// <param name="Side">The side.</param>
 internal sealed record HttpCell(bool IsDelayed, bool IsById, int Clients, Side Side);
 
-/// <summary>Which figures are measured.</summary>
+/// <summary>The figures to measure.</summary>
 internal static class HttpPlan
 {
     private static readonly int[] AllClients = [8, 64, 256];
@@ -25,7 +25,7 @@ internal static class HttpPlan
            select new HttpCell(isDelayed, isById, clients, side),
     ];
 
-    /// <summary>What the bars need.</summary>
+    /// <summary>The figures that the bars need.</summary>
     public static IReadOnlyList<HttpCell> Bars { get; } = [.. Full.Where(IsNeeded)];
 
     private static bool IsNeeded(HttpCell cell)
@@ -35,7 +35,7 @@ internal static class HttpPlan
         if (cell.Side.Name is Side.Best or Side.CoHostedShared) return true;
         if (cell.Clients == 8) return cell.Side.Name == Side.CoHosted;
 
-        // No bar is about the last one; it is what separate processes do by default.
+        // No bar needs the last one; it shows the default of separate processes.
         return !cell.IsById
             && cell.Side.Name is (Side.Original or Side.CoHosted or Side.SeparateShared or Side.SeparateSharedCalls);
     }

@@ -7,10 +7,10 @@ using UPool.Bench.Runner.Sides;
 
 namespace UPool.Bench.Runner.Http;
 
-/// <summary>Looks at one whole answer of each side before any is measured: all must say the same, and all but the
-/// original, whose fields stand in another order, in the very same bytes.</summary>
+/// <summary>Checks one complete reply of each side before measuring: all must hold the same users. All but the
+/// original, whose fields have another order, must reply with identical bytes.</summary>
 /// <param name="firstId">The first user of the table.</param>
-/// <param name="lastId">The last one; between them all ids are there.</param>
+/// <param name="lastId">The last user; all ids between the two exist.</param>
 internal sealed class Probe(int firstId, int lastId)
 {
     private const string ListPath = "/user/list";
@@ -20,8 +20,8 @@ internal sealed class Probe(int firstId, int lastId)
 
     private string? _body;
 
-    /// <summary>The question for a side.</summary>
-    /// <exception cref="InvalidOperationException">The side answers otherwise than it has to.</exception>
+    /// <summary>Checks a side and returns the question for it.</summary>
+    /// <exception cref="InvalidOperationException">The side's reply is wrong.</exception>
     public async Task<Question> AskAsync(RunningSide side, bool isById)
     {
         string path = isById ? UserPath + firstId.ToString(CultureInfo.InvariantCulture) : ListPath;
@@ -34,8 +34,8 @@ internal sealed class Probe(int firstId, int lastId)
             || !HoldsTheUsers(body, isById) || (!isOriginal && body != _body))
         {
             throw new InvalidOperationException(
-                $"{side.Side.Name} answers GET {path} with {(int)reply.StatusCode} and not with what the others say, "
-                + $"{_body}, but: {body}");
+                $"{side.Side.Name} replies to GET {path} with {(int)reply.StatusCode} and {body}; "
+                + $"the other sides reply: {_body}");
         }
 
         return isById ? new Question(UserPath, body.Length, (firstId, lastId)) : new Question(path, body.Length);

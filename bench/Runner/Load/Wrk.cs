@@ -4,12 +4,12 @@ using UPool.Testing;
 
 namespace UPool.Bench.Runner.Load;
 
-/// <summary>Debian's wrk, on one thread: the other processor is the side's and the database's. Its script,
-/// <c>wrk.lua</c>, counts what was served; it costs every side the same for each answer.</summary>
-/// <param name="seconds">How long each figure is measured.</param>
+/// <summary>Debian's wrk, on one thread; the other processor is for the side and the database. Its script,
+/// <c>wrk.lua</c>, counts served replies, at the same cost per reply for every side.</summary>
+/// <param name="seconds">The duration of each measurement.</param>
 internal sealed class Wrk(int seconds) : ILoad
 {
-    // For the answers still under way at the end.
+    // For the replies still under way at the end.
     private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(30);
 
     public async Task<LoadFigures> RunAsync(Uri side, Question question, int clients, int round)

@@ -1,13 +1,13 @@
--- Counts what was really served: status 200, the full length of a body that says code 1. Everything else is "other".
--- The same for every side. Its settings come by the environment, because wrk decides before init() whether request()
--- is called for each request.
+-- Counts served replies: status 200, code 1 and the full length of the body. All others count as "other". The same for
+-- every side. The settings come from the environment, because wrk decides before init() whether it calls request() for
+-- each request.
 local length = tonumber(os.getenv("UPOOL_BENCH_LENGTH"))
 local first = tonumber(os.getenv("UPOOL_BENCH_FIRST_ID"))
 local last = tonumber(os.getenv("UPOOL_BENCH_LAST_ID"))
 
 local threads = {}
 
--- Global, so that done() can read them out of the thread.
+-- Global, so that done() can read them from the thread.
 served, other = 0, 0
 
 function setup(thread)
@@ -15,7 +15,7 @@ function setup(thread)
 end
 
 if first then
-  -- Made before the clock starts; then one table look-up a request.
+  -- Built before the clock starts; then one table look-up per request.
   local requests = {}
 
   function init(args)

@@ -1,11 +1,11 @@
 namespace UPool.Bench.Runner.Overload;
 
-/// <summary>A pool, as the measurements see it: one piece of work on a rented connection, or a refusal.</summary>
+/// <summary>A pool as the measurements see it: runs one statement on a rented connection, or refuses.</summary>
 internal interface IPool : IAsyncDisposable
 {
-    /// <summary>What tables call it.</summary>
+    /// <summary>The pool's name in tables.</summary>
     string Name { get; }
 
-    /// <summary>Runs one statement; false when no connection was to be had in time.</summary>
+    /// <summary>Runs one statement; false if no connection was available in time.</summary>
     Task<bool> TryExecuteAsync(string statement);
 }

@@ -5,15 +5,15 @@ using UPool.Bench.Runner.Statistics;
 namespace UPool.Bench.Runner.Overload;
 
 /// <summary>
-/// Callers that come at their own pace, whether or not those before them were answered: what a service meets. Each
-/// one's time counts from when it was to come, so that a late machine is not forgiven.
+/// Callers that arrive at a fixed rate, whether or not earlier ones have been answered, as in a real service. The time
+/// of each counts from its scheduled arrival, so that delays of the load generator are included.
 /// </summary>
 internal sealed class OpenLoop
 {
     private const byte Served = 1;
     private const byte Refused = 2;
 
-    // Callers come in groups, one each millisecond: nothing sleeps for less.
+    // Callers arrive in groups, one per millisecond: no sleep is shorter.
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(1);
 
     private readonly Func<Task<bool>> _work;
@@ -36,16 +36,16 @@ internal sealed class OpenLoop
         _outcomes = new byte[_left];
     }
 
-    /// <summary>Lets callers come for a time, and waits until the last has its answer.</summary>
-    /// <param name="work">What each does; false when it was refused.</param>
-    /// <param name="perSecond">How many come.</param>
-    /// <param name="length">For how long.</param>
+    /// <summary>Starts callers for a time and waits until the last one is answered.</summary>
+    /// <param name="work">The work of each caller; false if it was refused.</param>
+    /// <param name="perSecond">The callers per second.</param>
+    /// <param name="length">How long callers arrive.</param>
     /// <exception cref="AggregateException">Some work failed.</exception>
     public static async Task<OpenLoopFigures> RunAsync(Func<Task<bool>> work, double perSecond, TimeSpan length)
     {
         var loop = new OpenLoop(work, perSecond, length);
 
-        // A thread of its own: callers come on time while the pool's threads are busy.
+        // Its own thread, so that callers start on time while the thread pool is busy.
         new Thread(loop.SendCallers) { IsBackground = true, Name = "callers" }.Start();
         await loop._done.Task;
         return loop.Figures();
@@ -96,17 +96,17 @@ internal sealed class OpenLoop
 
         IEnumerable<double> Of(byte outcome) => _took.Where((_, caller) => _outcomes[caller] == outcome);
 
-        // Nobody of a kind: no time.
+        // Without a caller of a kind the time is 0.
         static double At(double[] took, double share) => took.Length == 0 ? 0 : Sample.Quantile(took, share);
     }
 }
 
-/// <summary>What became of the callers.</summary>
-/// <param name="Goodput">Served within the time in which callers came, a second.</param>
-/// <param name="Refused">Refused, a second.</param>
+/// <summary>The outcomes of the callers.</summary>
+/// <param name="Goodput">Callers served per second, while callers arrived.</param>
+/// <param name="Refused">Callers refused per second.</param>
 /// <param name="ServedP50">The median time to be served, in milliseconds.</param>
-/// <param name="ServedP99">The time that 99 % of the served were within, in milliseconds.</param>
+/// <param name="ServedP99">The 99th percentile of the time to be served, in milliseconds.</param>
 /// <param name="RefusedP50">The median time to a refusal, in milliseconds.</param>
-/// <param name="RefusedP99">The time that 99 % of the refusals were within, in milliseconds.</param>
+/// <param name="RefusedP99">The 99th percentile of the time to a refusal, in milliseconds.</param>
 internal readonly record struct OpenLoopFigures(
     double Goodput, double Refused, double ServedP50, double ServedP99, double RefusedP50, double RefusedP99);

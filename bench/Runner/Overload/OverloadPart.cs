@@ -5,8 +5,8 @@ using UPool.Bench.Runner.Sides;
 
 namespace UPool.Bench.Runner.Overload;
 
-/// <summary>More work than the connections can do: a statement that takes ten milliseconds, at one to twenty times
-/// what they have time for.</summary>
+/// <summary>More work than the connections can do: a statement that takes 10 ms, at one to twenty times their
+/// capacity.</summary>
 internal sealed class OverloadPart(Database database, Action<string> say)
 {
     /// <summary>The part's name.</summary>
@@ -22,25 +22,24 @@ internal sealed class OverloadPart(Database database, Action<string> say)
     public const string ServedP99 = "p99 of the served, ms";
     public const string RefusedP99 = "p99 to refuse, ms";
 
-    /// <summary>What the connections have time for in a second.</summary>
+    /// <summary>The statements for which the connections have time in a second.</summary>
     public const double Capacity = Side.Connections / 0.01;
 
-    /// <summary>What the server itself makes of it: the connections without a pool, each asking without a
-    /// pause.</summary>
+    /// <summary>The server's own throughput: the connections without a pool, each executing without a pause.</summary>
     public const string Bare = "connections alone";
 
-    /// <summary>As long as the original's retries took; uPool's default.</summary>
+    /// <summary>The total time of the original's retries; also uPool's default.</summary>
     public static readonly TimeSpan RentTimeout = TimeSpan.FromMilliseconds(400);
 
-    /// <summary>How long a piece of work takes.</summary>
+    /// <summary>The duration of one statement.</summary>
     public static readonly TimeSpan ServiceTime = TimeSpan.FromMilliseconds(10);
 
     private const string Work = "SELECT SLEEP(0.01)";
 
-    // Until every connection is open, and the pace is known.
+    // Until every connection is open and the pool knows the service time.
     private const int WarmUps = 2;
 
-    /// <summary>Measures every pool at every multiple once a round.</summary>
+    /// <summary>Measures every pool at every multiple once per round.</summary>
     public async Task<PartResult> RunAsync(IReadOnlyList<int> multiples, int rounds, TimeSpan length)
     {
         string connectionString = database.ConnectionString;

@@ -6,7 +6,7 @@ using UPool.MySql;
 
 namespace UPool.Bench.Runner.Overload;
 
-/// <summary>uPool through its public surface, at its defaults but for the number of connections.</summary>
+/// <summary>uPool through its public API, with defaults except for the number of connections.</summary>
 internal sealed class UPoolPool : IPool
 {
     public const string SideName = "uPool";
@@ -42,8 +42,8 @@ internal sealed class UPoolPool : IPool
 }
 
 /// <summary>
-/// MySqlConnector's own pool at its defaults but for the number of connections. Its own timeout counts whole seconds;
-/// who wants less gives a token, as here, so that all pools make their callers wait as long.
+/// MySqlConnector's own pool, with defaults except for the number of connections. Its timeout has whole seconds; a
+/// token bounds the wait here, so that callers wait equally long in all pools.
 /// </summary>
 internal sealed class DriversPool(string connectionString, int connections, TimeSpan timeout) : IPool
 {
@@ -81,8 +81,9 @@ internal sealed class DriversPool(string connectionString, int connections, Time
 }
 
 /// <summary>
-/// The original's way to wait, over connections of the same driver, so that nothing but the waiting differs: who finds
-/// none sleeps for 0.1 s and looks again, three times more, in no order. Its sessions are not reset, as there.
+/// The original's retry loop, over connections of the same driver, so that only the waiting differs: a caller that
+/// finds no connection sleeps for 0.1 s and tries again, three times more, and is not queued. As in the original,
+/// sessions are not reset.
 /// </summary>
 internal sealed class RetryLoopPool : IPool
 {

@@ -6,7 +6,7 @@ using UPool.Testing;
 
 namespace UPool.Bench.Runner.Pool;
 
-/// <summary>The pool alone. Measured by programs of their own: bench/Pool, under BenchmarkDotNet, and
+/// <summary>The pool alone, measured by separate programs: bench/Pool, under BenchmarkDotNet, and
 /// bench/HikariCP.</summary>
 internal sealed class PoolPart(Database database, ResultFolder results, Action<string> say)
 {
@@ -26,13 +26,13 @@ internal sealed class PoolPart(Database database, ResultFolder results, Action<s
     public const string DriverWithoutReset = "MySqlConnector, reset off";
     public const string DriverDefaults = "MySqlConnector, defaults";
 
-    /// <summary>Its axis.</summary>
+    /// <summary>The axis.</summary>
     public const string Workers = "workers";
 
-    // A quarter of a minute a round or less; a bound for a run that hangs.
+    // A round takes 15 s or less; this bounds a run that hangs.
     private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(30);
 
-    /// <summary>Runs both programs, and puts together what they wrote.</summary>
+    /// <summary>Runs both programs and combines their results.</summary>
     public async Task<PartResult> RunAsync(int rounds)
     {
         string count = rounds.ToString(CultureInfo.InvariantCulture);

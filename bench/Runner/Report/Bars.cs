@@ -7,7 +7,7 @@ using UPool.Bench.Runner.Statistics;
 
 namespace UPool.Bench.Runner.Report;
 
-/// <summary>Every bar, with the figure beside it. Ratios are of medians of one run.</summary>
+/// <summary>All bars with their figures. Ratios are of medians of one run.</summary>
 internal sealed class Bars(IReadOnlyDictionary<string, PartResult> parts)
 {
     // A small object: a header and a dozen fields at most.
@@ -18,7 +18,7 @@ internal sealed class Bars(IReadOnlyDictionary<string, PartResult> parts)
     private static readonly int[] ManyClients = [64, 256];
     private static readonly int[] DelayedClients = [8, 64];
 
-    /// <summary>All of them, in the order of the issue that set them.</summary>
+    /// <summary>All bars, in the order of the issue that set them.</summary>
     public IReadOnlyList<Bar> All() => [.. OfPool(), .. OfHttp(), .. OfDelayed(), .. OfOverload()];
 
     private IEnumerable<Bar> OfPool()
@@ -92,7 +92,7 @@ internal sealed class Bars(IReadOnlyDictionary<string, PartResult> parts)
         PartResult? part = parts.GetValueOrDefault(OverloadPart.Name);
         Row? row = part?.Find(OverloadPart.Served, UPoolPool.SideName, (OverloadPart.Times, 20));
 
-        // The capacity of this run: the server's sleep takes a little more than it says, the same for everybody.
+        // The capacity of this run: the server's sleep takes slightly longer than requested, equally for all pools.
         Row? alone = part?.Find(OverloadPart.Served, OverloadPart.Bare, (OverloadPart.Times, 1));
         double latest = (OverloadPart.RentTimeout + (2 * OverloadPart.ServiceTime)).TotalMilliseconds;
 

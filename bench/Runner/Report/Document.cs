@@ -8,15 +8,15 @@ using UPool.Bench.Runner.Results;
 
 namespace UPool.Bench.Runner.Report;
 
-/// <summary>Puts the newest results between the two marks of a document, and the plots into a folder of its name beside
-/// it. The words around the marks are people's.</summary>
+/// <summary>Writes the newest results between the two marks of a document, and the plots into a folder of the same name
+/// beside it. The text outside the marks is written by hand.</summary>
 /// <param name="path">The document.</param>
 internal sealed class Document(string path)
 {
     private const string Begin = "<!-- measured -->";
     private const string End = "<!-- /measured -->";
 
-    // Drawn beside the figures themselves.
+    // Drawn in addition to the figures themselves.
     private static readonly string[] AlsoDrawn = ["p99 ms", OverloadPart.ServedP99, OverloadPart.RefusedP99];
 
     private static readonly (string Part, string Title)[] Chapters =
@@ -27,9 +27,9 @@ internal sealed class Document(string path)
 
     private string Folder => Path.ChangeExtension(path, null);
 
-    /// <summary>Writes what there is.</summary>
+    /// <summary>Writes the existing results.</summary>
     /// <returns>The bars.</returns>
-    /// <exception cref="InvalidDataException">The document has not both marks.</exception>
+    /// <exception cref="InvalidDataException">The document lacks a mark.</exception>
     public async Task<IReadOnlyList<Bar>> WriteAsync(ResultFolder results)
     {
         string text = await File.ReadAllTextAsync(path);

@@ -4,10 +4,10 @@ using UPool.Bench.Runner.Statistics;
 
 namespace UPool.Bench.Runner.Report;
 
-/// <summary>Writes figures with as many digits as they deserve.</summary>
+/// <summary>Formats figures with a sensible number of digits.</summary>
 internal static class Figures
 {
-    /// <summary>Three digits at least, and none behind the point from a hundred on.</summary>
+    /// <summary>At least three digits; no decimals from 100 on.</summary>
     public static string Text(double value) => value.ToString(
         Math.Abs(value) switch
         {

@@ -8,18 +8,17 @@ using UPool.Bench.Runner.Statistics;
 
 namespace UPool.Bench.Runner.Report;
 
-/// <summary>Draws curves as SVG: the median of each side at each point, in a band that holds half of the
-/// rounds.</summary>
+/// <summary>Draws curves as SVG: the median of each side at each point, in a band of half of the rounds.</summary>
 internal static class Plot
 {
     private const double Width = 720;
     private const double Height = 400;
     private const double Room = 24;
 
-    // Beyond it, small values of a linear axis cannot be told from nothing.
+    // Above this, small values on a linear axis cannot be told from zero.
     private const double MaxLinearSpan = 20;
 
-    // Told apart by those who do not see red and green (Okabe and Ito).
+    // Distinguishable without seeing red and green (Okabe and Ito).
     private static readonly OxyColor[] Colors =
     [
         OxyColor.FromRgb(0x00, 0x72, 0xB2), OxyColor.FromRgb(0xD5, 0x5E, 0x00), OxyColor.FromRgb(0x00, 0x9E, 0x73),
@@ -27,11 +26,11 @@ internal static class Plot
         OxyColor.FromRgb(0x00, 0x00, 0x00),
     ];
 
-    /// <summary>Draws some rows of one name over the one axis that they have.</summary>
+    /// <summary>Draws rows of one name over their one axis.</summary>
     /// <param name="unit">The unit of the figures.</param>
     /// <param name="rows">The rows.</param>
-    /// <param name="figureOf">Which figures of a row.</param>
-    /// <returns>The picture; null when there is no curve, because nothing changes along an axis.</returns>
+    /// <param name="figureOf">Selects the figures of a row.</param>
+    /// <returns>The picture; null if the rows do not differ along exactly one axis.</returns>
     public static string? Svg(string unit, IReadOnlyList<Row> rows, Func<Row, IReadOnlyList<double>?> figureOf)
     {
         string[] axes = [.. rows.SelectMany(static row => row.Point.Keys).Distinct()];
@@ -45,7 +44,8 @@ internal static class Plot
                  Low: Sample.Quantile(values, 0.25), High: Sample.Quantile(values, 0.75))).ToList();
         if (points.Count == 0) return null;
 
-        // OxyPlot knows the widths of this font by itself. Where it is missing another is wider: hence the room below.
+        // OxyPlot has the widths of this font built in. A replacement for a missing font may be wider: hence the room
+        // below.
         var model = new PlotModel { Background = OxyColors.White, DefaultFont = "Arial" };
         model.Legends.Add(new Legend
         {
@@ -87,7 +87,7 @@ internal static class Plot
             .ExportToString(model);
     }
 
-    // What was measured, side by side: points grow by factors, and a ruler would show none of them.
+    // Points at equal distances: they grow by factors, and a linear axis would crowd them.
     private static LinearAxis PlaceAxis(string title, double[] places) => new()
     {
         Position = AxisPosition.Bottom,

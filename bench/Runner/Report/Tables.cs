@@ -7,16 +7,16 @@ using UPool.Bench.Runner.Statistics;
 
 namespace UPool.Bench.Runner.Report;
 
-/// <summary>Writes results as tables that people read, as Markdown or on a terminal.</summary>
+/// <summary>Formats results as tables that are readable both as Markdown and on a terminal.</summary>
 internal static class Tables
 {
-    /// <summary>The bars.</summary>
+    /// <summary>The table of the bars.</summary>
     public static string Of(IReadOnlyList<Bar> bars) => Table(
         ["What", "Bar", "Measured", "Met"],
         bars.Select(static bar => (string[])
             [bar.What, bar.Limit, bar.Figure, bar.IsMet switch { true => "yes", false => "**no**", null => "" }]));
 
-    /// <summary>Everything that was measured under one name.</summary>
+    /// <summary>The table of all rows of one name.</summary>
     public static string Of(PartResult part, IReadOnlyList<Row> rows)
     {
         string[] axes = [.. rows.SelectMany(static row => row.Point.Keys).Distinct()];
@@ -43,12 +43,12 @@ internal static class Tables
         }));
     }
 
-    /// <summary>A name as part of a file's.</summary>
+    /// <summary>A name as part of a file name.</summary>
     public static string Slug(string name) => string.Join(
         '-', new string([.. name.ToLowerInvariant().Select(static c => char.IsAsciiLetterOrDigit(c) ? c : ' ')])
             .Split(' ', StringSplitOptions.RemoveEmptyEntries));
 
-    /// <summary>Where, when and of what a part was measured.</summary>
+    /// <summary>The facts of a run in one line.</summary>
     public static string Of(RunFacts facts) => string.Create(
         CultureInfo.InvariantCulture,
         $"Commit {facts.Commit}, {facts.Date:yyyy-MM-dd HH:mm} UTC, {facts.Cores} processors ({facts.Processor}), "
@@ -64,12 +64,12 @@ internal static class Tables
         return reference is null ? "" : Figures.Text(Ratio.Of(row.Values, reference.Values));
     }
 
-    // One lost answer of ten rounds is to be seen; of times the middle is.
+    // The maximum of lost replies, so that a single one in ten rounds shows; the median of times.
     private static string Also(Row row, string name) =>
         row.Also is null || !row.Also.TryGetValue(name, out IReadOnlyList<double>? values) ? ""
         : Figures.Text(name == HttpPart.Other ? values.Max() : Sample.Median(values));
 
-    // In columns for a terminal; a reader of Markdown does not see the blanks.
+    // Aligned for a terminal; Markdown ignores the padding.
     private static string Table(string[] head, IEnumerable<string[]> rows)
     {
         string[][] all = [head, .. rows];

@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 
 namespace UPool.Bench.Runner.Results;
 
-/// <summary>Tells what this machine is, from what the kernel says of it.</summary>
+/// <summary>Describes this machine from the kernel's data.</summary>
 internal static class Machine
 {
     /// <summary>The facts of a run that begins now.</summary>
@@ -24,7 +24,7 @@ internal static class Machine
         string commit = Git(root, "rev-parse", "--short", "HEAD");
         if (commit.Length == 0) return "unknown";
 
-        // What a run writes itself is no change of what it measures.
+        // A run's own output is no change of the code that it measures.
         return Git(root, "status", "--porcelain", "--", ".", ":!docs/performance.md", ":!docs/performance").Length == 0
             ? commit
             : $"{commit}+";
@@ -46,7 +46,7 @@ internal static class Machine
         }
         catch (System.ComponentModel.Win32Exception)
         {
-            // There is no git: a copy of the sources without their history is measured as well.
+            // No git: a copy of the sources without history can be measured too.
             return "";
         }
     }

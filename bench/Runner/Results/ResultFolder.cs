@@ -2,14 +2,14 @@ using System.Text.Json;
 
 namespace UPool.Bench.Runner.Results;
 
-/// <summary>Keeps each part's newest result in <c>part.json</c>.</summary>
+/// <summary>Stores each part's newest result in <c>part.json</c>.</summary>
 internal sealed class ResultFolder(string path)
 {
     /// <summary>The part's file.</summary>
     public string FileOf(string part) => Path.Combine(path, $"{part}.json");
 
-    /// <summary>The part's newest result; null when it was never measured.</summary>
-    /// <exception cref="InvalidDataException">The file is not what bench/README.md describes.</exception>
+    /// <summary>The part's newest result; null if the part was never measured.</summary>
+    /// <exception cref="InvalidDataException">The file does not have the form of bench/README.md.</exception>
     public async Task<PartResult?> ReadAsync(string part)
     {
         if (!File.Exists(FileOf(part))) return null;
@@ -21,11 +21,11 @@ internal sealed class ResultFolder(string path)
         }
         catch (JsonException exception)
         {
-            throw new InvalidDataException($"{FileOf(part)} is not as bench/README.md says.", exception);
+            throw new InvalidDataException($"{FileOf(part)} is not in the form of bench/README.md.", exception);
         }
     }
 
-    /// <summary>Keeps a result in place of the one before.</summary>
+    /// <summary>Stores a result in place of the previous one.</summary>
     public async Task WriteAsync(PartResult result)
     {
         Directory.CreateDirectory(path);

@@ -7,7 +7,7 @@ namespace UPool.Bench.Runner.Sides;
 /// <summary>The one database of a run: a private server with the project's schema.</summary>
 internal sealed class Database : IAsyncDisposable
 {
-    // About 150 kB of a statement, far below any server's max_allowed_packet.
+    // A statement of about 150 kB, far below any server's max_allowed_packet.
     private const int RowsAtATime = 5_000;
 
     private static readonly TimeSpan MigrateTimeout = TimeSpan.FromSeconds(90);
@@ -16,19 +16,19 @@ internal sealed class Database : IAsyncDisposable
 
     private Database(DatabaseServer server) => _server = server;
 
-    /// <summary>Its port on 127.0.0.1.</summary>
+    /// <summary>The server's port on 127.0.0.1.</summary>
     public int Port => _server.Port;
 
-    /// <summary>To the server itself.</summary>
+    /// <summary>The connection string to the server itself.</summary>
     public string ConnectionString => _server.ConnectionString();
 
-    /// <summary>What answers here.</summary>
+    /// <summary>The server's version.</summary>
     public string Version { get; private set; } = "";
 
-    /// <summary>Starts it and applies the schema.</summary>
+    /// <summary>Starts the server and applies the schema.</summary>
     public static async Task<Database> StartAsync()
     {
-        // Room for all sides at a time, and for the largest pool of the growth.
+        // Enough for all sides at once, and for the largest pool of the part "growth".
         var database = new Database(await DatabaseServer.StartNewAsync("--max-connections=500"));
         try
         {
@@ -42,11 +42,11 @@ internal sealed class Database : IAsyncDisposable
         }
     }
 
-    /// <summary>The way to it through a port in front of it.</summary>
+    /// <summary>The connection string through a proxy's port.</summary>
     public string ConnectionStringThrough(int port) =>
         new MySqlConnectionStringBuilder(ConnectionString) { Port = (uint)port }.ConnectionString;
 
-    /// <summary>Fills the table of the users with those of these ids, and no other.</summary>
+    /// <summary>Replaces the users by those with these ids.</summary>
     public async Task FillAsync(int firstId, int lastId)
     {
         await using var connection = new MySqlConnection(ConnectionString);
@@ -82,7 +82,7 @@ internal sealed class Database : IAsyncDisposable
 
         await using var connection = new MySqlConnection(ConnectionString);
         await connection.OpenAsync();
-        // The prefix is for clients of old that knew no versions from 10 on.
+        // The prefix is for old clients that do not know versions from 10 on.
         Version = connection.ServerVersion.Replace("5.5.5-", "", StringComparison.Ordinal);
     }
 

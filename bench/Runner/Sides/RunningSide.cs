@@ -7,7 +7,7 @@ using UPool.Testing;
 
 namespace UPool.Bench.Runner.Sides;
 
-/// <summary>A side while it runs; disposing kills its processes.</summary>
+/// <summary>A running side; disposing kills its processes.</summary>
 internal sealed class RunningSide : IAsyncDisposable
 {
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(90);
@@ -23,10 +23,10 @@ internal sealed class RunningSide : IAsyncDisposable
 
     public Side Side { get; }
 
-    /// <summary>Where it answers.</summary>
+    /// <summary>The side's URL.</summary>
     public Uri Url { get; } = new($"http://127.0.0.1:{FreePort.Next()}");
 
-    /// <summary>The processor time that its processes have taken so far.</summary>
+    /// <summary>The processor time of its processes so far.</summary>
     public TimeSpan ProcessorTime
     {
         get
@@ -43,9 +43,9 @@ internal sealed class RunningSide : IAsyncDisposable
     }
 
     /// <summary>Starts a side and waits until it answers.</summary>
-    /// <param name="side">Which.</param>
+    /// <param name="side">The side.</param>
     /// <param name="database">The connection string, to the server or to the proxy in front of it.</param>
-    /// <param name="silos">How many silos a separate side has.</param>
+    /// <param name="silos">The number of silos of a separate side.</param>
     public static async Task<RunningSide> StartAsync(Side side, string database, int silos = 1)
     {
         var running = new RunningSide(side, database);
@@ -63,7 +63,7 @@ internal sealed class RunningSide : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        // The front first: nobody loses what it still needs.
+        // The front first: no process loses another that it still needs.
         for (int index = _processes.Count - 1; index >= 0; index--) await _processes[index].DisposeAsync();
     }
 

@@ -1,11 +1,11 @@
 namespace UPool.Bench.Runner.Sides;
 
-/// <summary>A service that answers <c>/user/list</c> and <c>/user/{id}</c>, all with the same number of connections to
-/// the database.</summary>
-/// <param name="Name">What tables call it.</param>
-/// <param name="Kind">Which programs it is made of.</param>
-/// <param name="IsShared">Whether reads are shared where the pool is.</param>
-/// <param name="SharesCalls">Whether requests share the calls to it.</param>
+/// <summary>A service that serves <c>/user/list</c> and <c>/user/{id}</c>. All sides have the same number of
+/// connections to the database.</summary>
+/// <param name="Name">The side's name in tables.</param>
+/// <param name="Kind">The programs of the side.</param>
+/// <param name="IsShared">Whether callers share reads in the process of the pool.</param>
+/// <param name="SharesCalls">Whether requests share the calls to that process.</param>
 internal sealed record Side(string Name, SideKind Kind, bool IsShared = false, bool SharesCalls = false)
 {
     public const string Original = "original";
@@ -17,10 +17,10 @@ internal sealed record Side(string Name, SideKind Kind, bool IsShared = false, b
     public const string SeparateShared = "separate-shared";
     public const string SeparateSharedCalls = "separate-shared-calls";
 
-    /// <summary>The connections that each side has. The original's two processes have half of them each.</summary>
+    /// <summary>The connections of each side. The original's two processes have half of them each.</summary>
     public const int Connections = 10;
 
-    /// <summary>All of them.</summary>
+    /// <summary>All sides.</summary>
     public static IReadOnlyList<Side> All { get; } =
     [
         new(Original, SideKind.Original),
@@ -34,7 +34,7 @@ internal sealed record Side(string Name, SideKind Kind, bool IsShared = false, b
     ];
 }
 
-/// <summary>Which programs a side is made of.</summary>
+/// <summary>The programs of a side.</summary>
 internal enum SideKind
 {
     /// <summary>uwsgi, gevent, flask and pymysql.</summary>

@@ -1,6 +1,6 @@
 namespace UPool.Bench.Runner.Statistics;
 
-/// <summary>A ratio of two medians of one run, with the interval that 95 % of its resamples lie in.</summary>
+/// <summary>A ratio of two medians of one run, with the interval of 95 % of its resamples.</summary>
 /// <param name="Value">The ratio.</param>
 /// <param name="Lower">The lower bound.</param>
 /// <param name="Upper">The upper bound.</param>
@@ -9,19 +9,19 @@ internal readonly record struct Ratio(double Value, double Lower, double Upper)
     // Enough for two stable digits of a bound.
     private const int Resamples = 10_000;
 
-    // The same figures give the same interval.
+    // Fixed, so that the same figures give the same interval.
     private const int Seed = 1;
 
     /// <summary>
-    /// Compares two sides whose rounds stand side by side: the same round of both was measured in the same minute, so
-    /// rounds are drawn in pairs, and what slowed both down cancels out. (Efron and Tibshirani, An Introduction to the
-    /// Bootstrap, chapter 13: the percentile interval.)
+    /// Compares two sides round by round: a round of both was measured in the same minute, so rounds are resampled in
+    /// pairs, and a slowdown of both cancels out. (Efron and Tibshirani, An Introduction to the Bootstrap, chapter 13:
+    /// the percentile interval.)
     /// </summary>
-    /// <exception cref="ArgumentException">They have not the same number of rounds.</exception>
+    /// <exception cref="ArgumentException">The sides have different numbers of rounds.</exception>
     public static Ratio Of(IReadOnlyList<double> side, IReadOnlyList<double> against)
     {
         if (side.Count != against.Count)
-            throw new ArgumentException($"{side.Count} rounds cannot stand beside {against.Count}.", nameof(against));
+            throw new ArgumentException($"{side.Count} rounds cannot pair with {against.Count}.", nameof(against));
 
         var random = new Random(Seed);
         var ratios = new double[Resamples];

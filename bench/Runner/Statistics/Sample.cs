@@ -1,13 +1,13 @@
 namespace UPool.Bench.Runner.Statistics;
 
-/// <summary>The figures of a number of rounds, by their middle and their spread: a few slow rounds of a shared machine
-/// move neither much.</summary>
+/// <summary>Median and quantiles of a number of rounds: a few slow rounds of a shared machine hardly move
+/// them.</summary>
 internal static class Sample
 {
-    /// <summary>The middle value.</summary>
+    /// <summary>The median.</summary>
     public static double Median(IReadOnlyList<double> values) => Quantile(values, 0.5);
 
-    /// <summary>The value below which a share of the values lies, straight between the two next to it.</summary>
+    /// <summary>The value below which a share of the values lies, interpolated linearly.</summary>
     /// <exception cref="ArgumentException">There are no values.</exception>
     public static double Quantile(IReadOnlyList<double> values, double share)
     {

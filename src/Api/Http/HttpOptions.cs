@@ -9,57 +9,58 @@ public sealed class HttpOptions
     public const string Section = "UPool:Http";
 
     /// <summary>
-    /// The most rows in one reply; a reply that was cut says so with <c>next</c>, and a <c>limit</c> above it is
-    /// refused. Default 10,000 (a reply is made in memory: about 10 MB with the longest names); 1 to 1,000,000.
+    /// The most rows in one reply; a truncated reply has <c>next</c>, and a <c>limit</c> above this is refused. Default
+    /// 10,000 (a reply is made in memory: about 10 MB with the longest names); 1 to 1,000,000.
     /// </summary>
     public int MaxRows { get; set; } = 10_000;
 
     /// <summary>
-    /// Replies with status 200 to everything, as the original did, for clients that look at <c>code</c> alone. Bodies
-    /// and headers stay the same; health and management keep their statuses, because probes look at nothing else.
-    /// Default false.
+    /// Replies with status 200 to every request, as the original did, for clients that read only <c>code</c>. Bodies
+    /// and headers stay the same; health and management keep their statuses, because probes read only those. Default
+    /// false.
     /// </summary>
     public bool AlwaysReply200 { get; set; }
 
     /// <summary>
-    /// The deadline of a request, from its arrival to its reply; carried to the statement. A body that is not there by
-    /// then is answered with 408. Default 5 s; 1 ms to 10 min.
+    /// The deadline of a request, from its arrival to its reply; it also bounds the statement. A body that has not
+    /// arrived by then is answered with 408. Default 5 s; 1 ms to 10 min.
     /// </summary>
     public TimeSpan RequestTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// What <c>Retry-After</c> says with a 503; the header carries whole seconds. Default 1 s, about what the pool
-    /// needs to recover from a burst or a restart of the database; 1 s to 1 h.
+    /// The value of <c>Retry-After</c> in a 503, in whole seconds. Default 1 s, about the time in which the pool
+    /// recovers from a burst or a restart of the database; 1 s to 1 h.
     /// </summary>
     public TimeSpan RetryAfter { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// The most bytes of a body; more is answered with 413. Default 4,194,304 (4 MiB): a batch of 1,000 names of 255
-    /// characters fits even with every character escaped; 1,024 to 67,108,864.
+    /// The most bytes of a body; a larger one is answered with 413. Default 4,194,304 (4 MiB): a batch of 1,000 names
+    /// of 255 characters fits even with every character escaped; 1,024 to 67,108,864.
     /// </summary>
     public int MaxBodyBytes { get; set; } = 4 * 1024 * 1024;
 
     /// <summary>
-    /// The most requests under way at once; what is above is refused at once as <c>queue-full</c>. Health and
-    /// management are not counted. Default 1,024: ten connections serve about as many short statements in a tenth of a
-    /// second, so a longer line only makes everybody late; 1 to 1,000,000.
+    /// The most requests in flight; others are rejected at once as <c>queue-full</c>. Health and management are not
+    /// counted. Default 1,024: ten connections serve about as many short statements in 100 ms, so a longer queue only
+    /// makes every reply late; 1 to 1,000,000.
     /// </summary>
     public int MaxRequestsInFlight { get; set; } = 1_024;
 
     /// <summary>
-    /// The most client connections, idle ones included; what is above is closed unanswered. Default 4,096: room for
-    /// every request in flight and three idle neighbours each; it bounds memory and file handles. 1 to 1,000,000.
+    /// The most client connections, including idle ones; others are closed without a reply. Default 4,096: one for
+    /// each request in flight and three idle ones beside it; it bounds memory and file handles. 1 to 1,000,000.
     /// </summary>
     public int MaxClientConnections { get; set; } = 4_096;
 
     /// <summary>
-    /// How long an idle client connection is kept. Default 130 s, longer than the 60 s of common proxies, so that they
-    /// close first and no request is lost on a closing connection; 1 s to 1 h.
+    /// The lifetime of an idle client connection. Default 130 s, longer than the 60 s of common proxies, so that the
+    /// proxy closes first and no request is lost on a closing connection; 1 s to 1 h.
     /// </summary>
     public TimeSpan KeepAliveTimeout { get; set; } = TimeSpan.FromSeconds(130);
 
     /// <summary>
-    /// How long a client may take for the head of a request. Default 10 s, against clients that trickle; 1 s to 10 min.
+    /// The time in which a client must send the head of a request. Default 10 s, against clients that send slowly on
+    /// purpose; 1 s to 10 min.
     /// </summary>
     public TimeSpan HeadersTimeout { get; set; } = TimeSpan.FromSeconds(10);
 }

@@ -5,8 +5,8 @@ using Microsoft.Extensions.Primitives;
 namespace UPool.Api.Http;
 
 /// <summary>
-/// Reads what stands in the path and the query. Query keys without a meaning here are ignored, as is usual: proxies and
-/// caches add them. Messages never repeat a value (INV-8).
+/// Reads the path and the query. Unknown query keys are ignored, because proxies and caches add some. Messages never
+/// repeat a value (INV-8).
 /// </summary>
 internal static class RequestArguments
 {
@@ -46,10 +46,10 @@ internal static class RequestArguments
         return wrong is null;
     }
 
-    // Digits alone: no sign, no spaces, no separators.
+    // Digits only: no sign, no spaces, no separators.
     private static bool TryParse(string? text, long min, long max, out long value) =>
         long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= min && value <= max
 
-        // The parser takes trailing NULs for nothing.
+        // long.TryParse ignores trailing NULs.
         && !text.Contains('\0', StringComparison.Ordinal);
 }

@@ -5,7 +5,7 @@ using UPool.Management;
 
 namespace UPool.Api.Http;
 
-/// <summary>A JSON body as bytes, or the reason why there is none. Dispose gives the buffer back.</summary>
+/// <summary>A JSON body as bytes, or the reason for refusing it. Dispose returns the buffer.</summary>
 internal readonly struct RequestBody : IDisposable
 {
     private const int FirstBuffer = 4 * 1024;
@@ -25,10 +25,10 @@ internal readonly struct RequestBody : IDisposable
         Wrong = wrong;
     }
 
-    /// <summary>The status to refuse with; meaningless when <see cref="Wrong"/> is null.</summary>
+    /// <summary>The status of the refusal; meaningless if <see cref="Wrong"/> is null.</summary>
     public int Status { get; }
 
-    /// <summary>What is wrong; null when the body was read.</summary>
+    /// <summary>The problem; null if the body was read.</summary>
     public string? Wrong { get; }
 
     /// <summary>The body: valid UTF-8, at least one byte.</summary>
@@ -43,7 +43,7 @@ internal readonly struct RequestBody : IDisposable
         if (!canHaveBody || request.ContentLength == 0)
             return new RequestBody(StatusCodes.Status400BadRequest, "the body is empty");
 
-        // Before the first read: a client that waits for 100 Continue is then spared sending it.
+        // Before the first read, so that a client that waits for 100 Continue does not send the body.
         if (!IsJson(request))
         {
             return new RequestBody(

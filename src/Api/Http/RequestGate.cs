@@ -6,8 +6,9 @@ using UPool.Management;
 namespace UPool.Api.Http;
 
 /// <summary>
-/// What every request of the application passes: the bound on requests in flight, the wait for the start, and the
-/// original's statuses where they are wanted. Health and management go round it, so that both answer under any load.
+/// Every request of the application passes here. Bounds the requests in flight, refuses requests before the start, and
+/// applies <see cref="HttpOptions.AlwaysReply200"/>. Health and management bypass it, so that both answer under any
+/// load.
 /// </summary>
 internal sealed class RequestGate(RequestDelegate next, IOptions<HttpOptions> options, IProcessStatus status)
 {
@@ -24,7 +25,7 @@ internal sealed class RequestGate(RequestDelegate next, IOptions<HttpOptions> op
 
         if (_options.AlwaysReply200)
         {
-            // At the last moment, so that it covers whatever came to answer: endpoints, routing, an exception.
+            // As the response starts, so that it covers every reply: of endpoints, of routing, after an exception.
             context.Response.OnStarting(static state =>
             {
                 ((HttpResponse)state).StatusCode = StatusCodes.Status200OK;
@@ -32,12 +33,12 @@ internal sealed class RequestGate(RequestDelegate next, IOptions<HttpOptions> op
             }, context.Response);
         }
 
-        // Whoever answers: the server does not read such a body to its end in order to keep the connection.
+        // For every reply: the server does not read such a body to its end in order to keep the connection.
         if (context.Request.ContentLength > _options.MaxBodyBytes) EnvelopeResponse.CloseAfter(context);
 
         try
         {
-            // Counted before it is compared: two that arrive together at the last place must not both take it.
+            // Incremented before the comparison: two requests that arrive together must not both take the last place.
             if (Interlocked.Increment(ref _inFlight) > _options.MaxRequestsInFlight)
                 await RefuseAsync(context, RefusalReason.QueueFull, "queue empty");
             else if (!status.IsStarted)
@@ -58,7 +59,7 @@ internal sealed class RequestGate(RequestDelegate next, IOptions<HttpOptions> op
     }
 }
 
-/// <summary>How a refusal shows in the headers.</summary>
+/// <summary>The headers of a refusal.</summary>
 internal static class Refusals
 {
     public const string ReasonHeader = "UPool-Reason";

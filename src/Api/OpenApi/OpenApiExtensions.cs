@@ -8,8 +8,8 @@ using UPool.Management;
 namespace UPool.Api.OpenApi;
 
 /// <summary>
-/// The OpenAPI document at <c>/openapi/v1.json</c>. The handlers read their own input, so that every error is ours;
-/// what they read and reply is therefore described here.
+/// The OpenAPI document at <c>/openapi/v1.json</c>. The handlers read their own input, so that every error has our
+/// message; their input and replies are therefore described here.
 /// </summary>
 internal static class OpenApiExtensions
 {
@@ -31,7 +31,7 @@ internal static class OpenApiExtensions
         (StatusCodes.Status504GatewayTimeout, "msg is `outcome unknown`: it may have been done or not.");
 
     private static readonly (int Status, string Means) WrongInput =
-        (StatusCodes.Status400BadRequest, "Bad input: msg says what is wrong. Nothing was changed.");
+        (StatusCodes.Status400BadRequest, "Bad input: msg names the problem. Nothing was changed.");
 
     private static readonly (int Status, string Means) NoSuchUser =
         (StatusCodes.Status404NotFound, "No such user: msg is `not found`.");
@@ -61,7 +61,7 @@ internal static class OpenApiExtensions
                         + "routes is 200.",
                 };
 
-                // As relative as the routes: the address a caller came by may be a proxy's.
+                // No server address: the one that a caller used may be a proxy's.
                 document.Servers?.Clear();
                 foreach (OpenApiPathItem path in document.Paths.Values.OfType<OpenApiPathItem>())
                     path.Operations?.Remove(HttpMethod.Head);
@@ -120,7 +120,7 @@ internal static class OpenApiExtensions
         .WithBody(typeof(NewUser));
 
     public static void DescribeDelete(this IEndpointConventionBuilder endpoint) => endpoint
-        .Describe("DeleteUser", "Deletes a user; replies with what was deleted", StatusCodes.Status200OK,
+        .Describe("DeleteUser", "Deletes a user; replies with the deleted user", StatusCodes.Status200OK,
             typeof(UserReply), [WrongInput, NoSuchUser, .. CallFailures, WriteUnknown])
         .WithId();
 
@@ -158,7 +158,7 @@ internal static class OpenApiExtensions
             return Task.CompletedTask;
         });
 
-    // Said to the document alone: the framework's own metadata for it would also make routing refuse, in its own words.
+    // For the document only: the framework's own metadata would also make routing refuse requests, with its own reply.
     private static IEndpointConventionBuilder WithBody(
         this IEndpointConventionBuilder endpoint, Type type, Action<OpenApiSchema>? refine = null) =>
         endpoint.AddOpenApiOperationTransformer(async (operation, context, cancellationToken) =>

@@ -3,7 +3,7 @@ using UPool.Grains;
 
 namespace UPool.Api.Users;
 
-/// <summary>The users as the endpoints see them: what to ask, by when, for whom; nothing of grains or silos.</summary>
+/// <summary>The users as the endpoints see them, without grains or silos.</summary>
 internal interface IUsers
 {
     ValueTask<Reply<UserPage>> ListAsync(int limit, long after, Deadline deadline, CancellationToken cancellationToken);

@@ -4,13 +4,12 @@ using System.Text.Json;
 namespace UPool.Api.Users;
 
 /// <summary>
-/// Reads names out of bodies. Fields other than <c>name</c> are refused: a body says what is to be stored, and
-/// accepting what is not stored would be a lie. Messages never repeat a value (INV-8). How long a name may be is the
-/// grain's to say.
+/// Reads names from bodies. Fields other than <c>name</c> are refused: to accept a field and not store it would mislead
+/// the client. Messages never repeat a value (INV-8). The grain checks the length of a name.
 /// </summary>
 internal static class UserBody
 {
-    /// <summary>The most users of one batch: one transaction, which other writers may have to wait for.</summary>
+    /// <summary>The most users of one batch: a single transaction, for which other writers may have to wait.</summary>
     public const int MaxBatch = 1_000;
 
     // A batch of objects needs two levels.
@@ -99,7 +98,7 @@ internal static class UserBody
         }
         catch (InvalidOperationException)
         {
-            // An escaped surrogate without its other half: JSON by its grammar, yet not a text.
+            // A lone escaped surrogate: valid by the grammar of JSON, but not a text.
             return "name is not valid Unicode";
         }
 

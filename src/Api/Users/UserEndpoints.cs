@@ -7,7 +7,7 @@ using UPool.Management;
 
 namespace UPool.Api.Users;
 
-/// <summary>The routes of the users: the table "Replies" of the design.</summary>
+/// <summary>The routes of the users. docs/operating/runbook.md, "A reply over HTTP", lists the failures.</summary>
 internal sealed class UserEndpoints(IUsers users, IOptions<HttpOptions> options, TimeProvider clock)
 {
     private readonly HttpOptions _options = options.Value;
@@ -106,7 +106,7 @@ internal sealed class UserEndpoints(IUsers users, IOptions<HttpOptions> options,
 
     private Deadline StartDeadline() => Deadline.After(_options.RequestTimeout, clock);
 
-    // The name, or null when the request has been answered already.
+    // Reads the name; null if the request has been answered.
     private async Task<string?> ReadNameAsync(HttpContext context, Deadline deadline)
     {
         using RequestBody body = await RequestBody.ReadAsync(context, _options.MaxBodyBytes, deadline, clock);
@@ -121,7 +121,7 @@ internal sealed class UserEndpoints(IUsers users, IOptions<HttpOptions> options,
     {
         if (reply is not { Status: ReplyStatus.Ok, Value: { } user }) return FailAsync(context, reply);
 
-        // A call that outlived its client answers nobody; the envelope middleware notes the 499.
+        // No reply to a client that has disconnected; the envelope middleware logs 499.
         context.RequestAborted.ThrowIfCancellationRequested();
         return EnvelopeResponse.WriteAsync(context, okStatus, user, UserReply.Write);
     }

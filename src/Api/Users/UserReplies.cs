@@ -17,7 +17,7 @@ internal sealed record UserReply(int Code, string Msg, User Data)
     private static readonly JsonEncodedText IdKey = JsonEncodedText.Encode("id");
     private static readonly JsonEncodedText NameKey = JsonEncodedText.Encode("name");
 
-    /// <summary>Writes one, by hand: for so little the serializer costs more than what it writes.</summary>
+    /// <summary>Writes a reply by hand: for so few fields the serializer's overhead exceeds the writing.</summary>
     public static void Write(Utf8JsonWriter json, User user)
     {
         json.WriteStartObject();
@@ -34,7 +34,7 @@ internal sealed record UserReply(int Code, string Msg, User Data)
 /// <summary>Users, in the envelope.</summary>
 internal sealed record UsersReply(int Code, string Msg, User[] Data);
 
-/// <summary>A page of users, in the envelope; <c>next</c> is there when more rows exist.</summary>
+/// <summary>A page of users, in the envelope; <c>next</c> is present if more rows exist.</summary>
 internal sealed record UserPageReply(int Code, string Msg, User[] Data, long? Next)
 {
     // The longest number has 19 digits.
@@ -46,7 +46,7 @@ internal sealed record UserPageReply(int Code, string Msg, User[] Data, long? Ne
 
     private static ReadOnlySpan<byte> End => "}"u8;
 
-    /// <summary>How many bytes <see cref="Write"/> writes.</summary>
+    /// <summary>The number of bytes that <see cref="Write"/> writes.</summary>
     public static long LengthOf(UserPage page)
     {
         long length = BeforeRows.Length + page.Json.Length + End.Length;
@@ -54,7 +54,7 @@ internal sealed record UserPageReply(int Code, string Msg, User[] Data, long? Ne
         return length;
     }
 
-    /// <summary>Writes one round rows that are JSON already.</summary>
+    /// <summary>Writes a reply around rows that are already JSON.</summary>
     public static void Write(IBufferWriter<byte> output, UserPage page)
     {
         output.Write(BeforeRows);
@@ -75,7 +75,7 @@ internal sealed record UserPageReply(int Code, string Msg, User[] Data, long? Ne
     }
 }
 
-/// <summary>A user to be created or renamed. Read by <see cref="UserBody"/>; here for the OpenAPI document.</summary>
+/// <summary>The body of a create or rename, for the OpenAPI document; <see cref="UserBody"/> reads it.</summary>
 internal sealed record NewUser(string Name);
 
 [JsonSourceGenerationOptions(

@@ -4,8 +4,8 @@ using UPool.Grains;
 
 namespace UPool.Api.Users;
 
-/// <summary>Calls the workers. Which call is a read, and so may be tried again elsewhere, is said here and nowhere
-/// else.</summary>
+/// <summary>Calls the workers. Only this class decides which calls are reads, which may be retried
+/// elsewhere.</summary>
 internal sealed class WorkerUsers(WorkerClient<IUserGrain> workers) : IUsers
 {
     private readonly SharedCall<PageKey, UserPage> _pages = workers.Share<PageKey, UserPage>(

@@ -5,18 +5,19 @@ using UPool.Core;
 
 namespace UPool;
 
-/// <summary>What an execution needs of a command or a batch.</summary>
+/// <summary>The parts of a command or a batch that an execution needs.</summary>
 /// <remarks>
-/// The driver holds on to the object that it executes until it has read everything: it writes output values into its
-/// parameters, and lets nobody change its text. A caller may be done before that. So the object that executes is the
-/// caller's own only while the driver holds no former execution of it and writes nothing into it; else it is a copy.
+/// The driver keeps the object that it executes until it has read everything: it writes output values into the object's
+/// parameters and does not allow its text to change. A caller may be done before that. So the caller's own object is
+/// executed only if the driver holds no earlier execution of it and writes nothing into it; otherwise a copy is
+/// executed.
 /// </remarks>
 internal interface IStatement
 {
-    /// <summary>Whose it is, and how long it may take.</summary>
+    /// <summary>Its connection, transaction and timeout.</summary>
     StatementScope Scope { get; }
 
-    /// <summary>How many texts it has: one, but for a batch.</summary>
+    /// <summary>The number of its texts: one, except for a batch.</summary>
     int TextCount { get; }
 
     /// <summary>Whether its text is the name of a procedure.</summary>
@@ -25,36 +26,36 @@ internal interface IStatement
     /// <summary>One of its texts.</summary>
     string TextAt(int index);
 
-    /// <summary>At least so many bytes it takes to send it: its texts and its larger values. Only for
+    /// <summary>A lower bound of the bytes to send: its texts and its larger values. Only used after
     /// failures.</summary>
     long Size();
 
     /// <summary>The driver's object of the last execution.</summary>
     object? Running { get; }
 
-    /// <summary>Whether it is what the connection's no-reset rent was made for, and nothing besides.</summary>
+    /// <summary>Whether it is exactly the SELECT that the connection's no-reset rent was made for.</summary>
     bool IsFixedSelect(CommandBehavior behavior);
 
-    /// <summary>Ties a driver's object to the session, and begins its span.</summary>
+    /// <summary>Binds a driver's object to the session, and starts its span.</summary>
     OperationBound Bind(OperationBound bound);
 
-    /// <summary>The driver has read on: the caller gets what has arrived besides rows.</summary>
-    /// <param name="running">The object of that execution; nothing happens when another has begun.</param>
+    /// <summary>The driver has read further: passes the caller the output values and ids that have arrived.</summary>
+    /// <param name="running">The object of that execution; no effect if another execution has begun.</param>
     void Advance(object? running);
 
-    /// <summary>The driver has read everything and has let go of the object.</summary>
+    /// <summary>The driver has read everything and has released the object.</summary>
     /// <param name="running">The object of that execution.</param>
     void End(object? running);
 
-    /// <summary>The execution gave a reader, which is open.</summary>
+    /// <summary>The execution returned a reader, which is open.</summary>
     void Open(PooledDataReader reader);
 }
 
 /// <summary>One execution of a command or a batch.</summary>
-/// <remarks>Its lambdas capture nothing, so that it costs no object more.</remarks>
+/// <remarks>Its lambdas capture nothing, which saves an allocation.</remarks>
 internal static class Execution
 {
-    /// <summary>Executes for a value.</summary>
+    /// <summary>Executes and returns a value.</summary>
     public static Task<T> RunAsync<TStatement, T>(
         TStatement statement, Func<TStatement, CommandBehavior, Task<T>> execute, CancellationToken token)
         where TStatement : class, IStatement =>
@@ -68,7 +69,7 @@ internal static class Execution
             },
             token);
 
-    /// <summary>Executes for a reader.</summary>
+    /// <summary>Executes and returns a reader.</summary>
     public static Task<DbDataReader> ReadAsync<TStatement>(
         TStatement statement, CommandBehavior behavior,
         Func<TStatement, CommandBehavior, Task<DbDataReader>> execute, CancellationToken token)

@@ -3,20 +3,20 @@ using System.Data.Common;
 namespace UPool;
 
 /// <summary>
-/// The parameters of an execution that runs on a copy of the caller's command. What the driver writes into the copies
-/// is carried over only while the caller still waits for it; later, nobody sees it.
+/// The parameters of an execution that runs on a copy of the caller's command. Values that the driver writes into the
+/// copy are carried over only while the caller still waits; later ones are dropped.
 /// </summary>
 internal sealed class OutputValues
 {
     private readonly List<Pair> _pairs = [];
 
-    /// <summary>Adds the parameters of a command and of its copy, which has the same in the same order.</summary>
+    /// <summary>Adds the parameters of a command and of its copy, which has the same ones in the same order.</summary>
     public void Add(DbParameterCollection own, DbParameterCollection copied)
     {
         for (int i = 0; i < copied.Count; i++) _pairs.Add(new Pair(own[i], copied[i], copied[i].Value));
     }
 
-    /// <summary>Gives the caller's parameters what the driver has written since the last time.</summary>
+    /// <summary>Copies to the caller's parameters the values that the driver has written since the last call.</summary>
     public void CarryOver()
     {
         for (int i = 0; i < _pairs.Count; i++)

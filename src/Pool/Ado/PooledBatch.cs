@@ -89,8 +89,8 @@ public sealed class PooledBatch : DbBatch, IStatement
         return ExecuteDbDataReaderAsync(behavior, CancellationToken.None).GetAwaiter().GetResult();
     }
 
-    /// <summary>Looks whether there is a connection to execute on, and prepares nothing: a prepared handle would not
-    /// outlive the rent.</summary>
+    /// <summary>Checks that there is an open connection, and prepares nothing: a prepared handle would not outlive the
+    /// rent.</summary>
     /// <exception cref="InvalidOperationException">There is no open connection.</exception>
     public override void Prepare() => _ = _scope.Required.Physical;
 
@@ -132,8 +132,8 @@ public sealed class PooledBatch : DbBatch, IStatement
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
 
-        // Always: of a batch the driver may send some commands, and read their parameters, only when it has read what
-        // stands before them, and that may be behind a closed reader.
+        // Always a copy: the driver may send some commands, and read their parameters, only after it has read the
+        // results before them, possibly behind a closed reader.
         DbBatch running = _connector.CopyBatch(_own);
         _outputs = new OutputValues();
         for (int i = 0; i < running.BatchCommands.Count; i++)

@@ -9,20 +9,20 @@ namespace UPool;
 /// <summary>A command on a rented connection. Its parameters are the driver's own.</summary>
 public sealed class PooledCommand : DbCommand, IStatement
 {
-    // The others make the driver set variables of the session around the statement.
+    // Other behaviors make the driver set session variables around the statement.
     private const CommandBehavior HarmlessBehavior =
         CommandBehavior.SingleResult | CommandBehavior.SequentialAccess | CommandBehavior.CloseConnection;
 
     private readonly IConnector _connector;
 
-    // The driver's command with the caller's settings and parameters. Executes too, unless a copy has to.
+    // The driver's command with the caller's settings and parameters. It executes unless a copy has to.
     private readonly DbCommand _own;
     private StatementScope _scope;
 
-    // Apart from the driver's own, which cannot be changed while the driver reads on behind a closed reader.
+    // Kept apart from the driver's command, whose text cannot change while the driver reads on behind a closed reader.
     private string _text;
 
-    // What executed last, and whether the driver may still hold the caller's own.
+    // The last execution, and whether the driver may still hold the caller's own command.
     private DbCommand? _running;
     private OutputValues? _outputs;
     private PooledDataReader? _reader;
@@ -104,8 +104,8 @@ public sealed class PooledCommand : DbCommand, IStatement
     }
 
     /// <summary>
-    /// The first id that AUTO_INCREMENT generated for the last execution of this command, as far as the server has
-    /// answered it; 0 if none. Over SQLite: the connection's last rowid.
+    /// The first id that AUTO_INCREMENT generated for the last execution of this command, as far as the server's answer
+    /// has arrived; 0 if none. Over SQLite: the connection's last rowid.
     /// </summary>
     public long LastInsertedId => _lastInsertedId;
 
@@ -127,12 +127,11 @@ public sealed class PooledCommand : DbCommand, IStatement
             cancellationToken);
 
     /// <summary>
-    /// Executes a query and reads all of its rows as one operation: claimed once and waited for once, however many
-    /// rows there are.
+    /// Executes a query and reads all its rows as one operation: one claim and one wait, for any number of rows.
     /// </summary>
-    /// <param name="read">Reads rows and touches nothing else, as it goes on for a moment when its caller has been cut
-    /// off.</param>
-    /// <param name="cancellationToken">The caller's.</param>
+    /// <param name="read">Reads the rows and touches nothing else, because it may run on for a moment after its caller
+    /// was cut off.</param>
+    /// <param name="cancellationToken">The caller's token.</param>
     internal Task<T> ReadAllAsync<T>(Func<DbDataReader, Task<T>> read, CancellationToken cancellationToken) =>
         Execution.RunAsync(this, (statement, _) => statement.ReadAllAsync(read), cancellationToken);
 
@@ -157,9 +156,9 @@ public sealed class PooledCommand : DbCommand, IStatement
         return ExecuteDbDataReaderAsync(behavior, CancellationToken.None).GetAwaiter().GetResult();
     }
 
-    /// <summary>Looks whether the command could be executed, and prepares nothing: a prepared handle would not outlive
-    /// the rent, and the driver forgets to forget it.</summary>
-    /// <exception cref="InvalidOperationException">It has no text, or no open connection.</exception>
+    /// <summary>Checks that the command could be executed, and prepares nothing: a prepared handle would not outlive
+    /// the rent, and the driver does not remove it from its cache.</summary>
+    /// <exception cref="InvalidOperationException">The command has no text, or no open connection.</exception>
     public override void Prepare()
     {
         _ = _scope.Required.Physical;
@@ -172,7 +171,7 @@ public sealed class PooledCommand : DbCommand, IStatement
 
     /// <summary>
     /// Cuts the statement in flight off from its caller and ends it on the server; the connection is severed. Does not
-    /// wait. Nothing happens when none is in flight.
+    /// wait. No effect if none is in flight.
     /// </summary>
     public override void Cancel() => _scope.Cancel();
 
@@ -198,7 +197,7 @@ public sealed class PooledCommand : DbCommand, IStatement
         {
             T result = await read(reader).ConfigureAwait(false);
 
-            // An error may stand behind the rows.
+            // The server may report an error after the rows.
             await reader.NextResultAsync(CancellationToken.None).ConfigureAwait(false);
             return result;
         }
@@ -231,7 +230,7 @@ public sealed class PooledCommand : DbCommand, IStatement
         && _own.CommandType == CommandType.Text
         && (behavior & ~HarmlessBehavior) == 0
 
-        // With fewer, one of its names would be a variable.
+        // With fewer parameters, one of the names would be read as a variable.
         && (select.Parameters == 0 || _own.Parameters.Count == select.Parameters);
 
     OperationBound IStatement.Bind(OperationBound bound)
@@ -264,14 +263,15 @@ public sealed class PooledCommand : DbCommand, IStatement
 
     void IStatement.Open(PooledDataReader reader) => _reader = reader;
 
-    /// <summary>The caller's own command, or a copy when the driver may still hold that, or will write into its
+    /// <summary>The caller's own command, or a copy if the driver may still hold that command or will write into its
     /// parameters.</summary>
     private DbCommand Choose()
     {
         _outputs = null;
         if (!_isHeld && _own.CommandType != CommandType.StoredProcedure)
         {
-            // Until it has ended well. What a deadline or a close has cut off ends elsewhere, some time.
+            // Held until the execution has ended successfully. One cut off by a deadline or a close ends in the
+            // background, at an unknown time.
             _isHeld = true;
             return _own;
         }

@@ -6,7 +6,7 @@ using UPool.Core;
 
 namespace UPool;
 
-/// <summary>Makes the statements that write a data set's changes.</summary>
+/// <summary>Creates the statements that write a data set's changes.</summary>
 internal sealed class PooledCommandBuilder : DbCommandBuilder
 {
     private readonly IConnector _connector;

@@ -6,17 +6,18 @@ using UPool.Core;
 
 namespace UPool;
 
-/// <content>One operation on the session: its claim, its wait, and what cuts it off.</content>
+/// <content>One operation on the session: its claim, its wait, and its end by a deadline, a cancellation or a
+/// close.</content>
 public sealed partial class PooledConnection
 {
     /// <summary>
-    /// Makes ready for an operation: claims the session, checks that there is still time, and waits for what an earlier
-    /// dispose left to be done. Who gets the bound releases it when the operation has ended.
+    /// Prepares an operation: claims the session, checks that time is left, and waits for work left over by an earlier
+    /// dispose. The caller releases the returned bound when the operation has ended.
     /// </summary>
-    /// <param name="timeout">The operation's own bound; infinite for none but the connection's.</param>
+    /// <param name="timeout">The operation's own timeout; infinite if only the connection's deadline applies.</param>
     /// <param name="token">The caller's token.</param>
-    /// <param name="isFixedSelect">Whether it is the fixed SELECT of a no-reset rent; whatever else is done makes a
-    /// reset due.</param>
+    /// <param name="isFixedSelect">Whether it is the fixed SELECT of a no-reset rent; anything else makes a reset
+    /// necessary.</param>
     internal async ValueTask<OperationBound> BeginAsync(
         TimeSpan timeout, CancellationToken token, bool isFixedSelect = false)
     {
@@ -48,13 +49,14 @@ public sealed partial class PooledConnection
     }
 
     /// <summary>
-    /// Claims the session for an operation, when it is still this connection's. Whoever takes it away meanwhile waits
-    /// until the claim is released (INV-3).
+    /// Claims the session for an operation, if this connection still holds it. Code that takes the session away
+    /// meanwhile waits until the claim is released (INV-3).
     /// </summary>
-    /// <exception cref="InvalidOperationException">It is not, or an operation is in flight.</exception>
+    /// <exception cref="InvalidOperationException">The connection no longer holds the session, or an operation is in
+    /// flight.</exception>
     internal OperationBound Claim(Deadline deadline)
     {
-        // In this order; see Operation.
+        // Read the run before the rent; see Operation.
         PhysicalConnection physical = _physical ?? throw NotOpen();
         long seen = physical.Operation.CurrentRun;
         if (physical.RentId != _rentId) throw NotOpen();
@@ -77,7 +79,7 @@ public sealed partial class PooledConnection
         physical.EndLingering();
     }
 
-    /// <summary>Waits for an operation of the driver and gives its result; severs the connection at the
+    /// <summary>Waits for an operation of the driver and returns its result; severs the connection at the
     /// deadline.</summary>
     internal async ValueTask<T> RunAsync<T>(Task<T> operation, OperationBound bound, CancellationToken token)
     {
@@ -95,7 +97,7 @@ public sealed partial class PooledConnection
         }
     }
 
-    /// <summary>The same for an operation without a result.</summary>
+    /// <summary>As the overload above, without a result.</summary>
     internal async ValueTask RunAsync(Task operation, OperationBound bound, CancellationToken token)
     {
         if (!operation.IsCompleted) await EndAsync(operation, bound, token).ConfigureAwait(false);
@@ -111,18 +113,18 @@ public sealed partial class PooledConnection
         }
     }
 
-    /// <summary>Cuts the operation in flight off from its caller, who then severs the connection.</summary>
+    /// <summary>Cuts the operation in flight off from its caller, which then severs the connection.</summary>
     internal void Cancel()
     {
         if (_physical is not { } physical) return;
 
-        // Which run first, then whose: in the other order the run could be the next renter's (INV-3).
+        // Read the run before the rent: in the other order the run could be the next renter's (INV-3).
         long run = physical.Operation.CurrentRun;
         if (physical.RentId == _rentId) physical.Operation.Cancel(run);
     }
 
-    /// <summary>Severs between two operations, for a caller that never waits long enough to be cut off in
-    /// one.</summary>
+    /// <summary>Severs between two operations, for a caller whose operations all complete at once, so that no wait
+    /// could cut it off.</summary>
     internal Exception SeverBetween(OperationBound bound, OperationEnd end, CancellationToken token)
     {
         _ = Physical;
@@ -131,15 +133,15 @@ public sealed partial class PooledConnection
     }
 
     /// <summary>
-    /// Of what failed behind the renter's back, throws what it must hear before it goes on (INV-9); the session is
-    /// severed, so that a commit cannot acknowledge what is not there.
+    /// Rethrows a background failure that the caller must know about (INV-9). The session is severed, so that a commit
+    /// cannot acknowledge work that is lost.
     /// </summary>
     private void ThrowIfLost(OperationBound bound, Exception failure)
     {
-        // After a rollback that failed, what is executed now would run in the old transaction and be lost at its end.
+        // After a failed rollback, the next statement would run in the old transaction and be lost when that ends.
         bool isStuck = bound.Physical.LingeringRollback;
 
-        // Rows that nobody read ended with an error: in a transaction part of it was not done, or all is rolled back.
+        // Skipped rows ended with an error: the transaction is incomplete or rolled back.
         if (!isStuck && bound.Physical.Watch is null
             && _pool.Connector.Classify(failure) != DriverFailure.RolledBack)
         {
@@ -186,8 +188,8 @@ public sealed partial class PooledConnection
         if (end != OperationEnd.Completed) throw Severed(end, token);
     }
 
-    /// <summary>Waits for an operation of the driver; when something else comes first, the connection is
-    /// severed.</summary>
+    /// <summary>Waits for an operation of the driver; if the deadline, a cancellation or a close comes first, severs
+    /// the connection.</summary>
     internal async ValueTask<OperationEnd> WaitAsync(Task operation, OperationBound bound, CancellationToken token)
     {
         PhysicalConnection physical = bound.Physical;
@@ -200,7 +202,7 @@ public sealed partial class PooledConnection
             return end;
         }
 
-        // Nobody awaits the driver's task any more; its failure is of no interest but must not go unobserved.
+        // The driver's task is no longer awaited; observe its failure, which is otherwise ignored.
         _ = operation.ContinueWith(
             static severed => severed.Exception, CancellationToken.None,
             TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
@@ -209,7 +211,7 @@ public sealed partial class PooledConnection
         return end;
     }
 
-    // By the rent of the operation: a caller who closed and opened again meanwhile has another one.
+    // Release by the operation's rent: a caller that has closed and reopened meanwhile holds another one.
     private void Sever(OperationBound bound, OperationEnd end)
     {
         _severedBy = end;
@@ -256,15 +258,15 @@ public sealed partial class PooledConnection
         + "pool was drained. Rent another one.");
 }
 
-/// <summary>The session an operation runs on, when it has to end, and the claim by which it may.</summary>
+/// <summary>The session of an operation, its deadline, and the run that claims it.</summary>
 internal readonly record struct OperationBound(PhysicalConnection Physical, long RentId, Deadline Deadline, long Run)
 {
-    /// <summary>The operation has ended, and what it came to is taken.</summary>
+    /// <summary>The operation has ended, and its result has been taken.</summary>
     public void Release() => Physical.Operation.Release(Run);
 
     /// <summary>Whether the caller still holds the session.</summary>
     public bool IsHeld => Physical.RentId == RentId;
 
-    /// <summary>The span of the statement that begins; null when nobody listens.</summary>
+    /// <summary>The span of the statement; null when no listener is active.</summary>
     public Activity? Span { get; init; }
 }

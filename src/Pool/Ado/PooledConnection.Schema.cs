@@ -3,10 +3,10 @@ using System.Data;
 
 namespace UPool;
 
-/// <content>What the database holds, as the driver describes it.</content>
+/// <content>The database's schema, as the driver describes it.</content>
 public sealed partial class PooledConnection
 {
-    // For these the driver asks nobody.
+    // The driver answers these without the server.
     private static readonly FrozenSet<string> Known = FrozenSet.ToFrozenSet(
         ["MetaDataCollections", "DataSourceInformation", "DataTypes", "ReservedWords", "Restrictions"],
         StringComparer.OrdinalIgnoreCase);
@@ -17,7 +17,7 @@ public sealed partial class PooledConnection
     /// <inheritdoc/>
     public override DataTable GetSchema(string collectionName) => GetSchema(collectionName, []);
 
-    /// <summary>Blocks the thread where the server has to be asked: only with
+    /// <summary>Blocks the thread if the driver must query the server: only with
     /// <see cref="PoolOptions.AllowSynchronous"/>.</summary>
     public override DataTable GetSchema(string collectionName, string?[] restrictionValues)
     {
@@ -43,7 +43,7 @@ public sealed partial class PooledConnection
             .ConfigureAwait(false);
         try
         {
-            // The driver takes no list for "no restrictions" as several collections have none.
+            // The driver accepts no empty list for "no restrictions", because several collections have none.
             Task<DataTable> schema = restrictionValues is null or []
                 ? bound.Physical.Inner.GetSchemaAsync(collectionName, CancellationToken.None)
                 : bound.Physical.Inner.GetSchemaAsync(collectionName, restrictionValues, CancellationToken.None);

@@ -8,10 +8,10 @@ using UPool.Core;
 namespace UPool;
 
 /// <summary>
-/// A rented connection. Closing or disposing it returns it to the pool at once and without I/O; from then on nothing
-/// made from it can touch the session. Every operation ends by the rent's <see cref="Deadline"/>.
+/// A rented connection. Closing or disposing it returns it to the pool at once, without I/O; after that, no object
+/// created from it can use the session. Every operation ends by the rent's <see cref="Deadline"/>.
 /// </summary>
-/// <remarks>As any ADO.NET connection, for one caller at a time.</remarks>
+/// <remarks>Like any ADO.NET connection, it is for one caller at a time.</remarks>
 public sealed partial class PooledConnection : DbConnection
 {
     private static readonly StateChangeEventArgs Opened = new(ConnectionState.Closed, ConnectionState.Open);
@@ -28,7 +28,7 @@ public sealed partial class PooledConnection : DbConnection
     private bool _disposed;
     private bool _isLeftInTransaction;
 
-    // What StateChange has told last.
+    // The last state raised by StateChange.
     private ConnectionState _told;
 
     internal PooledConnection(ConnectionPool pool, RentPlace openedBy = default)
@@ -47,7 +47,8 @@ public sealed partial class PooledConnection : DbConnection
     }
 
     /// <summary>
-    /// When every operation on this connection has ended, with a result or a <see cref="DeadlineExceededException"/>.
+    /// The deadline by which every operation on this connection ends, with a result or a
+    /// <see cref="DeadlineExceededException"/>.
     /// </summary>
     public Deadline Deadline
     {
@@ -56,8 +57,8 @@ public sealed partial class PooledConnection : DbConnection
     }
 
     /// <summary>
-    /// What the pool's sessions are opened with, without user and password. Cannot be changed; setting it to what it is
-    /// does nothing.
+    /// The connection string of the pool's sessions, without user and password. It cannot be changed; setting the same
+    /// value has no effect.
     /// </summary>
     /// <exception cref="InvalidOperationException">Set while the connection is open.</exception>
     /// <exception cref="NotSupportedException">Set to anything else.</exception>
@@ -76,7 +77,7 @@ public sealed partial class PooledConnection : DbConnection
         }
     }
 
-    /// <summary>The current database; while closed, the one that the pool opens with.</summary>
+    /// <summary>The current database; while closed, the database that the pool opens with.</summary>
     public override string Database => Held?.Inner.Database ?? _pool.Connector.Database;
 
     /// <summary>The server's name or address, or the file.</summary>
@@ -86,8 +87,8 @@ public sealed partial class PooledConnection : DbConnection
     public override string ServerVersion => Physical.Inner.ServerVersion;
 
     /// <summary>
-    /// Open from the rent to the return; closed also when a deadline, a cancellation or the pool has taken the
-    /// connection away; broken when the session was lost and the connection is still to be closed.
+    /// Open from the rent to the return. Closed also after a deadline, a cancellation or the pool has taken the
+    /// connection away. Broken if the session was lost and the connection is not closed yet.
     /// </summary>
     public override ConnectionState State => Held switch
     {
@@ -107,24 +108,24 @@ public sealed partial class PooledConnection : DbConnection
 
     internal ConnectionPool Pool => _pool;
 
-    /// <summary>Whether something that this renter has sent may be stored: a statement outside a transaction was done
-    /// well, but for a SELECT, or a transaction was committed.</summary>
+    /// <summary>Whether something that this renter has sent may be stored: a statement other than a SELECT was sent
+    /// outside a transaction and has not plainly failed, or a transaction was committed.</summary>
     internal bool HasWritten { get; set; }
 
-    /// <summary>Whether <see cref="HasWritten"/> must hold for a SELECT that calls a function which writes: it costs a
-    /// look at each text.</summary>
+    /// <summary>Whether <see cref="HasWritten"/> must also cover a SELECT that calls a writing function: this costs a
+    /// scan of each text.</summary>
     internal bool MustKnowWrites { get; set; }
 
     /// <summary>Whether the renter has begun a transaction, has written in it, and has not ended it.</summary>
     internal bool IsLeftInTransaction =>
         _isLeftInTransaction || Held?.Watch is { IsOver: false, HasWritten: true };
 
-    /// <summary>The session, as long as this connection still holds it.</summary>
+    /// <summary>The session, while this connection holds it.</summary>
     /// <exception cref="InvalidOperationException">The connection is closed, or was severed.</exception>
     internal PhysicalConnection Physical => Held ?? throw NotOpen();
 
-    /// <summary>The session, or null once this connection holds it no more. Read once: another thread may close the
-    /// connection at any moment.</summary>
+    /// <summary>The session, or null once this connection no longer holds it. Read it once: another thread may close
+    /// the connection at any moment.</summary>
     internal PhysicalConnection? Held =>
         _physical is { } physical && physical.RentId == _rentId ? physical : null;
 
@@ -135,7 +136,7 @@ public sealed partial class PooledConnection : DbConnection
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public override Task OpenAsync(CancellationToken cancellationToken) => RentAsync(cancellationToken).AsTask();
 
-    /// <summary>As <see cref="OpenAsync"/>, whose task would be an object more.</summary>
+    /// <summary>As <see cref="OpenAsync"/>, without the allocation of a task.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     internal async ValueTask RentAsync(CancellationToken cancellationToken)
     {
@@ -152,7 +153,7 @@ public sealed partial class PooledConnection : DbConnection
 
         if (_disposed || _physical is not null)
         {
-            // Disposed, or opened a second time, while this open was waiting: the rent must not be lost (INV-7).
+            // Disposed, or opened a second time, during this open: the rent must not be lost (INV-7).
             _pool.Release(outcome.Connection!, outcome.RentId);
             ObjectDisposedException.ThrowIf(_disposed, this);
             throw new InvalidOperationException("The connection is open already.");
@@ -173,8 +174,8 @@ public sealed partial class PooledConnection : DbConnection
     }
 
     /// <summary>
-    /// Returns the connection to the pool, at once and without I/O. What is still under way is ended on the server: a
-    /// statement in flight, a transaction without a commit, and the rest of a script whose results were not read.
+    /// Returns the connection to the pool, at once and without I/O. Unfinished work is ended on the server: a statement
+    /// in flight, a transaction without a commit, and the rest of a script whose results were not read.
     /// </summary>
     public override void Close()
     {
@@ -188,11 +189,12 @@ public sealed partial class PooledConnection : DbConnection
     }
 
     /// <summary>
-    /// The driver's own connection, for what ADO.NET does not reach (bulk copy and the like). What is done with it
-    /// escapes the pool's deadlines, and the connection is discarded instead of reused when it is returned.
+    /// The driver's own connection, for features outside ADO.NET (bulk copy and the like). Its use is not bound by the
+    /// pool's deadlines, and the connection is discarded when it is returned.
     /// </summary>
     /// <typeparam name="T">The driver's type, such as <c>MySqlConnection</c>.</typeparam>
-    /// <exception cref="InvalidOperationException">Not open, or the driver's connection is of another type.</exception>
+    /// <exception cref="InvalidOperationException">The connection is not open, or the driver's connection is of another
+    /// type.</exception>
     public T Unwrap<T>()
         where T : DbConnection
     {
@@ -214,7 +216,7 @@ public sealed partial class PooledConnection : DbConnection
         ChangeDatabaseAsync(databaseName, CancellationToken.None).GetAwaiter().GetResult();
     }
 
-    /// <summary>Changes the current database; the next renter finds the pool's own again.</summary>
+    /// <summary>Changes the current database. The next renter starts in the pool's database again.</summary>
     public override async Task ChangeDatabaseAsync(string databaseName, CancellationToken cancellationToken = default)
     {
         var bound = await BeginAsync(_pool.Options.StatementTimeout, cancellationToken).ConfigureAwait(false);
@@ -259,10 +261,9 @@ public sealed partial class PooledConnection : DbConnection
         return BeginDbTransactionAsync(isolationLevel, CancellationToken.None).AsTask().GetAwaiter().GetResult();
     }
 
-    /// <summary>No more than to enlist in nothing: one distributed transaction would be spread over several
-    /// sessions.</summary>
+    /// <summary>Accepts only null: a distributed transaction would be spread over several sessions.</summary>
     /// <exception cref="InvalidOperationException">The connection is not open.</exception>
-    /// <exception cref="NotSupportedException">With a transaction.</exception>
+    /// <exception cref="NotSupportedException">The transaction is not null.</exception>
     public override void EnlistTransaction(System.Transactions.Transaction? transaction)
     {
         _ = Physical;
@@ -291,7 +292,7 @@ public sealed partial class PooledConnection : DbConnection
         "An ambient TransactionScope is not supported: it would be spread over several sessions. "
         + "Use BeginTransactionAsync on one connection.");
 
-    /// <summary>Raises StateChange when the state is another than was told last.</summary>
+    /// <summary>Raises StateChange if the state differs from the last one raised.</summary>
     private void Tell(ConnectionState state)
     {
         ConnectionState told = _told;

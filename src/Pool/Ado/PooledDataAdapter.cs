@@ -2,7 +2,7 @@ using System.Data.Common;
 
 namespace UPool;
 
-/// <summary>Fills data sets over a pool and writes their changes; synchronously, as ADO.NET's adapters do.</summary>
+/// <summary>Fills data sets from a pool and writes their changes; synchronously, like all ADO.NET adapters.</summary>
 internal sealed class PooledDataAdapter : DbDataAdapter
 {
     /// <summary>A row is about to be written.</summary>

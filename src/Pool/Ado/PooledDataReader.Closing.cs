@@ -2,15 +2,15 @@ using UPool.Core;
 
 namespace UPool;
 
-/// <content>The end of it.</content>
+/// <content>Closing: skipping what was not read.</content>
 public sealed partial class PooledDataReader
 {
-    // What a synchronous close goes over at most, on its caller's thread. A server on this machine can send as fast as
-    // the driver reads: "all that has arrived" would have no end.
+    // The most steps of a synchronous close, on its caller's thread. A server on this machine can send as fast as the
+    // driver reads, so skipping all arrived data might never end.
     private const int MaxSkippedAtOnce = 4096;
     private static readonly TimeSpan MaxSkippingTime = TimeSpan.FromMilliseconds(5);
 
-    /// <summary>Closes without a wait: what has not arrived is skipped behind the caller's back.</summary>
+    /// <summary>Closes without a wait: data that has not arrived is skipped in the background.</summary>
     public override void Close()
     {
         if (_closed) return;
@@ -30,7 +30,7 @@ public sealed partial class PooledDataReader
             }
         }
 
-        // A synchronous step that met nothing has left it under way, and nobody is here to wait for it.
+        // A synchronous step found no data and is still under way, and no caller will wait for it.
         else if (_ahead is { IsCompleted: false })
         {
             _ = _connection.SeverBetween(_bound, OperationEnd.Cancelled, CancellationToken.None);
@@ -39,7 +39,7 @@ public sealed partial class PooledDataReader
         if (_closesConnection) _connection.Close();
     }
 
-    /// <summary>Reads what is left, within the deadline, and closes.</summary>
+    /// <summary>Reads the rest, within the deadline, and closes.</summary>
     /// <exception cref="DeadlineExceededException">The rest did not end by the deadline; the connection is
     /// severed.</exception>
     public override Task CloseAsync() => CloseSoonAsync().AsTask();
@@ -62,7 +62,7 @@ public sealed partial class PooledDataReader
     {
         if (_closed) return;
 
-        // A step that a synchronous call has begun, and did not wait for.
+        // A step begun by a synchronous call that did not wait for it.
         if (_ahead is { IsCompleted: false } ahead)
             await ((Task)ahead).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
@@ -84,11 +84,11 @@ public sealed partial class PooledDataReader
         if (_closesConnection) _connection.Close();
     }
 
-    /// <summary>Claims the session for the close; false when something is in flight, which ends with the
+    /// <summary>Claims the session for the close; false if an operation is in flight, which ends with the
     /// connection.</summary>
     private bool TryClaimToClose(out OperationBound bound)
     {
-        // In this order; see Operation.
+        // Read the run before the rent; see Operation.
         Operation operation = _bound.Physical.Operation;
         long seen = operation.CurrentRun;
         bound = default;
@@ -98,10 +98,10 @@ public sealed partial class PooledDataReader
         return true;
     }
 
-    /// <summary>Goes over what has arrived, without a wait; gives what is left, as a task, or null.</summary>
+    /// <summary>Skips the data that has arrived, without a wait. Returns a task for the rest, or null.</summary>
     private Task? CloseInner(PhysicalConnection physical)
     {
-        // What a no-reset rent was made for is read to its end.
+        // A no-reset rent skips the reset only if its result was read to the end.
         if (!_readToEnd && !_resultReadToEnd) physical.MustReset = true;
         if (!TrySkipArrived(out Task<bool>? underWay))
         {
@@ -150,7 +150,7 @@ public sealed partial class PooledDataReader
         }
         catch (Exception exception)
         {
-            // A close does not throw what the driver meets while it skips.
+            // A close must not throw the driver's errors while it skips.
             return Task.FromException<bool>(exception);
         }
     }
@@ -161,8 +161,8 @@ public sealed partial class PooledDataReader
         if (!isRow) _readToEnd = !advanced;
     }
 
-    /// <summary>Waits for the rest within the deadline. The session is claimed: a close of the connection, a drain and
-    /// a cancel end the wait as they end any other.</summary>
+    /// <summary>Waits for the rest, within the deadline. The session is claimed: a close of the connection, a drain and
+    /// a cancel end this wait like any other.</summary>
     private async ValueTask FinishAsync(Task rest, OperationBound bound)
     {
         OperationEnd end = await _connection.WaitAsync(rest, bound, CancellationToken.None).ConfigureAwait(false);
@@ -171,11 +171,11 @@ public sealed partial class PooledDataReader
 
         TakeRest();
 
-        // An error among the rest is heard by the connection's next operation.
+        // The connection's next operation reports an error in the rest.
         if (rest.IsCompletedSuccessfully) bound.Physical.EndLingering();
     }
 
-    /// <summary>The driver has read everything: what the rest held besides rows is taken.</summary>
+    /// <summary>The driver has read everything: takes the values that came with the rest.</summary>
     private void TakeRest()
     {
         _recordsAffected = _inner.RecordsAffected;

@@ -3,25 +3,25 @@ using System.Data.Common;
 namespace UPool;
 
 /// <content>
-/// Synchronous steps. Without <see cref="PoolOptions.AllowSynchronous"/> they give what has arrived: libraries read
-/// synchronously what they have executed asynchronously (Dapper's multi-mapping, foreach, <c>DataTable.Load</c>).
+/// Synchronous steps. Without <see cref="PoolOptions.AllowSynchronous"/> they return only data that has arrived: some
+/// libraries execute asynchronously and read synchronously (Dapper's multi-mapping, foreach, <c>DataTable.Load</c>).
 /// </content>
 public sealed partial class PooledDataReader
 {
-    // The time in all that the synchronous steps of one reader give to rows that are on their way. A result arrives in
-    // pieces, and one that is a moment late must not fail a reader that never meant to wait. As much as INV-6 allows a
-    // caller past its deadline: a server that freezes in the middle of rows holds a thread so long, once a connection.
+    // The total time that one reader's synchronous steps wait for rows on their way: a result arrives in pieces, and a
+    // short delay between them must not fail the reader. Equal to what INV-6 allows a caller past its deadline: a
+    // server that freezes in the middle of rows blocks a thread this long, once per connection.
     private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(50);
 
     private TimeSpan _graceUsed;
     private bool? _hasRows;
 
-    // A step whose outcome nobody has taken yet.
+    // A step whose result has not been taken.
     private Task<bool>? _ahead;
     private bool _isAheadRow;
 
     /// <summary>Whether the current result has rows.</summary>
-    /// <exception cref="InvalidOperationException">Nothing has arrived yet, and synchronous calls are not
+    /// <exception cref="InvalidOperationException">No row has arrived yet, and synchronous calls are not
     /// allowed.</exception>
     public override bool HasRows
     {
@@ -35,23 +35,23 @@ public sealed partial class PooledDataReader
         }
     }
 
-    /// <summary>The driver's reader while it stands on a row of the caller's.</summary>
+    /// <summary>The driver's reader while it is on a row that the caller has read.</summary>
     private DbDataReader Row => _ahead is null
         ? Inner
         : throw new InvalidOperationException("Read must be called first.");
 
-    /// <summary>Reads the next row when it has arrived.</summary>
-    /// <exception cref="InvalidOperationException">It has not, and synchronous calls are not allowed. The reader is as
-    /// before: <c>ReadAsync</c> goes on.</exception>
+    /// <summary>Reads the next row if it has arrived.</summary>
+    /// <exception cref="InvalidOperationException">It has not arrived, and synchronous calls are not allowed. The
+    /// reader is unchanged: continue with <c>ReadAsync</c>.</exception>
     public override bool Read()
     {
         ThrowIfClosed();
         return Step(isRow: true, "ReadAsync");
     }
 
-    /// <summary>Goes to the next result when it has arrived.</summary>
-    /// <exception cref="InvalidOperationException">It has not, and synchronous calls are not allowed. The reader is as
-    /// before: <c>NextResultAsync</c> goes on.</exception>
+    /// <summary>Goes to the next result if it has arrived.</summary>
+    /// <exception cref="InvalidOperationException">It has not arrived, and synchronous calls are not allowed. The
+    /// reader is unchanged: continue with <c>NextResultAsync</c>.</exception>
     public override bool NextResult()
     {
         ThrowIfClosed();
@@ -80,18 +80,18 @@ public sealed partial class PooledDataReader
         _isAheadRow = isRow;
     }
 
-    /// <summary>Takes the outcome of a step that is under way, blocking only where that is allowed.</summary>
+    /// <summary>Takes the result of a step under way, blocking only if that is allowed.</summary>
     private bool Finish(Task<bool> step, string instead)
     {
         if (!step.IsCompleted && !_connection.Pool.Options.AllowSynchronous && !ArrivesSoon(step))
         {
-            // Nobody may come back for it.
+            // Observe its failure: the caller may never take it.
             _ = step.ContinueWith(
                 static late => late.Exception, CancellationToken.None,
                 TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
                 TaskScheduler.Default);
             throw new InvalidOperationException(
-                $"Pool '{_connection.Pool.Options.Name}': what a synchronous read asks for has not arrived, and no "
+                $"Pool '{_connection.Pool.Options.Name}': the data of a synchronous read has not arrived, and no "
                 + $"thread waits for it. Use {instead}, or set AllowSynchronous.");
         }
 
@@ -108,7 +108,7 @@ public sealed partial class PooledDataReader
         return arrived;
     }
 
-    /// <summary>Gives the outcome of the step that nobody has taken, or goes on from there.</summary>
+    /// <summary>Returns the step whose result has not been taken, or continues after it.</summary>
     private Task<bool> TakeAhead(bool isRow, CancellationToken token)
     {
         Task<bool> ahead = _ahead!;

@@ -5,7 +5,7 @@ using System.Data.Common;
 
 namespace UPool;
 
-/// <content>What the current row holds, and what is known of its columns.</content>
+/// <content>The values of the current row and the description of its columns.</content>
 public sealed partial class PooledDataReader
 {
     /// <inheritdoc/>

@@ -5,18 +5,19 @@ using UPool.Core;
 namespace UPool;
 
 /// <summary>
-/// Rows read over a rented connection. When closing it returns, command and parameters are the caller's alone.
+/// Rows read over a rented connection. Once a close has returned, nothing but the caller uses the command and its
+/// parameters.
 /// </summary>
 /// <remarks>
-/// <para>Closed asynchronously, it reads on to the end, so that output values are there and a script is done; that ends
-/// by the deadline, as all reading does. To leave a long result early, close the connection first. Closed
-/// synchronously, it goes over what has arrived, at most 5 ms, and does not wait: output values that have not arrived
-/// stay unset, and the rest is skipped on the pool's own time, or before the connection's next statement.</para>
-/// <para>An error among the rows that were skipped is thrown by the connection's next operation, a commit included,
-/// when a transaction is open or the error has rolled one back; the connection is severed then. Outside a transaction
-/// it is not heard.</para>
-/// <para>Of a script whose reader is closed synchronously, what the server has not done 5 ms after the connection was
-/// closed is ended there, and never takes effect.</para>
+/// <para>An asynchronous close reads to the end, so that output values are set and a script is complete; like all
+/// reading, it ends by the deadline. To leave a long result early, close the connection first. A synchronous close
+/// skips the data that has arrived, for at most 5 ms, and does not wait: output values that have not arrived stay
+/// unset, and the pool skips the rest in the background or before the connection's next statement.</para>
+/// <para>If a skipped row holds an error, and a transaction is open or the error has rolled one back, the connection's
+/// next operation (including a commit) throws the error and the connection is severed. Outside a transaction the error
+/// is dropped.</para>
+/// <para>After a synchronous close of a script's reader, statements that the server has not executed 5 ms after the
+/// connection was closed are cancelled there and never take effect.</para>
 /// </remarks>
 public sealed partial class PooledDataReader : DbDataReader, IDbColumnSchemaGenerator
 {
@@ -52,18 +53,18 @@ public sealed partial class PooledDataReader : DbDataReader, IDbColumnSchemaGene
     /// <inheritdoc/>
     public override int RecordsAffected => IsOpen ? _inner.RecordsAffected : _recordsAffected;
 
-    /// <summary>Whether it is not closed, and its connection has not been closed or opened anew.</summary>
+    /// <summary>Whether the reader is open, and its connection has been neither closed nor reopened.</summary>
     internal bool IsOpen => !_closed && _bound.IsHeld;
 
-    /// <summary>The driver's reader, as long as the connection is still this caller's.</summary>
+    /// <summary>The driver's reader, while the caller still holds the connection.</summary>
     private DbDataReader Inner
     {
         get
         {
             ThrowIfClosed();
 
-            // By the rent it was opened in, not by the session: the driver has one reader object for each session,
-            // which by now may hold the next renter's rows (INV-3).
+            // Check the rent in which it was opened, not the session: the driver has one reader object for each
+            // session, which may now hold the next renter's rows (INV-3).
             if (_bound.IsHeld) return _inner;
 
             _ = _connection.Physical;
@@ -71,7 +72,7 @@ public sealed partial class PooledDataReader : DbDataReader, IDbColumnSchemaGene
         }
     }
 
-    // The connection's deadline may have been set since the command was executed.
+    // The connection's deadline may have changed since the command was executed.
     private OperationBound Bound =>
         _bound with { Deadline = Deadline.Earlier(_bound.Deadline, _connection.Deadline) };
 
@@ -109,16 +110,17 @@ public sealed partial class PooledDataReader : DbDataReader, IDbColumnSchemaGene
 
     private void ThrowIfTimeIsUp(CancellationToken token)
     {
-        // Rows that have arrived are read without a wait, so nothing else would notice; the clock is not read for each.
+        // Rows that have arrived are read without a wait, so only this check notices. It reads the clock once every 64
+        // steps.
         if (token.IsCancellationRequested) throw _connection.SeverBetween(_bound, OperationEnd.Cancelled, token);
         if ((++_advances & 63) == 0 && Bound.Deadline.HasPassed(_connection.Pool.Clock))
             throw _connection.SeverBetween(_bound, OperationEnd.Deadline, token);
     }
 
-    /// <summary>Claims the session for one step, when it is still this reader's rent.</summary>
+    /// <summary>Claims the session for one step, if this reader's rent still holds it.</summary>
     private OperationBound Claim()
     {
-        // In this order; see Operation.
+        // Read the run before the rent; see Operation.
         Operation operation = _bound.Physical.Operation;
         long seen = operation.CurrentRun;
         _ = Inner;
@@ -139,12 +141,12 @@ public sealed partial class PooledDataReader : DbDataReader, IDbColumnSchemaGene
         }
         catch
         {
-            // The driver may throw at the call, before there is a task: the claim must not be lost.
+            // The driver may throw before it returns a task: release the claim.
             bound.Release();
             throw;
         }
 
-        // The next row is mostly in the buffer already.
+        // Usually the next row is already in the buffer.
         if (!advance.IsCompletedSuccessfully) return AdvanceSlowlyAsync(advance, isRow, bound, token);
 
         NoteAdvance(advance.GetAwaiter().GetResult(), isRow);
@@ -190,7 +192,7 @@ public sealed partial class PooledDataReader : DbDataReader, IDbColumnSchemaGene
             _readToEnd = !advanced;
         }
 
-        // Output values stand behind a result; the value of a function is its first row.
+        // Output values follow a result; a function's value is its first row.
         _statement.Advance(_running);
     }
 }

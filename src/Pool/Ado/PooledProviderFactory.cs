@@ -4,8 +4,8 @@ using UPool.Core;
 
 namespace UPool;
 
-/// <summary>Makes the objects of one pool's ADO.NET surface: what <c>DbProviderFactories.GetFactory</c> gives for a
-/// connection of the pool.</summary>
+/// <summary>Creates the ADO.NET objects of one pool. <c>DbProviderFactories.GetFactory</c> returns it for a connection
+/// of the pool.</summary>
 public sealed class PooledProviderFactory : DbProviderFactory
 {
     private readonly ConnectionPool _pool;

@@ -6,8 +6,8 @@ using UPool.Core;
 namespace UPool;
 
 /// <summary>
-/// A transaction on a rented connection. Disposed without a commit it is rolled back behind the caller's back, at the
-/// latest when the connection returns.
+/// A transaction on a rented connection. Disposed without a commit, it is rolled back in the background, at the latest
+/// when the connection returns.
 /// </summary>
 public sealed class PooledTransaction : DbTransaction
 {
@@ -37,21 +37,23 @@ public sealed class PooledTransaction : DbTransaction
     protected override DbConnection? DbConnection => _ended ? null : _connection;
 
     /// <summary>
-    /// Whether something of it may be stored: a commit was sent and not plainly refused, or one of its own statements
-    /// may have committed it, as DDL, <c>LOCK TABLES</c> or a procedure that commits does.
+    /// Whether part of the transaction may be stored: a commit was sent and not plainly refused, or one of its own
+    /// statements may have committed it (DDL, <c>LOCK TABLES</c>, a procedure that commits).
     /// <see cref="RollbackAsync(CancellationToken)"/> asks the server whether such a statement has.
     /// </summary>
     public bool MayHaveCommitted => _isCommitSent || _keptPart || _watch.MayHaveCommitted;
 
     /// <summary>Commits.</summary>
-    /// <exception cref="TransactionEndedException">The server had ended the transaction before; no commit was
-    /// sent.</exception>
+    /// <exception cref="TransactionEndedException">The server had already ended the transaction, and no commit was
+    /// sent. Its <see cref="TransactionEndedException.MayHaveCommitted"/> tells whether earlier work may be
+    /// stored.</exception>
     /// <exception cref="OutcomeUnknownException">
     /// The commit was sent, and its answer was not seen (the deadline passed, the token was cancelled, the connection
     /// was lost) or leaves its effect open. The transaction may be committed or not (INV-9).
     /// </exception>
     /// <exception cref="DeadlineExceededException">The deadline had passed before the commit was sent; nothing is
-    /// committed. The same holds for every exception but the one above.</exception>
+    /// committed. Nothing is committed after any other exception either, except those above: see
+    /// <see cref="MayHaveCommitted"/>.</exception>
     public override async Task CommitAsync(CancellationToken cancellationToken = default)
     {
         OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
@@ -86,8 +88,8 @@ public sealed class PooledTransaction : DbTransaction
     }
 
     /// <summary>Rolls back.</summary>
-    /// <exception cref="TransactionEndedException">One of its own statements had committed the transaction before; what
-    /// came after that was rolled back.</exception>
+    /// <exception cref="TransactionEndedException">One of its own statements had already committed the transaction;
+    /// later work was rolled back.</exception>
     public override async Task RollbackAsync(CancellationToken cancellationToken = default)
     {
         OperationBound bound = await BeginAsync(cancellationToken).ConfigureAwait(false);
@@ -137,8 +139,9 @@ public sealed class PooledTransaction : DbTransaction
         SavepointAsync(() => _inner.ReleaseAsync(savepointName, CancellationToken.None), cancellationToken);
 
     /// <summary>
-    /// Ends what has written and will not be committed, while there is time, and asks the server what is stored all the
-    /// same: a statement may have committed it, and tables without transactions keep what was done.
+    /// Rolls back a transaction that has written and will not be committed, while there is time, and asks the server
+    /// whether part of it is stored: a statement may have committed it, and tables without transactions keep their
+    /// changes.
     /// </summary>
     internal async Task SettleAsync()
     {
@@ -164,7 +167,7 @@ public sealed class PooledTransaction : DbTransaction
         }
         catch (Exception exception) when (exception is DbException or InvalidOperationException)
         {
-            // Without an answer it stays open.
+            // Without an answer, the outcome stays open.
         }
     }
 
@@ -202,7 +205,7 @@ public sealed class PooledTransaction : DbTransaction
     {
         if (_connection.Held is not { } physical) return;
 
-        // In this order; see Operation.
+        // Read the run before the rent; see Operation.
         long seen = physical.Operation.CurrentRun;
         if (_connection.State != ConnectionState.Open || !ReferenceEquals(physical.Transaction, _inner)) return;
 
@@ -238,7 +241,8 @@ public sealed class PooledTransaction : DbTransaction
         return _connection.BeginAsync(_connection.Pool.Options.StatementTimeout, token);
     }
 
-    /// <summary>Makes sure that the server still has the transaction: a commit is answered well without one.</summary>
+    /// <summary>Checks that the server still has the transaction: the server accepts a commit even without
+    /// one.</summary>
     private async ValueTask EnsureOpenAsync(OperationBound bound, CancellationToken token)
     {
         await TransactionGuard.LookAsync(_connection, bound, token).ConfigureAwait(false);
@@ -253,23 +257,23 @@ public sealed class PooledTransaction : DbTransaction
         }
         catch
         {
-            // The server's answer was no: the transaction is still there, for a rollback or a dispose to end.
+            // The server refused: the transaction still exists, for a rollback or a dispose to end.
             _ended = !bound.IsHeld;
             throw;
         }
 
-        // Only now: until the driver has let go of it the recovery must know of it.
+        // Only now: until the driver has released the transaction, the recovery needs the reference.
         if (!ReferenceEquals(bound.Physical.Transaction, _inner)) return;
 
         bound.Physical.Transaction = null;
         TransactionGuard.End(bound.Physical);
     }
 
-    /// <summary>Whether a commit that was sent was not plainly refused.</summary>
+    /// <summary>Whether the outcome of a sent commit is unknown: it was not plainly refused.</summary>
     private bool IsUnknown(Exception exception, OperationBound bound) =>
         !IsAnswered(exception, bound) || !_connection.Pool.Connector.IsCommitRefused(exception);
 
-    /// <summary>Whether the answer was seen: neither severed, nor was the connection lost.</summary>
+    /// <summary>Whether the answer was seen: the operation was not severed, and the connection was not lost.</summary>
     private bool IsAnswered(Exception exception, OperationBound bound) =>
         bound.IsHeld && _connection.Pool.Connector.Classify(exception) != DriverFailure.Connection;
 }

@@ -5,27 +5,28 @@ using UPool.Core;
 namespace UPool;
 
 /// <summary>
-/// What a failure of several statements means. Outside a transaction those before the one that failed have taken
-/// effect, so nobody may say that nothing was done (INV-9); and no driver says which one it was.
+/// The meaning of a failure in several statements. Outside a transaction, the statements before the failed one have
+/// taken effect, so the failure must not be reported as having no effect (INV-9). No driver reports which statement
+/// failed.
 /// </summary>
 internal static class Script
 {
-    /// <summary>The text by which a failure is judged; null for what may be any number of statements: a procedure, a
-    /// batch.</summary>
+    /// <summary>The text used to judge a failure; null for a procedure or a batch, which may be any number of
+    /// statements.</summary>
     public static string? TextOf<TStatement>(TStatement statement)
         where TStatement : IStatement =>
         statement.IsProcedure || statement.TextCount != 1 ? null : statement.TextAt(0);
 
-    /// <summary>Whether it looks like one read. One of several statements begins as its first.</summary>
+    /// <summary>Whether the text looks like a single read. A script begins like its first statement.</summary>
     /// <param name="text">The text.</param>
-    /// <param name="isCertain">Whether to look for what a SELECT can call that writes. A view that does is not
-    /// seen.</param>
+    /// <param name="isCertain">Whether to look for functions in a SELECT that may write. A view that calls one is not
+    /// detected.</param>
     public static bool IsRead(string? text, bool isCertain) =>
         text is not null && text.AsSpan().TrimStart().StartsWith("SELECT", StringComparison.OrdinalIgnoreCase)
         && !text.Contains(';', StringComparison.Ordinal)
         && (!isCertain || SelectText.OnlyReads(text));
 
-    /// <summary>What the larger values take at least, in bytes.</summary>
+    /// <summary>The least size of the larger values, in bytes.</summary>
     public static long SizeOf(DbParameterCollection parameters)
     {
         long size = 0;
@@ -49,26 +50,27 @@ internal static class Script
         return size;
     }
 
-    /// <summary>Notes what a failure leaves open.</summary>
+    /// <summary>Notes that the effect of a failed execution is unclear, if it is.</summary>
     public static void NoteFailure(Exception exception, OperationBound bound, string? text, IConnector connector)
     {
         if (bound.Physical.Transaction is not null) return;
 
-        // The server has not taken it at all.
+        // The server did not accept the statement at all.
         if (FailureNotes.Find(exception).Failure == DriverFailure.NotTaken && text is not null) return;
 
         ScriptKind kind = text is null ? ScriptKind.Several : SqlText.KindOf(text);
         if (kind == ScriptKind.Single) return;
 
-        // The most usual script of all: nothing but what may meet any statement can meet its second one.
+        // The most common script, a statement and its id: the second statement fails only with errors that any
+        // statement may meet.
         if (kind == ScriptKind.SingleAndId && !connector.MayMeetAnyStatement(exception)) return;
 
         FailureNotes.Unclear(exception);
     }
 
     /// <summary>
-    /// After a failure of one statement outside of a transaction: where it reaches tables without transactions, the
-    /// rows that it wrote before its error stay. Nobody else has to ask.
+    /// After a single statement failed outside a transaction: checks whether it writes to tables without transactions,
+    /// where the rows written before the error stay. Other failures need no query.
     /// </summary>
     public static async ValueTask LookForPartAsync(
         Exception exception, PooledConnection connection, OperationBound bound, string? text, CancellationToken token)
@@ -86,7 +88,7 @@ internal static class Script
         }
         catch (Exception failure) when (failure is DbException or OperationCanceledException)
         {
-            // What the caller hears of is the statement's failure. Without an answer it stays open what it has left.
+            // The caller gets the statement's own failure. Without an answer, its remaining effect stays open.
             FailureNotes.Unclear(exception);
         }
     }

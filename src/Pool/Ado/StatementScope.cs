@@ -4,14 +4,14 @@ using UPool.Core;
 
 namespace UPool;
 
-/// <summary>What a command and a batch have in common: whose they are, and how long they may take.</summary>
+/// <summary>The common part of a command and a batch: connection, transaction and timeout.</summary>
 internal struct StatementScope(PooledConnection? connection, string what)
 {
     private PooledConnection? _connection = connection;
     private PooledTransaction? _transaction;
     private int? _timeout;
 
-    /// <summary>The connection; only one of a pool will do.</summary>
+    /// <summary>The connection; it must be one of a pool.</summary>
     public DbConnection? Connection
     {
         readonly get => _connection;
@@ -20,7 +20,7 @@ internal struct StatementScope(PooledConnection? connection, string what)
             : throw new InvalidCastException($"A {what} of the pool takes a connection of the pool.");
     }
 
-    /// <summary>The transaction; only one of a pool will do.</summary>
+    /// <summary>The transaction; it must be one of a pool.</summary>
     public DbTransaction? Transaction
     {
         readonly get => _transaction;
@@ -29,7 +29,8 @@ internal struct StatementScope(PooledConnection? connection, string what)
             : throw new InvalidCastException($"A {what} of the pool takes a transaction of the pool.");
     }
 
-    /// <summary>Seconds; 0 for no bound but the connection's. The pool's own bound unless set.</summary>
+    /// <summary>Seconds; 0 if only the connection's deadline applies. Default: the pool's
+    /// <see cref="PoolOptions.StatementTimeout"/>.</summary>
     public int Timeout
     {
         readonly get => _timeout
@@ -42,26 +43,25 @@ internal struct StatementScope(PooledConnection? connection, string what)
     }
 
     /// <summary>The connection to execute on.</summary>
-    /// <exception cref="InvalidOperationException">There is none.</exception>
+    /// <exception cref="InvalidOperationException">There is no connection.</exception>
     public readonly PooledConnection Required =>
         _connection ?? throw new InvalidOperationException($"The {what} has no connection.");
 
-    /// <summary>Makes the connection ready for one execution.</summary>
+    /// <summary>Prepares the connection for one execution.</summary>
     public readonly ValueTask<OperationBound> BeginAsync(CancellationToken token, bool isFixedSelect = false) =>
         Required.BeginAsync(
             Timeout == 0 ? System.Threading.Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(Timeout), token,
             isFixedSelect);
 
     /// <summary>
-    /// The driver's transaction to execute in, whether the caller named it or not: on this session there is nothing
-    /// else it could run in.
+    /// The driver's transaction to execute in, whether the caller named it or not: the session has no other.
     /// </summary>
     public readonly DbTransaction? InnerTransaction(OperationBound bound) =>
         _transaction?.InnerOf(Required) ?? bound.Physical.Transaction;
 
     /// <summary>
-    /// The driver's timeout in whole seconds: what is left, and the time of a recovery. It is the last resort, for a
-    /// server that does not answer the kill either; it then closes the socket.
+    /// The driver's timeout in whole seconds: the time left plus the recovery timeout. The last resort for a server
+    /// that does not answer the kill either; the driver then closes the socket.
     /// </summary>
     public readonly int DriverTimeout(OperationBound bound)
     {
@@ -70,11 +70,11 @@ internal struct StatementScope(PooledConnection? connection, string what)
         ConnectionPool pool = Required.Pool;
         double seconds = (bound.Deadline.Remaining(pool.Clock) + pool.Options.RecoveryTimeout).TotalSeconds;
 
-        // In milliseconds the driver keeps it in an int.
+        // The driver keeps the timeout in milliseconds, in an int.
         return (int)Math.Min(int.MaxValue / 1000, Math.Ceiling(seconds));
     }
 
-    /// <summary>Does what waits for nothing, as a task.</summary>
+    /// <summary>Runs an action that does not wait, and returns its outcome as a task.</summary>
     public static Task TryAsync(Action action, CancellationToken token)
     {
         if (token.IsCancellationRequested) return Task.FromCanceled(token);

@@ -5,13 +5,13 @@ using UPool.Core;
 namespace UPool;
 
 /// <summary>
-/// Lets nothing more of a transaction be sent once the server has ended it, and notes what a statement does to the
-/// session's transaction. Works on an operation that has claimed its session.
+/// Stops further statements of a transaction that the server has ended, and records each statement's effect on the
+/// session's transaction. Used by an operation that has claimed its session.
 /// </summary>
 internal static class TransactionGuard
 {
-    /// <summary>Before a statement: what it does to the transaction. Outside of one it costs a glance at the
-    /// text.</summary>
+    /// <summary>The effect of a statement on the transaction, before it is sent. Outside a transaction this costs only
+    /// a short scan of the text.</summary>
     public static TransactionEffect EffectOf<TStatement>(TStatement statement, PhysicalConnection physical)
         where TStatement : IStatement
     {
@@ -34,11 +34,12 @@ internal static class TransactionGuard
         return effect;
     }
 
-    /// <summary>Whether a statement of this effect needs <see cref="PrepareAsync"/>.</summary>
+    /// <summary>Whether a statement with this effect needs <see cref="PrepareAsync"/>.</summary>
     public static bool MustPrepare(PhysicalConnection physical, TransactionEffect effect) =>
         physical.Watch is { } watch && (watch.MustLook || watch.IsOver || effect != TransactionEffect.None);
 
-    /// <summary>Makes sure that the transaction is there, and marks it for a statement that may commit it.</summary>
+    /// <summary>Checks that the transaction still exists, and sets a savepoint before a statement that may commit
+    /// it.</summary>
     /// <exception cref="TransactionEndedException">The server has ended it.</exception>
     public static async ValueTask PrepareAsync<TStatement>(
         PooledConnection connection, OperationBound bound, TransactionEffect effect, TStatement statement,
@@ -54,18 +55,18 @@ internal static class TransactionGuard
                 && SqlText.LetsGo(statement.TextAt(0));
             if (isEnd && !watch.MayHaveCommitted) return;
 
-            // Said once; it can do nothing else about it.
+            // Reported once; the caller can do nothing else about it.
             if (isEnd) End(bound.Physical);
             throw Ended(connection, watch);
         }
 
-        // By a statement the renter ends, or begins anew, what it has begun by one.
+        // No savepoint is needed when a statement ends, or begins anew, a transaction that a statement began.
         bool isOwn = watch.IsByText && effect != TransactionEffect.Unknown;
         if (effect != TransactionEffect.None && !isOwn)
             await connection.RunAsync(watch.MarkAsync(), bound, token).ConfigureAwait(false);
     }
 
-    /// <summary>Asks what has become of the transaction, when that is in doubt.</summary>
+    /// <summary>Asks the server for the state of the transaction, if it is in doubt.</summary>
     public static async ValueTask LookAsync(PooledConnection connection, OperationBound bound, CancellationToken token)
     {
         if (bound.Physical.Watch is not { MustLook: true } watch) return;
@@ -74,7 +75,7 @@ internal static class TransactionGuard
         if (watch.WasNone) End(bound.Physical);
     }
 
-    /// <summary>A statement was answered well.</summary>
+    /// <summary>A statement succeeded.</summary>
     public static void Note(PhysicalConnection physical, TransactionEffect effect, string? text)
     {
         bool wasOff = physical.IsAutocommitOff;
@@ -94,12 +95,12 @@ internal static class TransactionGuard
                 break;
         }
 
-        // The rest of a script has been done in what it has begun.
+        // The rest of a script ran in the transaction that the script began.
         if (text is null || text.Contains(';', StringComparison.Ordinal))
             physical.Watch?.NoteSent(isRead: false, hasFailed: false);
     }
 
-    /// <summary>A statement was answered with an error.</summary>
+    /// <summary>The server answered a statement with an error.</summary>
     public static void NoteFailure(
         PhysicalConnection physical, TransactionEffect effect, bool isRead, Exception exception, IConnector connector)
     {
@@ -111,7 +112,7 @@ internal static class TransactionGuard
             return;
         }
 
-        // Part of a script may have been done, its beginning among it.
+        // Part of a script may have been executed, including its BEGIN.
         physical.Watch ??= new TransactionWatch(physical, TransactionOrigin.Script);
         physical.Watch.NoteSent(isRead, hasFailed: true);
         bool mayHaveCommitted = effect != TransactionEffect.RollsBack && !connector.IsCommitRefused(exception)
@@ -120,13 +121,13 @@ internal static class TransactionGuard
         else physical.Watch.NoteError();
     }
 
-    /// <summary>A transaction has ended: without autocommit the next one begins with any statement.</summary>
+    /// <summary>A transaction has ended. Without autocommit, the next statement begins a new one.</summary>
     public static void End(PhysicalConnection physical) => physical.Watch = physical.IsAutocommitOff
         ? new TransactionWatch(physical, TransactionOrigin.NoAutocommit)
         : null;
 
-    /// <summary>After a failure of a statement that may have committed the transaction: asks at once, so that a caller
-    /// that gives up now knows whether something is stored.</summary>
+    /// <summary>After the failure of a statement that may have committed the transaction: asks at once, so that a
+    /// caller that gives up now knows whether something is stored.</summary>
     public static async ValueTask LookAfterFailureAsync(
         PooledConnection connection, OperationBound bound, CancellationToken token)
     {
@@ -138,11 +139,12 @@ internal static class TransactionGuard
         }
         catch (Exception exception) when (exception is DbException or OperationCanceledException)
         {
-            // What the caller hears of is the statement's failure. Without an answer it stays open what was committed.
+            // The caller gets the statement's own failure. Without an answer, the question of what was committed stays
+            // open.
         }
     }
 
-    /// <summary>What a caller hears that goes on with a transaction that is over.</summary>
+    /// <summary>The exception for a caller that continues a transaction that is over.</summary>
     public static TransactionEndedException Ended(PooledConnection connection, TransactionWatch watch) => new(
         $"Pool '{connection.Pool.Options.Name}': the transaction is over, and nothing more of it was sent. "
         + (watch.IsCommitUnclear

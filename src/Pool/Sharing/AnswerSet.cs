@@ -1,7 +1,7 @@
 namespace UPool.Sharing;
 
-/// <summary>What one asking asks for, and what came of it.</summary>
-/// <param name="keys">What was asked, each once.</param>
+/// <summary>The keys of one read batch, and the answer or failure of each.</summary>
+/// <param name="keys">The keys, each once.</param>
 internal sealed class AnswerSet<TKey, TAnswer>(List<TKey> keys)
     where TKey : notnull, IEquatable<TKey>
 {
@@ -17,6 +17,6 @@ internal sealed class AnswerSet<TKey, TAnswer>(List<TKey> keys)
     /// <summary>The answer to a key; false when there is none.</summary>
     public bool TryGet(TKey key, out TAnswer? answer) => _answers.TryGetValue(key, out answer);
 
-    /// <summary>Why a key was not answered; null when that did not fail.</summary>
+    /// <summary>The failure of a key; null when it did not fail.</summary>
     public Exception? FailureOf(TKey key) => _failures?.GetValueOrDefault(key);
 }

@@ -4,65 +4,66 @@ using UPool.Core;
 
 namespace UPool.Sharing;
 
-/// <summary>One asking and those who wait for it.</summary>
+/// <summary>One read batch and its callers.</summary>
 [SuppressMessage(
-    "Design", "CA1001", Justification = "The source has no timer, and who leaves last may come after the end.")]
+    "Design", "CA1001", Justification = "The source has no timer, and the last caller may leave after the end.")]
 internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : WheelEntry, IThreadPoolWorkItem
     where TKey : notnull, IEquatable<TKey>
 {
-    // That of the caller who opened it: his trace is the parent of the statement's span.
+    // The context of the caller that opened the batch: its trace is the parent of the statement's span.
     private readonly ExecutionContext? _context = ExecutionContext.Capture();
     private readonly CancellationTokenSource _abandoned = new();
     private AskingGiveUps<TKey, TAnswer>? _giveUps;
 
-    // Set by who asks, and read when he has done so.
+    // Set by the task that runs the batch, and read once that has ended.
     private AnswerSet<TKey, TAnswer>? _answers;
     private TAnswer? _refusal;
     private bool _isRefused;
 
     // All below is guarded by the line's lock.
 
-    /// <summary>All who joined; some may have left.</summary>
+    /// <summary>All callers that joined, including those that have left.</summary>
     public List<AskingCaller<TKey, TAnswer>> Callers { get; } = [];
 
-    /// <summary>How many have neither left nor been answered.</summary>
+    /// <summary>The number of callers that have neither left nor been answered.</summary>
     public int Waiting { get; set; }
 
-    /// <summary>Whether it is under way: it rents, or its statement was sent.</summary>
+    /// <summary>Whether the batch is under way: it rents, or its statement was sent.</summary>
     public bool HasBegun { get; set; }
 
-    /// <summary>Whether its statement was sent, so that nobody may join (INV-10).</summary>
+    /// <summary>Whether the statement was sent, so that no caller may join (INV-10).</summary>
     public bool IsSent { get; set; }
 
-    /// <summary>When that was; a timestamp of the pool's clock.</summary>
+    /// <summary>When the statement was sent; a timestamp of the pool's clock.</summary>
     public long SentAt { get; set; }
 
-    /// <summary>Whether it has waited long enough for what is under way.</summary>
+    /// <summary>Whether the batch has waited for its full patience while others were under way.</summary>
     public bool IsOverdue { get; set; }
 
-    /// <summary>When its callers give up.</summary>
+    /// <summary>The deadlines of its callers.</summary>
     public AskingGiveUps<TKey, TAnswer> GiveUps => _giveUps ??= new AskingGiveUps<TKey, TAnswer>(this);
 
     public AskingLine<TKey, TAnswer> Line => line;
 
-    /// <summary>Nobody waits any more: what is under way is ended.</summary>
+    /// <summary>The last caller has left: cancels the batch.</summary>
     public void Abandon()
     {
         line.Asked.Wheel.Remove(this);
 
-        // Elsewhere: who listens may have much to do, and this may be the thread of everybody's deadlines.
+        // Asynchronously: a token callback may take long, and this may be the thread of the deadline wheel.
         _ = _abandoned.CancelAsync();
     }
 
     /// <summary>
-    /// Begins, on the thread pool and behind what waits there already: whoever has arrived by then joins. Begun by who
-    /// joins, at once, askings had fewer callers each, and 64 clients got 30,000 replies a second instead of 51,000.
+    /// Starts the batch on the thread pool, behind the work already queued there, so that callers arriving meanwhile
+    /// can join. Started at once by the joining caller, batches had fewer callers each, and 64 clients got 30,000
+    /// replies a second instead of 51,000.
     /// </summary>
     public void Queue() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
 
     void IThreadPoolWorkItem.Execute() => Run();
 
-    /// <summary>Begins here and now.</summary>
+    /// <summary>Starts the batch on this thread.</summary>
     public void Run()
     {
         if (_context is null)
@@ -73,12 +74,12 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
 
     internal override void OnDue(long now) => line.Hurry(this);
 
-    /// <summary>It is about to be sent: from now on nobody joins.</summary>
-    /// <param name="deadline">The latest of those who wait.</param>
-    /// <returns>What they ask for, to be answered; nothing when all have left.</returns>
+    /// <summary>Closes the batch, right before its statement is sent: from now on no caller joins.</summary>
+    /// <param name="deadline">The latest deadline of the waiting callers.</param>
+    /// <returns>Their keys, to be answered; empty when all have left.</returns>
     public AnswerSet<TKey, TAnswer> Close(out Deadline deadline) => _answers = line.Close(this, out deadline);
 
-    /// <summary>Nothing is sent; all hear this.</summary>
+    /// <summary>Nothing is sent; all callers get this refusal.</summary>
     public void Refuse(TAnswer refusal)
     {
         _refusal = refusal;

@@ -2,13 +2,13 @@ using System.Threading.Tasks.Sources;
 
 namespace UPool.Sharing;
 
-/// <summary>One who waits for an asking. Whoever marks him ended under his line's lock, and nobody else, completes
-/// him, outside that lock.</summary>
+/// <summary>A caller of a read batch. Only the code that has set <see cref="HasEnded"/>, under the queue's lock,
+/// completes the caller, and does so outside that lock.</summary>
 internal sealed class AskingCaller<TKey, TAnswer>(Asking<TKey, TAnswer> asking, TKey key, Deadline deadline)
     : IValueTaskSource<TAnswer>
     where TKey : notnull, IEquatable<TKey>
 {
-    // Continuations run elsewhere: the one that completes a caller has all the others to complete.
+    // Continuations run asynchronously: the thread that completes one caller has to complete all the others.
     private ManualResetValueTaskSourceCore<TAnswer> _source =
         new() { RunContinuationsAsynchronously = true };
 
@@ -18,8 +18,8 @@ internal sealed class AskingCaller<TKey, TAnswer>(Asking<TKey, TAnswer> asking, 
 
     public Deadline Deadline => deadline;
 
-    /// <summary>When he hears that there was no answer, if he has a deadline; a timestamp of the clock.</summary>
-    /// <param name="isSent">Whether an answer may be on its way.</param>
+    /// <summary>When the caller gives up without an answer, if it has a deadline; a timestamp of the clock.</summary>
+    /// <param name="isSent">Whether the statement was sent, so that an answer may be on its way.</param>
     public long GivesUpAt(bool isSent)
     {
         long grace = isSent ? asking.Line.Asked.GraceTicks : 0;
@@ -28,12 +28,12 @@ internal sealed class AskingCaller<TKey, TAnswer>(Asking<TKey, TAnswer> asking, 
 
     public Asking<TKey, TAnswer> Asking => asking;
 
-    /// <summary>Whether he has left or is being answered; guarded by the line's lock.</summary>
+    /// <summary>Whether the caller has left or is being answered; guarded by the queue's lock.</summary>
     public bool HasEnded { get; set; }
 
     public ValueTask<TAnswer> Task => new(this, _source.Version);
 
-    /// <summary>Listens to the caller's token. Called once, outside the line's lock.</summary>
+    /// <summary>Registers with the caller's token. Called once, outside the queue's lock.</summary>
     public void ListenTo(CancellationToken token)
     {
         if (!token.CanBeCanceled) return;

@@ -3,19 +3,19 @@ using UPool.Core;
 namespace UPool.Sharing;
 
 /// <summary>
-/// The deadlines of those who wait for one asking, on the wheel by the earliest of them. Not one entry for each: nearly
-/// all are answered before theirs, and their deadlines mostly lie as far ahead as each other's, so that the first
-/// caller's stands for all.
+/// The deadlines of one read batch's callers, as one entry on the wheel, due at the earliest. Not one entry for each
+/// caller: nearly all are answered in time, and most deadlines lie equally far ahead, so the first caller's entry
+/// serves all.
 /// </summary>
 internal sealed class AskingGiveUps<TKey, TAnswer>(Asking<TKey, TAnswer> asking) : WheelEntry
     where TKey : notnull, IEquatable<TKey>
 {
-    // Guarded by the line's lock; long.MaxValue while it is not on the wheel.
+    // Guarded by the queue's lock; long.MaxValue while the entry is not on the wheel.
     private long _at = long.MaxValue;
 
     private IAsked<TKey, TAnswer> Asked => asking.Line.Asked;
 
-    /// <summary>Looks at the callers at this time, or before. Under the line's lock.</summary>
+    /// <summary>Makes sure that the callers are checked at this time or before. Under the queue's lock.</summary>
     public void By_NeedsLock(long due)
     {
         if (due >= _at) return;
@@ -25,7 +25,7 @@ internal sealed class AskingGiveUps<TKey, TAnswer>(Asking<TKey, TAnswer> asking)
         Asked.Wheel.Add(this, due);
     }
 
-    /// <summary>Looks no more. Under the line's lock.</summary>
+    /// <summary>Takes the entry off the wheel. Under the queue's lock.</summary>
     public void Stop_NeedsLock()
     {
         if (_at == long.MaxValue) return;
@@ -39,7 +39,7 @@ internal sealed class AskingGiveUps<TKey, TAnswer>(Asking<TKey, TAnswer> asking)
         List<AskingCaller<TKey, TAnswer>> late = asking.Line.LeaveLate(asking, now, out bool isSent);
         if (late.Count == 0) return;
 
-        // One for all: the same counts, at the same moment.
+        // One refusal for all: the same counts, at the same moment.
         TAnswer? refused = isSent ? default : Asked.Refused(RefusalReason.TimedOut);
         foreach (AskingCaller<TKey, TAnswer> caller in late)
         {

@@ -1,53 +1,53 @@
 namespace UPool.Sharing;
 
 /// <summary>
-/// Those who wait for one question, or look up in one place. At most two askings are under way at a time; whoever comes
-/// joins the one whose statement has not been sent yet. Look-ups over a long way may have more under way.
+/// The callers of one key, or of one look-up, in read batches. At most two batches are under way at a time; a new
+/// caller joins the batch whose statement has not been sent. Look-ups far from their database may have more under way.
 /// </summary>
-/// <param name="asked">What is asked.</param>
-/// <param name="onIdle">Called once, when nobody waits any more; nobody can join from then on. Null for look-ups, whose
-/// line stays.</param>
+/// <param name="asked">The read that the batches execute.</param>
+/// <param name="onIdle">Called once, when no caller waits any more; from then on no caller can join. Null for look-ups,
+/// whose queue stays.</param>
 internal sealed class AskingLine<TKey, TAnswer>(
     IAsked<TKey, TAnswer> asked, Action<AskingLine<TKey, TAnswer>>? onIdle)
     where TKey : notnull, IEquatable<TKey>
 {
-    // Two, so that one that is slow does not keep everybody waiting; no more, so that a question which has become slow
-    // does not take all connections of the pool.
+    // Two, so that a slow batch does not delay all callers; not more, so that a read that has become slow does not take
+    // all connections of the pool.
     private const int MaxUnderWay = 2;
 
-    // Look-ups that are far from their database: as many as a small pool has connections for, since all that a
-    // statement costs there is time, and each of these asks for other rows.
+    // For look-ups far from their database: as many as a small pool has connections. There a statement costs little but
+    // time, and each of these reads other rows.
     private const int MaxFarUnderWay = 8;
 
-    // More would be served late in any case, and each costs memory: ten times what a silo lets in over HTTP.
+    // More callers would be served late in any case, and each costs memory: ten times what a silo admits over HTTP.
     private const int MaxCallers = 10_000;
 
-    // What "too long" is for an asking under way: a tick of the wheel, far more than a short read takes.
+    // How long a batch waits for those under way: a tick of the wheel, far more than a short read takes.
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(10);
 
-    // No statement has been answered faster than this of late: it is the way that takes the time. On one machine, or in
-    // one rack, a look-up takes less, and under load a few still do.
+    // A database is far when no recent statement was answered faster than this: then the network takes the time. On one
+    // machine, or in one rack, a look-up takes less, and under load a few still do.
     private static readonly TimeSpan Far = TimeSpan.FromMilliseconds(1);
 
     private readonly Lock _gate = new();
 
     // All below is guarded by _gate.
-    // Of look-ups only: lines of questions come and go with them, and have no use for it.
+    // For look-ups only: queues for one key are short-lived and do not use it.
     private readonly ShortestOfLate? _shortest = onIdle is null ? new ShortestOfLate() : null;
-    private Asking<TKey, TAnswer>? _open;   // to be joined: not begun, or its statement not sent
+    private Asking<TKey, TAnswer>? _open;   // open to callers: statement not yet sent
     private int _underWay;
-    private int _expected;                  // how many of those just answered have not come back
+    private int _expected;                  // callers just answered that have not returned
     private bool _isRetired;
 
     public IAsked<TKey, TAnswer> Asked => asked;
 
-    /// <summary>Joins a line that stays.</summary>
+    /// <summary>Joins a queue that stays.</summary>
     public ValueTask<TAnswer> JoinAsync(TKey key, Deadline deadline, CancellationToken token) =>
         TryJoin(key, deadline, token, out ValueTask<TAnswer> answer)
             ? answer
-            : throw new InvalidOperationException("bug: a line that stays was taken down.");
+            : throw new InvalidOperationException("bug: the queue of a look-up was retired.");
 
-    /// <summary>Joins; false when the line has been taken down.</summary>
+    /// <summary>Joins; false when the queue has been retired.</summary>
     public bool TryJoin(
         TKey key, Deadline deadline, CancellationToken token, out ValueTask<TAnswer> answer)
     {
@@ -80,7 +80,7 @@ internal sealed class AskingLine<TKey, TAnswer>(
                 asked.Wheel.Add(asking, Deadline.After(Patience, asked.Clock).Timestamp);
         }
 
-        // Over a long way nobody is waited for, not even those who are in the thread pool already.
+        // Far from the database a batch waits for no other caller, not even for those in the thread pool's queue.
         if (isFar) begun?.Run();
         else begun?.Queue();
         caller.ListenTo(token);
@@ -88,10 +88,10 @@ internal sealed class AskingLine<TKey, TAnswer>(
         return true;
     }
 
-    /// <summary>The statement of an asking is about to be sent: from now on nobody joins it.</summary>
-    /// <param name="asking">The asking.</param>
-    /// <param name="deadline">The latest of those who wait.</param>
-    /// <returns>What they ask for; nothing when all have left.</returns>
+    /// <summary>Closes a batch right before its statement is sent: from now on no caller joins it.</summary>
+    /// <param name="asking">The batch.</param>
+    /// <param name="deadline">The latest deadline of the waiting callers.</param>
+    /// <returns>Their keys; empty when all have left.</returns>
     public AnswerSet<TKey, TAnswer> Close(Asking<TKey, TAnswer> asking, out Deadline deadline)
     {
         var keys = new HashSet<TKey>();
@@ -115,8 +115,8 @@ internal sealed class AskingLine<TKey, TAnswer>(
         return new AnswerSet<TKey, TAnswer>([.. keys]);
     }
 
-    /// <summary>An asking has ended.</summary>
-    /// <returns>Those who are to be answered now, by whoever calls.</returns>
+    /// <summary>A batch has ended.</summary>
+    /// <returns>The callers that the calling code must answer now.</returns>
     public List<AskingCaller<TKey, TAnswer>> End(Asking<TKey, TAnswer> asking)
     {
         var answered = new List<AskingCaller<TKey, TAnswer>>(asking.Waiting);
@@ -148,7 +148,7 @@ internal sealed class AskingLine<TKey, TAnswer>(
         return answered;
     }
 
-    /// <summary>The patience of an asking with what is under way is over.</summary>
+    /// <summary>A batch has waited long enough for those under way.</summary>
     public void Hurry(Asking<TKey, TAnswer> asking)
     {
         Asking<TKey, TAnswer>? begun;
@@ -161,7 +161,7 @@ internal sealed class AskingLine<TKey, TAnswer>(
         begun?.Queue();
     }
 
-    /// <summary>A caller leaves before he was answered; false when he has been answered.</summary>
+    /// <summary>A caller leaves before it was answered; false when it has been answered.</summary>
     /// <param name="caller">The caller.</param>
     /// <param name="isSent">Whether the statement was sent.</param>
     public bool TryLeave(AskingCaller<TKey, TAnswer> caller, out bool isSent)
@@ -182,11 +182,11 @@ internal sealed class AskingLine<TKey, TAnswer>(
         return true;
     }
 
-    /// <summary>Lets those leave whose deadline has passed.</summary>
-    /// <param name="asking">The asking.</param>
+    /// <summary>Removes the callers whose deadline has passed.</summary>
+    /// <param name="asking">The batch.</param>
     /// <param name="now">A timestamp of the pool's clock.</param>
     /// <param name="isSent">Whether the statement was sent.</param>
-    /// <returns>Those who have to be told, by whoever calls.</returns>
+    /// <returns>The removed callers, which the calling code must complete.</returns>
     public List<AskingCaller<TKey, TAnswer>> LeaveLate(Asking<TKey, TAnswer> asking, long now, out bool isSent)
     {
         List<AskingCaller<TKey, TAnswer>> late = [];
@@ -217,8 +217,8 @@ internal sealed class AskingLine<TKey, TAnswer>(
         return late;
     }
 
-    /// <summary>Whether all have left an asking, which then ends; nobody may join it any more: he would be cut off with
-    /// it.</summary>
+    /// <summary>Whether all callers have left a batch, which then ends. No caller may join it any more: it would be
+    /// cancelled with the batch.</summary>
     private bool IsLeft_NeedsLock(Asking<TKey, TAnswer> asking)
     {
         if (asking.Waiting > 0) return false;
@@ -229,14 +229,14 @@ internal sealed class AskingLine<TKey, TAnswer>(
     }
 
     /// <summary>
-    /// Begins the next asking when it is time. Nothing under way: at once. One under way: when everybody has come back
-    /// who was answered a moment ago, or its patience is over.
+    /// Begins the next batch when it is time. With none under way: at once. With one under way: when all callers just
+    /// answered have returned, or the batch has waited long enough.
     /// </summary>
     /// <remarks>
-    /// Those who were answered tend to ask again. An asking that begins just before they do leaves them out for a whole
-    /// asking: with two under way that costs a third of what they could do. While another asking is under way, waiting
-    /// for them costs little. Over a long way it costs more than the statements that it saves: there look-ups begin at
-    /// once.
+    /// Answered callers tend to ask again. A batch that begins just before they do leaves them out for a whole round:
+    /// with two batches under way, that costs a third of the throughput. While another batch is under way, waiting for
+    /// them costs little. Far from the database, waiting costs more than the statements it saves, so there look-ups
+    /// begin at once.
     /// </remarks>
     private Asking<TKey, TAnswer>? BeginNext_NeedsLock()
     {
@@ -258,7 +258,7 @@ internal sealed class AskingLine<TKey, TAnswer>(
         return next;
     }
 
-    // Of look-ups only: a question that is asked twice at a time already has all that more askings could give.
+    // Only for look-ups: more than two concurrent queries for one key gain nothing.
     private bool IsFar_NeedsLock() =>
         _shortest is not null && asked.Clock.GetElapsedTime(0, _shortest.Ticks) > Far;
 }

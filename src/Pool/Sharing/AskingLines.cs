@@ -2,16 +2,17 @@ using System.Collections.Concurrent;
 
 namespace UPool.Sharing;
 
-/// <summary>A line for each question that somebody waits for. What bounds the callers under way bounds these.</summary>
+/// <summary>A queue of read batches for each key with waiting callers. The bound on concurrent callers bounds the
+/// queues too.</summary>
 internal sealed class AskingLines<TKey, TAnswer>(IAsked<TKey, TAnswer> asked)
     where TKey : notnull, IEquatable<TKey>
 {
     private readonly ConcurrentDictionary<TKey, AskingLine<TKey, TAnswer>> _lines = new();
 
-    /// <summary>How many questions somebody waits for.</summary>
+    /// <summary>The number of keys with waiting callers.</summary>
     public int Count => _lines.Count;
 
-    /// <summary>Joins the line of a question.</summary>
+    /// <summary>Joins the queue of a key.</summary>
     public ValueTask<TAnswer> JoinAsync(TKey key, Deadline deadline, CancellationToken token)
     {
         while (true)
@@ -24,7 +25,7 @@ internal sealed class AskingLines<TKey, TAnswer>(IAsked<TKey, TAnswer> asked)
 
             if (line.TryJoin(key, deadline, token, out ValueTask<TAnswer> answer)) return answer;
 
-            // Its last caller has just been answered: it is being taken down, and not waited for here.
+            // Its last caller was just answered, and the queue is being removed: do not wait for that here.
             _lines.TryRemove(KeyValuePair.Create(key, line));
         }
     }

@@ -2,9 +2,9 @@ using UPool.Core;
 
 namespace UPool.Sharing;
 
-/// <summary>What is asked on a line, and what its callers hear of it.</summary>
-/// <typeparam name="TKey">The question.</typeparam>
-/// <typeparam name="TAnswer">What a caller hears: an answer, or why there is none.</typeparam>
+/// <summary>The read that a queue of read batches executes, and its results for callers without an answer.</summary>
+/// <typeparam name="TKey">The key of the read.</typeparam>
+/// <typeparam name="TAnswer">The result of a caller: an answer, or the reason why there is none.</typeparam>
 internal interface IAsked<TKey, TAnswer>
     where TKey : notnull, IEquatable<TKey>
 {
@@ -14,28 +14,29 @@ internal interface IAsked<TKey, TAnswer>
     /// <summary>The wheel of all deadlines.</summary>
     DeadlineWheel Wheel { get; }
 
-    /// <summary>How long past his deadline a caller may still hear an answer that is on its way, in ticks of the
+    /// <summary>How long past its deadline a caller may still get an answer that is on its way, in ticks of the
     /// clock.</summary>
     long GraceTicks { get; }
 
     /// <summary>
-    /// Asks for all who have joined until it calls <see cref="Asking{TKey,TAnswer}.Close"/>, which it does at the last
-    /// moment before it sends (INV-10). What it throws is heard by all who were not answered.
+    /// Executes the read for all callers that have joined until it calls <see cref="Asking{TKey,TAnswer}.Close"/>, at
+    /// the last moment before it sends (INV-10). An exception from here reaches all callers not yet answered.
     /// </summary>
-    /// <param name="asking">The asking.</param>
-    /// <param name="abandoned">Cancelled when nobody waits any more.</param>
+    /// <param name="asking">The batch.</param>
+    /// <param name="abandoned">Cancelled when no caller waits any more.</param>
     Task AskAsync(Asking<TKey, TAnswer> asking, CancellationToken abandoned);
 
-    /// <summary>What a caller hears for whom nothing was sent.</summary>
+    /// <summary>The result of a caller for which nothing was sent.</summary>
     TAnswer Refused(RefusalReason reason);
 
-    /// <summary>Tells a caller that what was sent was not answered by his deadline.</summary>
+    /// <summary>Fails a caller whose read was sent and not answered by its deadline.</summary>
     void TellLate(AskingCaller<TKey, TAnswer> caller);
 
-    /// <summary>Tells a caller that there was no answer to his question among those to the others. Throws nothing: he
-    /// may be one of many who are told in turn.</summary>
+    /// <summary>Completes a caller whose key had no answer among those of the others. Must not throw: callers are
+    /// completed one by one.</summary>
     void TellNothing(AskingCaller<TKey, TAnswer> caller);
 
-    /// <summary>An asking that was sent has ended; so many shared it.</summary>
+    /// <summary>A batch that was sent has ended.</summary>
+    /// <param name="callers">The number of callers that shared it.</param>
     void OnAsked(int callers);
 }

@@ -8,15 +8,15 @@ using UPool.Sharing;
 
 namespace UPool;
 
-/// <summary>A shared look-up of rows by their key: those that arrive together become one statement.</summary>
+/// <summary>A shared look-up of rows by key: keys that arrive together become one statement.</summary>
 /// <remarks>
-/// A text may be spelled otherwise than in its row: to the server 'Ann', 'ann' and 'ann ' may be one key. A key without
-/// a row of its own spelling is answered as if it had been asked alone. That takes more statements: one for all such
-/// keys when there are rows for others, and at most three for each key that is spelled otherwise. Rows in a dictionary
-/// with a comparer that goes by the column's collation need none of them.
+/// A text key may be spelled differently from its row: to the server 'Ann', 'ann' and 'ann ' may be one key. A key
+/// without a row of its exact spelling gets the answer that it would get alone. That takes more statements: one for all
+/// such keys when other keys have rows, and at most three for each key spelled differently. A dictionary of rows whose
+/// comparer follows the column's collation needs none of them.
 /// </remarks>
 /// <typeparam name="TKey">The key.</typeparam>
-/// <typeparam name="TRow">The row; null answers a key without one.</typeparam>
+/// <typeparam name="TRow">The row; a key without a row gets null.</typeparam>
 /// <inheritdoc/>
 public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
     where TKey : notnull, IEquatable<TKey>
@@ -30,17 +30,17 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
     private readonly Func<PooledConnection, IReadOnlyList<TKey>, CancellationToken,
         Task<IReadOnlyDictionary<TKey, TRow>>> _ask;
 
-    // By the binary logarithm of the number of keys; null for ordinary rents.
+    // Indexed by the binary logarithm of the number of keys; null for ordinary rents.
     private readonly FixedSelect[]? _selects;
 
-    /// <summary>Makes one; keep it as long as the pool.</summary>
-    /// <param name="name">What to call it in metrics and reports.</param>
-    /// <param name="pool">Where it is asked.</param>
+    /// <summary>Creates a look-up; keep it as long as the pool.</summary>
+    /// <param name="name">The name in metrics and in the report of a rent held too long.</param>
+    /// <param name="pool">The pool to rent from.</param>
     /// <param name="ask">
-    /// Looks up: reads and changes nothing, outside transactions. It gets the connection, the keys and a token that is
-    /// cancelled when nobody waits any more, and answers with the rows that exist. The number of keys is a power of
-    /// two, at most <see cref="MaxKeys"/>, so that there are few texts of statements: the last key may be repeated. The
-    /// rows go by their own keys, as the server has them.
+    /// The look-up: reads only, outside transactions. It gets the connection, the keys and a token that is cancelled
+    /// when no caller waits any more, and returns the rows that exist, under the keys as the server stores them. The
+    /// number of keys is a power of two, at most <see cref="MaxKeys"/>, so that there are few statement texts; the last
+    /// key may be repeated.
     /// </param>
     public SharedLookup(
         string name,
@@ -51,10 +51,10 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
     }
 
     /// <summary>The same on no-reset rents.</summary>
-    /// <param name="name">What to call it.</param>
-    /// <param name="pool">Where it is asked.</param>
+    /// <param name="name">The name in metrics and reports.</param>
+    /// <param name="pool">The pool to rent from.</param>
     /// <param name="selects">The statements for 1, 2, 4 and so on up to <see cref="MaxKeys"/> keys.</param>
-    /// <param name="ask">Looks up.</param>
+    /// <param name="ask">The look-up.</param>
     internal SharedLookup(
         string name,
         PooledDataSource pool,
@@ -69,14 +69,14 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
     }
 
     /// <summary>
-    /// Looks up keys that somebody has gathered already, in one statement of their own: nobody else joins it, and none
-    /// of the keys waits for another asking.
+    /// Looks up keys that the caller has already gathered, in one statement: no other caller joins it, and no key waits
+    /// for another batch.
     /// </summary>
     /// <param name="keys">The keys, 1 to <see cref="MaxKeys"/> of them.</param>
     /// <param name="deadline">When the answer is due.</param>
     /// <param name="cancellationToken">The caller's.</param>
-    /// <returns>The rows in the order of the keys, with null for a key without one.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">There are too many keys, or none.</exception>
+    /// <returns>The rows in the order of the keys; null for a key without a row.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">There are no keys, or too many.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="DeadlineExceededException">The statement was sent, and did not end by the deadline.</exception>
     public async ValueTask<SharedAnswer<TRow?[]>> AskManyAsync(
@@ -101,7 +101,7 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
         return new SharedAnswer<TRow?[]>(rows);
     }
 
-    // Numbers and the like are equal or they are not.
+    // Keys without references (numbers and the like) have only one spelling.
     private static bool HasSpellings => RuntimeHelpers.IsReferenceOrContainsReferences<TKey>();
 
     internal override async Task AskAsync(
@@ -116,7 +116,7 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
             }
             catch (DbException exception) when (count > 1 && IsOfStatement(exception))
             {
-                // Split once: one key that the server fails must not fail all of the others.
+                // Split once: a key for which the server reports an error must not fail all the others.
                 int half = count / 2;
                 await AskHalfAsync(connection, answers, start, half, token).ConfigureAwait(false);
                 await AskHalfAsync(connection, answers, start + half, count - half, token).ConfigureAwait(false);
@@ -182,22 +182,22 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
         }
         else if (others.Count < count)
         {
-            // Any of the rows may be theirs as well: what comes for them alone is.
+            // The rows cannot be assigned to these keys: look the keys up without the others.
             await AskAsync(connection, answers, others, 0, others.Count, token).ConfigureAwait(false);
         }
         else
         {
-            // Halved until a row comes for one key alone, or none for several.
+            // Halve until one key alone has a row, or several keys have none.
             int half = count / 2;
             await AskAsync(connection, answers, others, 0, half, token).ConfigureAwait(false);
             await AskAsync(connection, answers, others, half, count - half, token).ConfigureAwait(false);
         }
     }
 
-    // The key is the caller's, and stays out of what may be logged.
+    // The message omits the key: it is the caller's data and must not reach a log.
     private InvalidOperationException SeveralRows(int count) => new(
-        $"Look-up '{Name}': one key was answered with {count} rows, none of which is spelled like it. The column must "
-        + "be unique, and only rows of the keys that are asked for may be answered.");
+        $"Look-up '{Name}': one key returned {count} rows, none with its exact spelling. The column must be unique, "
+        + "and the look-up must return only rows of the requested keys.");
 
     private bool IsOfStatement(DbException exception) => Source.Classify(exception) == FailureKind.StatementFailed;
 }

@@ -4,17 +4,17 @@ using UPool.Sharing;
 namespace UPool;
 
 /// <summary>
-/// A read that is asked once for all who want it at the same time. Who comes while it is being asked joins the
-/// <b>next</b> asking, never the running one, so that each answer shows a state no older than its caller's arrival
-/// (INV-10).
+/// A read executed once for all callers that want it at the same time. A caller that arrives while the read runs joins
+/// the <b>next</b> read batch, never the running one, so that each answer shows a state no older than its caller's
+/// arrival (INV-10).
 /// </summary>
 /// <remarks>
-/// Each asking rents a connection of its own, in autocommit: never ask inside a transaction. Its deadline is its latest
-/// caller's; a caller whose own deadline passes, or who leaves, leaves alone, and with the last one the statement is
-/// ended on the server. A failure reaches all who shared it.
+/// Each read batch rents its own connection, in autocommit: do not use it inside a transaction. Its deadline is the
+/// latest of its callers'. A caller that is cancelled or whose deadline passes leaves without affecting the others;
+/// when the last one leaves, the statement is ended on the server. A failure reaches all callers of the batch.
 /// </remarks>
-/// <typeparam name="TKey">What tells one question from another: every parameter must be in it.</typeparam>
-/// <typeparam name="TAnswer">The answer: one object for all who shared it, which nobody may change.</typeparam>
+/// <typeparam name="TKey">The key that tells one read from another: it must include every parameter.</typeparam>
+/// <typeparam name="TAnswer">The answer: one object for all callers of the batch, which must not change it.</typeparam>
 public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAnswer>>
     where TKey : notnull, IEquatable<TKey>
 {
@@ -29,10 +29,10 @@ public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAn
         _select = select;
     }
 
-    /// <summary>What it is called in metrics and in the report of a rent held too long.</summary>
+    /// <summary>The name in metrics and in the report of a rent held too long.</summary>
     public string Name { get; }
 
-    /// <summary>Whether callers share askings. Default true; false: each caller asks for himself.</summary>
+    /// <summary>Whether callers share read batches. Default true; if false, each caller has its own query.</summary>
     public bool IsShared { get; init; } = true;
 
     internal ConnectionPool Pool => Source.Pool;
@@ -45,10 +45,10 @@ public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAn
 
     private protected PooledDataSource Source { get; }
 
-    /// <summary>Asks, together with whoever asks the same.</summary>
-    /// <param name="key">The question.</param>
+    /// <summary>Reads, in one batch with the other callers that ask at the same time.</summary>
+    /// <param name="key">The key.</param>
     /// <param name="deadline">When this caller's answer is due.</param>
-    /// <param name="cancellationToken">This caller's.</param>
+    /// <param name="cancellationToken">Cancels this caller only.</param>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="DeadlineExceededException">The statement was sent, and did not end by this caller's
     /// deadline.</exception>
@@ -67,7 +67,7 @@ public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAn
     async Task IAsked<TKey, SharedAnswer<TAnswer>>.AskAsync(
         Asking<TKey, SharedAnswer<TAnswer>> asking, CancellationToken abandoned)
     {
-        // The deadlines of those who may still join are not known; the rent timeout bounds it.
+        // Later callers may still join, and their deadlines are unknown; the rent timeout bounds the rent.
         RentOutcome rent = await RentAsync(Deadline.None, abandoned).ConfigureAwait(false);
         if (rent.Refusal is { } refusal)
         {
@@ -92,11 +92,11 @@ public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAn
 
     void IAsked<TKey, SharedAnswer<TAnswer>>.OnAsked(int callers) => Pool.Telemetry.OnAsked(Name, callers);
 
-    /// <summary>Rents for an asking.</summary>
+    /// <summary>Rents for a read batch.</summary>
     internal ValueTask<RentOutcome> RentAsync(Deadline deadline, CancellationToken token) =>
         Pool.RentAsync(deadline, token, new RentPlace(Name), _select);
 
-    /// <summary>Asks for all keys of a batch.</summary>
+    /// <summary>Reads all keys of a batch.</summary>
     internal abstract Task AskAsync(
         PooledConnection connection, AnswerSet<TKey, SharedAnswer<TAnswer>> answers, CancellationToken token);
 

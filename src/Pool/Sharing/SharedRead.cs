@@ -2,20 +2,20 @@ using UPool.Sharing;
 
 namespace UPool;
 
-/// <summary>A shared read of one statement: callers with the same question share its askings.</summary>
+/// <summary>A shared read of one statement: callers with the same key share its read batches.</summary>
 /// <inheritdoc/>
 public sealed class SharedRead<TKey, TAnswer> : SharedQuery<TKey, TAnswer>
     where TKey : notnull, IEquatable<TKey>
 {
-    // Each has a rent under way, so the pool's MaxPending bounds them.
+    // Each queue has a rent under way, so the pool's MaxPending bounds their number.
     private readonly AskingLines<TKey, SharedAnswer<TAnswer>> _lines;
     private readonly Func<PooledConnection, TKey, CancellationToken, Task<TAnswer>> _ask;
 
-    /// <summary>Makes one; keep it as long as the pool.</summary>
-    /// <param name="name">What to call it in metrics and reports.</param>
-    /// <param name="pool">Where it is asked.</param>
-    /// <param name="ask">Asks: reads and changes nothing, outside transactions. It gets the connection, the question
-    /// and a token that is cancelled when nobody waits any more.</param>
+    /// <summary>Creates a shared read; keep it as long as the pool.</summary>
+    /// <param name="name">The name in metrics and in the report of a rent held too long.</param>
+    /// <param name="pool">The pool to rent from.</param>
+    /// <param name="ask">The query: reads only, outside transactions. It gets the connection, the key and a token that
+    /// is cancelled when no caller waits any more.</param>
     public SharedRead(
         string name, PooledDataSource pool, Func<PooledConnection, TKey, CancellationToken, Task<TAnswer>> ask)
         : this(name, pool, select: null, ask)
@@ -35,7 +35,7 @@ public sealed class SharedRead<TKey, TAnswer> : SharedQuery<TKey, TAnswer>
         _lines = new AskingLines<TKey, SharedAnswer<TAnswer>>(this);
     }
 
-    /// <summary>How many questions somebody waits for.</summary>
+    /// <summary>The number of keys with waiting callers.</summary>
     internal int LineCount => _lines.Count;
 
     internal override async Task AskAsync(

@@ -1,19 +1,20 @@
 namespace UPool.Sharing;
 
-/// <summary>The shortest of the newest durations: what is left when nothing stands in the way. Guarded by the lock of
-/// its owner.</summary>
+/// <summary>The shortest of the most recent durations: an estimate of the time without any queue. Guarded by the lock
+/// of its owner.</summary>
 internal sealed class ShortestOfLate
 {
-    // Enough that one of them met no queue, few enough to notice within a second that the way has become longer.
+    // Enough that one of them met no queue; few enough to notice within a second that the database has become farther
+    // away.
     private const int Count = 64;
 
     private readonly long[] _ticks = new long[Count];
     private int _next;
 
-    /// <summary>In ticks of whoever measures; 0 until there are enough to say.</summary>
+    /// <summary>In the owner's ticks; 0 until the first 64 durations are known.</summary>
     public long Ticks { get; private set; }
 
-    /// <summary>Remembers a duration.</summary>
+    /// <summary>Adds a duration.</summary>
     public void Add(long ticks)
     {
         _ticks[_next] = Math.Max(1, ticks);

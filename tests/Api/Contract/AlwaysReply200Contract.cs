@@ -5,8 +5,8 @@ using UPool.Api.Tests.Hosts;
 namespace UPool.Api.Tests.Contract;
 
 /// <summary>
-/// The contract with the statuses of the original: 200 for everything of the users, with the bodies and headers that
-/// <see cref="HttpContract"/> has. Health and management keep theirs.
+/// The contract with the original's statuses: 200 for every user route, with the bodies and headers of
+/// <see cref="HttpContract"/>. Health and management keep their statuses.
 /// </summary>
 public abstract class AlwaysReply200Contract
 {

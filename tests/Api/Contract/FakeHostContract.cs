@@ -2,7 +2,7 @@ using UPool.Api.Tests.Hosts;
 
 namespace UPool.Api.Tests.Contract;
 
-/// <summary>The contract in memory, over fake users.</summary>
+/// <summary>The contract in memory, with fake users.</summary>
 public sealed class InMemoryContract(InMemoryContract.Fixture fixture)
     : HttpContract, IClassFixture<InMemoryContract.Fixture>
 {
@@ -11,7 +11,7 @@ public sealed class InMemoryContract(InMemoryContract.Fixture fixture)
     public sealed class Fixture() : FakeHostFixture(sockets: false, Settings);
 }
 
-/// <summary>The contract on real sockets, over fake users.</summary>
+/// <summary>The contract on real sockets, with fake users.</summary>
 public sealed class SocketContract(SocketContract.Fixture fixture) : HttpContract, IClassFixture<SocketContract.Fixture>
 {
     private protected override HttpClient Client => fixture.Client;
@@ -19,7 +19,7 @@ public sealed class SocketContract(SocketContract.Fixture fixture) : HttpContrac
     public sealed class Fixture() : FakeHostFixture(sockets: true, Settings);
 }
 
-/// <summary>The old statuses in memory, over fake users.</summary>
+/// <summary>The old statuses in memory, with fake users.</summary>
 public sealed class AlwaysReply200InMemoryContract(AlwaysReply200InMemoryContract.Fixture fixture)
     : AlwaysReply200Contract, IClassFixture<AlwaysReply200InMemoryContract.Fixture>
 {

@@ -5,8 +5,8 @@ using UPool.Api.Tests.Hosts;
 namespace UPool.Api.Tests.Contract;
 
 /// <summary>
-/// The HTTP contract: what every host must do, in memory or on sockets, over fake users or a real database. The host
-/// is set to 50 rows and bodies of 256 KiB.
+/// The HTTP contract of every host, in memory or on sockets, with fake users or a real database. The host is configured
+/// for 50 rows and bodies of 256 KiB.
 /// </summary>
 public abstract class HttpContract
 {
@@ -425,7 +425,7 @@ public abstract class HttpContract
             seen.Select(static reply => Ids(reply.Json)));
     }
 
-    /// <summary>INV-10, as a client sees it.</summary>
+    /// <summary>INV-10 from a client's view.</summary>
     [Fact]
     public async Task Read_WhileAWriterRenames_IsNoOlderThanItsArrival()
     {

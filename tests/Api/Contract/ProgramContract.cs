@@ -1,6 +1,6 @@
 namespace UPool.Api.Tests.Contract;
 
-/// <summary>The contract in memory, over the whole program: a silo in the process and the embedded database.</summary>
+/// <summary>The contract in memory, on the whole program: a silo in the process and the embedded database.</summary>
 public sealed class InMemoryEmbeddedContract(InMemoryEmbeddedContract.Fixture fixture)
     : HttpContract, IClassFixture<InMemoryEmbeddedContract.Fixture>
 {
@@ -9,7 +9,7 @@ public sealed class InMemoryEmbeddedContract(InMemoryEmbeddedContract.Fixture fi
     public sealed class Fixture() : EmbeddedHostFixture(sockets: false, Settings);
 }
 
-/// <summary>The contract on real sockets, over the whole program: a silo in the process and the embedded
+/// <summary>The contract on real sockets, on the whole program: a silo in the process and the embedded
 /// database.</summary>
 public sealed class SocketEmbeddedContract(SocketEmbeddedContract.Fixture fixture)
     : HttpContract, IClassFixture<SocketEmbeddedContract.Fixture>
@@ -19,7 +19,7 @@ public sealed class SocketEmbeddedContract(SocketEmbeddedContract.Fixture fixtur
     public sealed class Fixture() : EmbeddedHostFixture(sockets: true, Settings);
 }
 
-/// <summary>The contract on real sockets, over the whole program: a silo in the process and a real server.</summary>
+/// <summary>The contract on real sockets, on the whole program: a silo in the process and a real server.</summary>
 public sealed class SocketServerContract(SocketServerContract.Fixture fixture)
     : HttpContract, IClassFixture<SocketServerContract.Fixture>
 {
@@ -28,7 +28,7 @@ public sealed class SocketServerContract(SocketServerContract.Fixture fixture)
     public sealed class Fixture() : ServerHostFixture(Settings);
 }
 
-/// <summary>The old statuses over the whole program and the embedded database.</summary>
+/// <summary>The old statuses on the whole program and the embedded database.</summary>
 public sealed class AlwaysReply200EmbeddedContract(AlwaysReply200EmbeddedContract.Fixture fixture)
     : AlwaysReply200Contract, IClassFixture<AlwaysReply200EmbeddedContract.Fixture>
 {
@@ -37,7 +37,7 @@ public sealed class AlwaysReply200EmbeddedContract(AlwaysReply200EmbeddedContrac
     public sealed class Fixture() : EmbeddedHostFixture(sockets: true, Settings);
 }
 
-/// <summary>The old statuses over the whole program and a real server.</summary>
+/// <summary>The old statuses on the whole program and a real server.</summary>
 public sealed class AlwaysReply200ServerContract(AlwaysReply200ServerContract.Fixture fixture)
     : AlwaysReply200Contract, IClassFixture<AlwaysReply200ServerContract.Fixture>
 {

@@ -13,7 +13,7 @@ public abstract class ProgramFixture : WebApplicationFactory<Program>, IAsyncLif
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("upool-api-");
 
-    // What a client is told is looked at, and not how soon a busy machine tells it.
+    // These tests check the replies, not how soon a busy machine sends them.
     private readonly Dictionary<string, string?> _settings = new()
     {
         ["UPool:Pool:RentTimeout"] = "00:00:20",
@@ -40,7 +40,7 @@ public abstract class ProgramFixture : WebApplicationFactory<Program>, IAsyncLif
         {
             StartServer();
 
-            // In Production management listens on a port of its own, the last of them.
+            // In Production management listens on its own port, the last one.
             string address = Services.GetRequiredService<IServer>().Features
                 .GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
             _client = new HttpClient { BaseAddress = new Uri(address) };
@@ -61,7 +61,7 @@ public abstract class ProgramFixture : WebApplicationFactory<Program>, IAsyncLif
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Another setting, before the start.</summary>
+    /// <summary>Changes a setting before the start.</summary>
     protected void Set(string key, string value) => _settings[key] = value;
 
     protected override void ConfigureWebHost(IWebHostBuilder builder)
@@ -73,12 +73,11 @@ public abstract class ProgramFixture : WebApplicationFactory<Program>, IAsyncLif
     }
 }
 
-/// <summary>As it is started in Development, with nothing configured but the contract's settings.</summary>
+/// <summary>Started as in Development, with only the contract's settings.</summary>
 public abstract class EmbeddedHostFixture(bool sockets, Dictionary<string, string?> settings)
     : ProgramFixture(sockets, "Development", settings);
 
-/// <summary>As it is started in Production, on sockets, over a database of its own that it makes its tables in.
-/// </summary>
+/// <summary>Started as in Production, on sockets, with its own database in which it creates its tables.</summary>
 public abstract class ServerHostFixture(Dictionary<string, string?> settings)
     : ProgramFixture(sockets: true, "Production", settings)
 {

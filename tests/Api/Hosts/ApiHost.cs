@@ -12,7 +12,7 @@ using UPool.Hosting;
 
 namespace UPool.Api.Tests.Hosts;
 
-/// <summary>The HTTP front as the program composes it, with fake users instead of a cluster.</summary>
+/// <summary>The HTTP API as the program composes it, with fake users instead of a cluster.</summary>
 internal sealed class ApiHost : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -27,10 +27,10 @@ internal sealed class ApiHost : IAsyncDisposable
 
     public HttpClient Client { get; }
 
-    /// <summary>Where it listens; empty in memory.</summary>
+    /// <summary>The addresses it listens on; empty in memory.</summary>
     public IPEndPoint[] Addresses { get; }
 
-    /// <summary>For the management routes, which without a key have a port of their own.</summary>
+    /// <summary>A client for the management routes, which without a key are on their own port.</summary>
     public HttpClient Management => _management ??= new HttpClient { BaseAddress = new Uri($"http://{Addresses[^1]}") };
 
     public FakeUsers Users { get; private init; } = new();

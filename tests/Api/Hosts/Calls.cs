@@ -4,10 +4,10 @@ using System.Text.Json;
 
 namespace UPool.Api.Tests.Hosts;
 
-/// <summary>What a client sees of a reply.</summary>
+/// <summary>A reply as a client sees it.</summary>
 internal sealed record Seen(int Status, string Body, HttpResponseHeaders Headers, HttpContentHeaders ContentHeaders)
 {
-    /// <summary>The header, or null.</summary>
+    /// <summary>The value of a header, or null.</summary>
     public string? Header(string name) =>
         Headers.TryGetValues(name, out IEnumerable<string>? values) || ContentHeaders.TryGetValues(name, out values)
             ? string.Join(", ", values)
@@ -45,18 +45,18 @@ internal static class Calls
         return new Seen((int)response.StatusCode, text, response.Headers, response.Content.Headers);
     }
 
-    /// <summary>The reply is this envelope, to the letter, with this status.</summary>
+    /// <summary>Asserts that the reply has exactly this envelope and status.</summary>
     public static void Is(this Seen seen, int status, string body)
     {
         Assert.Equal((status, body), (seen.Status, seen.Body));
         Assert.Equal("application/json; charset=utf-8", seen.Header("Content-Type"));
     }
 
-    /// <summary>The reply refuses, in the envelope, with this message.</summary>
+    /// <summary>Asserts that the reply is a refusal in the envelope with this message.</summary>
     public static void Refuses(this Seen seen, int status, string message) =>
         seen.Is(status, $$"""{"code":0,"msg":"{{message}}"}""");
 
-    /// <summary>The reply refuses in the envelope, with a message that says something of the kind.</summary>
+    /// <summary>Asserts that the reply is a refusal in the envelope whose message contains this part.</summary>
     public static void RefusesSaying(this Seen seen, int status, string part)
     {
         Assert.Equal(status, seen.Status);

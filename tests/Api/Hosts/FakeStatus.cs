@@ -2,7 +2,7 @@ using UPool.Hosting;
 
 namespace UPool.Api.Tests.Hosts;
 
-/// <summary>A process that stands where the test says.</summary>
+/// <summary>A process status that the test sets.</summary>
 internal sealed class FakeStatus : IProcessStatus
 {
     public bool IsStarted { get; set; } = true;

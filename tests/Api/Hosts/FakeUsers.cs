@@ -4,7 +4,7 @@ using UPool.Grains;
 
 namespace UPool.Api.Tests.Hosts;
 
-/// <summary>Users in memory, and, while a script is set, any outcome instead.</summary>
+/// <summary>Users in memory; while a script is set, every call ends as it says.</summary>
 internal sealed class FakeUsers : IUsers
 {
     private const int MaxName = 255;
@@ -15,7 +15,7 @@ internal sealed class FakeUsers : IUsers
 
     public delegate Task<Outcome> Scripted(Deadline deadline, CancellationToken cancellationToken);
 
-    /// <summary>What every call does while it is set.</summary>
+    /// <summary>If set, the end of every call.</summary>
     public Scripted? Script { get; set; }
 
     public ValueTask<Reply<UserPage>> ListAsync(

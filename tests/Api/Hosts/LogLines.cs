@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace UPool.Api.Tests.Hosts;
 
-/// <summary>Keeps what was logged from Information up, and tells who waits for a line.</summary>
+/// <summary>Records log entries at Information and above; a test can wait for a line.</summary>
 internal sealed class LogLines : ILoggerProvider
 {
     private readonly ConcurrentQueue<string> _lines = new();
@@ -48,7 +48,7 @@ internal sealed class LogLines : ILoggerProvider
     }
 }
 
-/// <summary>How long a test waits for an event before its absence is taken as evidence.</summary>
+/// <summary>How long a test waits for an event before it counts as missing.</summary>
 internal static class Patience
 {
     public static readonly TimeSpan Long = TimeSpan.FromSeconds(20);

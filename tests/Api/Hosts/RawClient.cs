@@ -4,7 +4,7 @@ using System.Text;
 
 namespace UPool.Api.Tests.Hosts;
 
-/// <summary>A bare socket: sends what no HTTP client would.</summary>
+/// <summary>A bare socket that can send what no HTTP client would.</summary>
 internal sealed class RawClient : IDisposable
 {
     private readonly TcpClient _client = new() { NoDelay = true };
@@ -16,10 +16,10 @@ internal sealed class RawClient : IDisposable
         return raw;
     }
 
-    /// <summary>Sends bytes, each character as one.</summary>
+    /// <summary>Sends each character as one byte.</summary>
     public Task SendAsync(string latin1) => _client.GetStream().WriteAsync(Encoding.Latin1.GetBytes(latin1)).AsTask();
 
-    /// <summary>Everything up to the end of the connection; ask for it with <c>Connection: close</c>.</summary>
+    /// <summary>Reads until the connection closes; request that with <c>Connection: close</c>.</summary>
     public async Task<string> ReadToEndAsync()
     {
         using var patience = new CancellationTokenSource(Patience.Long);
@@ -27,7 +27,7 @@ internal sealed class RawClient : IDisposable
         return await reader.ReadToEndAsync(patience.Token);
     }
 
-    /// <summary>Goes away without a word (a reset).</summary>
+    /// <summary>Resets the connection.</summary>
     public void Reset()
     {
         _client.Client.LingerState = new LingerOption(true, 0);

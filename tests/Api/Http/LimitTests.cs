@@ -7,7 +7,7 @@ using UPool.Cluster;
 
 namespace UPool.Api.Tests.Http;
 
-/// <summary>The bounds of the HTTP front.</summary>
+/// <summary>The limits of the HTTP API.</summary>
 public sealed class LimitTests
 {
     [Fact]

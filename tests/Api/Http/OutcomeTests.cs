@@ -3,13 +3,13 @@ using UPool.Cluster;
 
 namespace UPool.Api.Tests.Http;
 
-/// <summary>What each end of a call looks like to a client, in memory.</summary>
+/// <summary>A client's view of each end of a call, in memory.</summary>
 public sealed class InMemoryOutcomeTests() : OutcomeTests(sockets: false);
 
-/// <summary>What each end of a call looks like to a client, on sockets.</summary>
+/// <summary>A client's view of each end of a call, on sockets.</summary>
 public sealed class SocketOutcomeTests() : OutcomeTests(sockets: true);
 
-/// <summary>Outcomes that are hard to cause: the list of the design's table "Replies".</summary>
+/// <summary>Outcomes that are hard to cause: the rows of the design's table "Replies".</summary>
 public abstract class OutcomeTests(bool sockets)
 {
     public static TheoryData<string, string, string?> Calls => new()

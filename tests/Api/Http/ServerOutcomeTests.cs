@@ -6,7 +6,7 @@ using UPool.Api.Tests.Hosts;
 
 namespace UPool.Api.Tests.Http;
 
-/// <summary>What a client is told when a real server fails a statement, holds it up or is busy.</summary>
+/// <summary>The reply to a client if a real server fails a statement, delays it or is busy.</summary>
 public sealed class ServerOutcomeTests(ServerOutcomeTests.Fixture fixture) : IClassFixture<ServerOutcomeTests.Fixture>
 {
     private const int Connections = 2;
@@ -36,7 +36,7 @@ public sealed class ServerOutcomeTests(ServerOutcomeTests.Fixture fixture) : ICl
         await ExecuteAsync(other, "ALTER TABLE tb1 ADD UNIQUE taken (name)");
         long last = (await Client.SendJsonAsync("POST", "/user", """{"name":"taken"}""")).Id;
 
-        // More than one statement of them.
+        // Enough names for more than one statement.
         IEnumerable<string> names = Enumerable.Range(0, 999).Select(static i => $"{i} {new string('x', 240)}");
         Seen seen = await Client.SendJsonAsync(
             "POST", "/user/batch", $"[{string.Concat(names.Select(Named))}{{\"name\":\"taken\"}}]");

@@ -4,7 +4,7 @@ using UPool.Cluster;
 
 namespace UPool.Api.Tests.Http;
 
-/// <summary>What only sockets show: malformed requests, and clients that go away.</summary>
+/// <summary>Cases that need sockets: malformed requests, and clients that disconnect.</summary>
 public sealed class SocketTests : IAsyncLifetime
 {
     private const string Post = "POST /user HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
@@ -46,7 +46,7 @@ public sealed class SocketTests : IAsyncLifetime
             """{"code":0,"msg":"limit must be a whole number from 1 to 10000"}""", reply, StringComparison.Ordinal);
     }
 
-    // These never become requests: the server refuses them itself, without a body, and closes.
+    // These never become requests: the web server refuses them without a body and closes the connection.
     [Theory]
     [InlineData("nonsense\r\n\r\n", 400)]
     [InlineData("GET / HTTP/1.1\r\n\r\n", 400)]
@@ -125,8 +125,8 @@ public sealed class SocketTests : IAsyncLifetime
         Assert.EndsWith("""{"code":0,"msg":"the body is too large"}""", reply, StringComparison.Ordinal);
     }
 
-    // The server will not read such a body to its end, so the connection ends: a client that was not told would lose
-    // its next request.
+    // The web server does not read such a body to its end, so the connection closes: a client that is not told so would
+    // lose its next request.
     [Theory]
     [InlineData("POST", "/user", "application/json", 413)]
     [InlineData("POST", "/user", "text/plain", 415)]

@@ -2,7 +2,7 @@ using UPool.Management;
 
 namespace UPool.Api.Tests.Management;
 
-/// <summary>What JSON requires is escaped, and nothing else.</summary>
+/// <summary>Only characters that JSON requires to be escaped are escaped.</summary>
 public sealed class EnvelopeEncoderTests
 {
     [Theory]
@@ -19,7 +19,7 @@ public sealed class EnvelopeEncoderTests
     public void Encode_Text_IsEscapedAsJsonRequires(string text, string expected) =>
         Assert.Equal(expected, EnvelopeEncoder.Instance.Encode(text));
 
-    // As chars, because a lone surrogate cannot stand in an attribute.
+    // As chars, because an attribute's string cannot contain a lone surrogate.
     [Theory]
     [InlineData(new[] { 'a', '\uD800' })]
     [InlineData(new[] { 'a', '\uDC00' })]

@@ -2,7 +2,7 @@ using UPool.Management;
 
 namespace UPool.Api.Tests.Management;
 
-/// <summary>Which limit a process has met, by what can be seen of it.</summary>
+/// <summary>Which limit a process has reached, judged from its samples.</summary>
 public sealed class LimitJudgeTests
 {
     private static readonly LimitSample Well = new(
@@ -64,7 +64,7 @@ public sealed class LimitJudgeTests
         LimitSample slow = Well with { IsWaiting = true, Use = TimeSpan.FromMilliseconds(20) };
         Limit[] judged = [.. Enumerable.Range(0, 4000).Select(_ => judge.Judge(slow))];
 
-        // An hour is 720 looks: half of the memory. 2 ms became 7 ms after 1.8 hours.
+        // 720 samples are one hour, half of the memory. After 1.8 hours the baseline has risen from 2 ms to 7 ms.
         Assert.Equal(Limit.Database, judged[720]);
         Assert.Equal(Limit.Connections, judged[^1]);
     }

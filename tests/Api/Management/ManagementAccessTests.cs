@@ -11,7 +11,7 @@ using UPool.Testing;
 
 namespace UPool.Api.Tests.Management;
 
-/// <summary>Who may use the management routes, and where they are; on sockets.</summary>
+/// <summary>Which callers may use the management routes, and on which port; on sockets.</summary>
 public sealed class ManagementAccessTests
 {
     private const string Key = "correct-horse";
@@ -22,13 +22,13 @@ public sealed class ManagementAccessTests
     {
         await using ApiHost host = await ApiHost.StartAsync(sockets: true);
 
-        // No pool behind the fake users: the route itself answered.
+        // There is no pool behind the fake users: the route itself replied.
         (await host.Management.CallAsync("GET", Pool)).Refuses(404, "this process has no pool");
         Assert.True(IPAddress.IsLoopback(host.Addresses[^1].Address));
         (await host.Management.CallAsync("GET", "/user/list")).Refuses(404, "not found");
     }
 
-    // nginx's plain proxy_pass: it calls from this machine, names the address it calls, and adds nothing.
+    // nginx's plain proxy_pass: it connects from this machine, names the upstream address as Host, and adds no header.
     [Theory]
     [InlineData("/upool/pool")]
     [InlineData("/metrics")]
@@ -51,7 +51,7 @@ public sealed class ManagementAccessTests
         Assert.Equal(200, (await host.Client.CallAsync("GET", "/health/ready")).Status);
     }
 
-    // As no well-behaved client would write them; the port that a request names is not the one that it came by.
+    // Requests that no well-behaved client sends; the port that they name is not the one that they arrive on.
     [Theory]
     [InlineData("GET http://127.0.0.1:{port}/upool/pool HTTP/1.1\r\nHost: 127.0.0.1:{port}")]
     [InlineData("GET http://localhost:{port}/metrics HTTP/1.1\r\nHost: localhost:{port}")]

@@ -9,7 +9,7 @@ using UPool.Testing;
 
 namespace UPool.Api.Tests.Management;
 
-/// <summary>A program with management alone, as the silo is.</summary>
+/// <summary>A program with management only, as the silo is.</summary>
 public sealed class ManagementOnlyTests
 {
     [Fact]

@@ -9,7 +9,7 @@ using UPool.Sqlite;
 
 namespace UPool.Api.Tests.Management;
 
-/// <summary>Management over a pool in a program without Orleans.</summary>
+/// <summary>Management of a pool in a program without Orleans.</summary>
 public sealed class PoolAloneTests
 {
     [Fact]

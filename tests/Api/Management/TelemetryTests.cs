@@ -6,7 +6,7 @@ using UPool.Api.Tests.Hosts;
 
 namespace UPool.Api.Tests.Management;
 
-/// <summary>What a program says of its requests, and what it keeps to itself.</summary>
+/// <summary>A program's telemetry about its requests, and the data that it must not contain.</summary>
 public sealed class TelemetryTests
 {
     [Fact]
@@ -25,7 +25,7 @@ public sealed class TelemetryTests
         string[] requests = [.. seen.Body.Split('\n')
             .Where(line => line.StartsWith("http_server_request_duration_seconds_count{", StringComparison.Ordinal))];
 
-        // Other tests' hosts measure with the same meters, each with requests of its own.
+        // The hosts of other tests use the same meters with their own requests.
         Assert.Contains(requests, line => line.Contains("http_route=\"/user/{id}\"", StringComparison.Ordinal));
         Assert.DoesNotContain(requests, line => line.Contains("/health", StringComparison.Ordinal));
         Assert.DoesNotContain(requests, line => line.Contains("/upool", StringComparison.Ordinal));
@@ -66,14 +66,14 @@ public sealed class TelemetryTests
         await using ApiHost host = await ApiHost.StartAsync(sockets: true);
         Assert.Null((await host.Client.CallAsync("GET", "/")).Header("Connection"));
 
-        // What the signal does; the server itself goes on for UPool:Shutdown:Delay.
+        // The effect of the signal; the server goes on for UPool:Shutdown:Delay.
         host.Services.GetRequiredService<IHostApplicationLifetime>().StopApplication();
 
         foreach (string path in (string[])["/", "/user/list", "/nothing", "/health/ready"])
             Assert.Equal("close", (await host.Client.CallAsync("GET", path)).Header("Connection"));
     }
 
-    /// <summary>The spans of requests that name this trace; other tests run at the same time.</summary>
+    /// <summary>The spans of requests with this trace id; other tests run at the same time.</summary>
     private sealed class Spans : IDisposable
     {
         private readonly ActivityTraceId _trace = ActivityTraceId.CreateRandom();

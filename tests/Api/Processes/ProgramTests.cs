@@ -6,7 +6,7 @@ using UPool.Testing;
 
 namespace UPool.Api.Tests.Processes;
 
-/// <summary>The program as a process: how it starts, what it says, how it stops.</summary>
+/// <summary>The program as a process: its start, its output, its stop.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class ProgramTests : IDisposable
 {
@@ -58,8 +58,8 @@ public sealed class ProgramTests : IDisposable
             line);
     }
 
-    /// <summary>The silo's port is tried when the other services run already: those are ended, and have not
-    /// failed.</summary>
+    /// <summary>The silo binds its port when the other services already run: they are stopped and must not be reported
+    /// as failed.</summary>
     [Fact]
     public async Task Start_FailsWhileOtherServicesRun_SaysSoInOneLine()
     {
@@ -90,7 +90,7 @@ public sealed class ProgramTests : IDisposable
         Assert.Contains($"serves http://127.0.0.1:{port}: ", line, StringComparison.Ordinal);
         Assert.Contains("SQLite", line, StringComparison.Ordinal);
 
-        // This test's pipe is no terminal: lines are for machines then.
+        // This test's pipe is no terminal, so the log lines are JSON.
         JsonElement json = JsonDocument.Parse(line).RootElement;
         Assert.Equal("Information", json.GetProperty("LogLevel").GetString());
         Assert.Contains($"serves http://127.0.0.1:{port}: ", json.GetProperty("Message").GetString());

@@ -11,7 +11,7 @@ using UPool.Hosting;
 
 namespace UPool.Cluster.Tests.Budget;
 
-/// <summary>The agent of a client, over a coordinator whose answers are the test's.</summary>
+/// <summary>A client's agent; the test plays the coordinator.</summary>
 public sealed class BudgetAgentTests : IAsyncDisposable
 {
     private static readonly TimeSpan Patient = TimeSpan.FromSeconds(60);
@@ -31,7 +31,7 @@ public sealed class BudgetAgentTests : IAsyncDisposable
         IOptions<BudgetOptions> options = Options.Create(new BudgetOptions { ServerConnections = "100" });
         var identity = new DeploymentIdentity("cluster", "service");
 
-        // Never asked: there is nothing at this address.
+        // Never used: no server listens at this address.
         var database = new DatabaseOptions { ControlConnectionString = "Server=127.0.0.1;Port=1;Database=none" };
         _control = new ControlDatabase(
             Options.Create(database), NullLoggerFactory.Instance, TimeProvider.System);
@@ -111,14 +111,14 @@ public sealed class BudgetAgentTests : IAsyncDisposable
     private Task<Sent> NextAsync() =>
         _coordinator.Sent.ReadAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(Patient);
 
-    /// <summary>What is sent once the clock has moved.</summary>
+    /// <summary>The message that is sent after the clock has moved.</summary>
     private async Task<Sent> NextAfterAsync(TimeSpan time)
     {
         await _clock.AdvanceAsync(time);
         return await NextAsync();
     }
 
-    /// <summary>One message, and its answer.</summary>
+    /// <summary>A message and its reply.</summary>
     internal sealed class Sent(LeaseRequest request)
     {
         public LeaseRequest Request => request;
@@ -153,8 +153,8 @@ public sealed class BudgetAgentTests : IAsyncDisposable
         public Task<BudgetView> View() => throw new NotSupportedException();
     }
 
-    /// <summary>Every grain is the test's.</summary>
-    [SuppressMessage("Performance", "CA1852", Justification = "The proxy is derived from it when it is made.")]
+    /// <summary>Returns the test's grain for every call.</summary>
+    [SuppressMessage("Performance", "CA1852", Justification = "DispatchProxy derives from it at run time.")]
     internal class GrainsOf : DispatchProxy
     {
         public CoordinatorOfTest? Coordinator { get; set; }
@@ -162,7 +162,8 @@ public sealed class BudgetAgentTests : IAsyncDisposable
         protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) => Coordinator;
     }
 
-    /// <summary>Moves once the timer that is to fire was set: the agent sets one after each message.</summary>
+    /// <summary>Records timers, so that the clock moves only after the agent has set its next one: it sets one after
+    /// each message.</summary>
     private sealed class NotingClock : FakeTimeProvider
     {
         private readonly Channel<bool> _set = Channel.CreateUnbounded<bool>();

@@ -5,7 +5,7 @@ using UPool.Cluster.Registration;
 
 namespace UPool.Cluster.Tests.Budget;
 
-/// <summary>What stops a start, and in which words.</summary>
+/// <summary>Option errors that stop the start, and their messages.</summary>
 public sealed class BudgetOptionTests
 {
     [Theory]
@@ -92,7 +92,7 @@ public sealed class BudgetOptionTests
         Assert.Equal(one.Incarnation, one.Incarnation);
         Assert.InRange(one.Incarnation.Length, 1, LeaseRequest.MaxIncarnationLength);
 
-        // Grain storage takes a key that reads as a number for that number.
+        // Grain storage converts a key that parses as a number.
         Assert.Contains(one.CoordinatorKey, static c => !char.IsAsciiHexDigit(c));
     }
 

@@ -2,7 +2,7 @@ using UPool.Cluster.Budget;
 
 namespace UPool.Cluster.Tests.Budget;
 
-/// <summary>What must fit into the deployment's number.</summary>
+/// <summary>The sum that ServerConnections must cover.</summary>
 public sealed class BudgetSumTests
 {
     [Fact]

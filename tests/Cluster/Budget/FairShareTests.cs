@@ -39,7 +39,8 @@ public sealed class FairShareTests
 
             FairShare.Fill(claims, total, shares);
 
-            // One permit moved from anybody to anybody who would take it would not end at a lower level than before.
+            // If a permit moved to a claim that would take it, that claim's new level would not be below the giver's
+            // old one.
             for (int from = 0; from < claims.Length; from++)
             {
                 if (shares[from] <= claims[from].Least) continue;

@@ -3,15 +3,15 @@ using UPool.MySql;
 
 namespace UPool.Cluster.Tests.Budget;
 
-/// <summary>A ledger with its storage and some silos, moved by hand: every call is one batch that is written.</summary>
+/// <summary>A ledger with its storage and some silos, driven by hand: every call is one written batch.</summary>
 internal sealed class LedgerDriver
 {
     public const string Server = "server/1";
 
     private readonly Dictionary<string, LeaseHolder> _holders = [];
 
-    /// <summary>A coordinator that has taken over an empty ledger of a server that is up for long.</summary>
-    /// <param name="shared">What the pools share.</param>
+    /// <summary>A coordinator that took over an empty ledger from a server with a long uptime.</summary>
+    /// <param name="shared">The number of permits that the pools share.</param>
     public LedgerDriver(int shared)
     {
         Settings = WithShared(shared);
@@ -29,7 +29,7 @@ internal sealed class LedgerDriver
 
     public BudgetView View => Ledger.View(Now);
 
-    /// <summary>Settings of which so many connections are left to share.</summary>
+    /// <summary>Settings with this number of connections left to share.</summary>
     public static BudgetSettings WithShared(int shared)
     {
         BudgetSettings none = new BudgetOptions().ToSettings(0);
@@ -48,11 +48,11 @@ internal sealed class LedgerDriver
         return holder;
     }
 
-    /// <summary>The next request of a silo that uses and wants so many.</summary>
+    /// <summary>The next request of a silo with these figures.</summary>
     public LeaseRequest Ask(string silo, int used = 0, int pending = 0, int idle = 0) =>
         Holder(silo).Ask(new LeaseFigures { Used = used, Pending = pending, Idle = idle }, Now);
 
-    /// <summary>Applies, writes, commits.</summary>
+    /// <summary>Applies the requests, writes the ledger and commits.</summary>
     public IReadOnlyList<LeaseReply> Write(params LeaseRequest[] requests)
     {
         LedgerBatch batch = Ledger.Apply(requests, Now);
@@ -60,7 +60,7 @@ internal sealed class LedgerDriver
         return Ledger.Commit(batch, Now);
     }
 
-    /// <summary>A silo asks, is answered and applies the answer; then a second passes.</summary>
+    /// <summary>One renewal of a silo: request, reply, apply; then one second passes.</summary>
     public int Renew(string silo, int used = 0, int pending = 0, int idle = 0)
     {
         LeaseReply reply = Write(Ask(silo, used, pending, idle))[0];
@@ -74,8 +74,8 @@ internal sealed class LedgerDriver
         if (Holder(silo).Accept(reply, Now) is { } terms) Holder(silo).MarkApplied(terms);
     }
 
-    /// <summary>All of them renew so often that shrinks are acknowledged and growth is given; each then uses what it
-    /// can of what it wants.</summary>
+    /// <summary>Renews all silos until shrinks are acknowledged and growth is granted; each silo then uses as much of
+    /// its demand as its permits allow.</summary>
     /// <returns>The permits, in order.</returns>
     public int[] Settle(params (string Silo, int Wanted)[] silos)
     {
@@ -95,11 +95,11 @@ internal sealed class LedgerDriver
 
     public LeaseView Lease(string silo) => View.Leases.Single(lease => lease.Incarnation == silo);
 
-    /// <summary>Looks at a server that has these sessions.</summary>
+    /// <summary>Lets the ledger observe a server with these sessions.</summary>
     public IReadOnlyList<DeploymentSession> Look(params DeploymentSession[] sessions) =>
         Ledger.Observe(sessions, new ServerLife(Server, TimeSpan.Zero), Now);
 
-    /// <summary>Another activation reads what is stored.</summary>
+    /// <summary>Another activation reads the stored ledger.</summary>
     public Ledger TakeOver(string server = Server, TimeSpan? uptime = null) =>
         TakeOver(new ServerLife(server, uptime ?? TimeSpan.FromDays(1)));
 

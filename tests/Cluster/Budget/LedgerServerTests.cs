@@ -3,7 +3,8 @@ using UPool.MySql;
 
 namespace UPool.Cluster.Tests.Budget;
 
-/// <summary>Time alone frees nothing: the server says when sessions are gone (INV-2).</summary>
+/// <summary>Time alone frees no permits: only the server's confirmation that sessions are closed does
+/// (INV-2).</summary>
 public sealed class LedgerServerTests
 {
     private readonly LedgerDriver _driver = new(shared: 20);
@@ -13,7 +14,7 @@ public sealed class LedgerServerTests
     {
         _driver.Settle(("a", 15), ("b", 5));
 
-        // Somebody has to write, else nobody could have renewed.
+        // Another silo must write, or no renewal would succeed.
         for (int second = 0; second < 17; second++)
         {
             Assert.Equal(5, _driver.Renew("b", used: 5, pending: 20));
@@ -70,7 +71,7 @@ public sealed class LedgerServerTests
     {
         _driver.Settle(("a", 10), ("b", 10));
 
-        // The database is away for a minute: no lease could be renewed, and nobody could be asked.
+        // The database is unreachable for a minute: no lease could be renewed and no silo could be queried.
         _driver.Wait(60);
         Assert.Empty(_driver.Ledger.Reclaims(_driver.Now));
 
@@ -161,7 +162,7 @@ public sealed class LedgerServerTests
             static id => new DeploymentSession(id, $"h:{id}", "a", IsControl: false))];
         Assert.Equal(10, _driver.Lease("a").Held);
 
-        // Its permits were written by a write that the server lost.
+        // The server lost the write that granted these permits.
         _driver.Wait(0.1);
         _driver.Look(sessions);
         _driver.Holder("c", ceiling: 100);
@@ -169,7 +170,7 @@ public sealed class LedgerServerTests
         _driver.Renew("b");
         Assert.Equal(7, _driver.Renew("c", pending: 50));
 
-        // Its own figures are newer than the look.
+        // The silo's own figures are newer than the look.
         _driver.Renew("a", idle: 10);
         Assert.Equal(10, _driver.Renew("c", used: 7, pending: 50));
     }

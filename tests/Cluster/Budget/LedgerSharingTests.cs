@@ -2,7 +2,7 @@ using UPool.Cluster.Budget;
 
 namespace UPool.Cluster.Tests.Budget;
 
-/// <summary>Who gets how many permits, and when somebody grows.</summary>
+/// <summary>How many permits each silo gets, and when it may grow.</summary>
 public sealed class LedgerSharingTests
 {
     private readonly LedgerDriver _driver = new(shared: 20);
@@ -23,7 +23,7 @@ public sealed class LedgerSharingTests
         Assert.Equal(20, _driver.Renew("a", idle: 20));
         Assert.Equal(0, _driver.Renew("b", pending: 5));
 
-        // Told to shrink; as long as it has not said that it did, the other one waits.
+        // Told to shrink; until the silo acknowledges, the other one waits.
         Assert.Equal(15, _driver.Renew("a", idle: 20));
         Assert.Equal(LeaseState.Shrinking, _driver.Lease("a").State);
         Assert.Equal(0, _driver.Renew("b", pending: 5));
@@ -40,7 +40,7 @@ public sealed class LedgerSharingTests
         _driver.Renew("b", pending: 20);
         Assert.Equal(10, _driver.Renew("a", used: 20));
 
-        // Seventeen are still there; none will be opened beyond ten any more.
+        // Seventeen sessions are still open; none beyond ten will be opened.
         _driver.Renew("a", used: 17);
 
         Assert.Equal(3, _driver.Renew("b", pending: 20));
@@ -52,7 +52,7 @@ public sealed class LedgerSharingTests
         _driver.Renew("a", idle: 20);
         _driver.Renew("b", pending: 5);
 
-        // The answer with the shrink is lost: the silo still has its old permits, whatever is open at the moment.
+        // The reply with the shrink is lost: the silo still holds its old permits, whatever it has open now.
         _driver.Write(_driver.Ask("a", idle: 20));
         _driver.Write(_driver.Ask("a", idle: 3));
 
@@ -67,7 +67,7 @@ public sealed class LedgerSharingTests
         Assert.Equal(10, _driver.Renew("a", used: 10, pending: 40));
         Assert.Equal(9, _driver.Renew("b", used: 10, pending: 40));
 
-        // One has less to do meanwhile: the permit that another has just handed back would be within its share again.
+        // The first silo needs less now; the permit that the other just returned would fit its share again.
         Assert.Equal(3, _driver.Renew("a", used: 3, idle: 7));
         Assert.Equal(9, _driver.Renew("b", used: 9, pending: 41));
 
@@ -95,7 +95,7 @@ public sealed class LedgerSharingTests
         Assert.Equal([20], _driver.Settle(("a", 18)));
         Assert.Equal([18, 2], _driver.Settle(("a", 18), ("b", 2)));
 
-        // What the first does not need any more would be shared evenly, if somebody needed it.
+        // The first silo's unneeded permits would be shared evenly if another silo needed them.
         Assert.Equal([18, 2], _driver.Settle(("a", 0), ("b", 2)));
         Assert.Equal([17, 3], _driver.Settle(("a", 0), ("b", 3)));
     }
@@ -138,7 +138,7 @@ public sealed class LedgerSharingTests
         _driver.Renew("a", used: 18);
         Assert.Equal(10, _driver.Holder("a").Terms.Permits);
 
-        // Its eighteen are all in long statements; whoever else has idle ones must give them instead.
+        // All of its eighteen run long statements; silos with idle permits must give them instead.
         _driver.Renew("a", used: 18);
         Assert.Equal(18, _driver.Lease("a").Held);
         _driver.Renew("b", used: 2, pending: 10);

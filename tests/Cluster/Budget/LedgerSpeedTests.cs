@@ -3,15 +3,14 @@ using UPool.Cluster.Budget;
 
 namespace UPool.Cluster.Tests.Budget;
 
-/// <summary>The sum holds whatever everybody wants. In the long form (<c>UPOOL_TEST_FACTOR</c>) also what a renewal
-/// costs the coordinator; printed, and compared with nothing: machines differ.</summary>
+/// <summary>The sum holds at any demand. The long form (<c>UPOOL_TEST_FACTOR</c>) also prints the coordinator's cost of
+/// a renewal; it is compared with nothing, because machines differ.</summary>
 public sealed class LedgerSpeedTests(ITestOutputHelper output)
 {
-    // The coordinator gathers for 50 ms, of renewals once a second.
+    // The coordinator collects for 50 ms; each silo renews once a second.
     private const int BatchesPerInterval = 20;
 
-    // So many at least, and the first half is not counted: it admits everybody, and runs code that is yet to be
-    // compiled for speed.
+    // At least this many. The first half is not counted: it admits the silos and runs code that is not optimized yet.
     private static readonly int LeastRenewals = Seed.Factor > 1 ? 40_000 : 2_000;
     private static readonly int LeastIntervals = Seed.Factor > 1 ? 10 : 4;
 
@@ -70,7 +69,7 @@ public sealed class LedgerSpeedTests(ITestOutputHelper output)
         return settings with { ServerConnections = sum.Needed - sum.Floors + PermitsEach * silos };
     }
 
-    /// <summary>The dearest case: whatever was shared has to be shared anew.</summary>
+    /// <summary>The worst case: every renewal recalculates all shares.</summary>
     private static LeaseRequest Ask(LeaseHolder holder, Random random, TimeSpan now)
     {
         int wanted = random.Next(1, 3 * PermitsEach), permits = holder.PermitsAt(now);

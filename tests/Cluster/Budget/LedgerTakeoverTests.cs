@@ -3,7 +3,7 @@ using UPool.MySql;
 
 namespace UPool.Cluster.Tests.Budget;
 
-/// <summary>Requests that do not count, writes that fail, and coordinators that take over.</summary>
+/// <summary>Ignored requests, failed writes, and take-overs by another coordinator.</summary>
 public sealed class LedgerTakeoverTests
 {
     private readonly LedgerDriver _driver = new(shared: 20);
@@ -28,7 +28,7 @@ public sealed class LedgerTakeoverTests
         _driver.Settle(("a", 5), ("b", 5));
         LeaseRequest request = _driver.Ask("a");
 
-        // After lost writes a grant's number may have been given twice.
+        // After lost writes, two grants may have the same number.
         _driver.Write(request with { Permits = 15 });
 
         Assert.Equal(15, _driver.Lease("a").Held);
@@ -204,7 +204,7 @@ public sealed class LedgerTakeoverTests
         _driver.TakeOver("server/2", uptime: TimeSpan.Zero);
         Assert.Equal(19, _driver.Renew("a", used: 19));
 
-        // Both together are above the number now; what the other one has is its own, and nobody grows.
+        // The sum of both is above the limit now: each keeps what it holds, and no silo grows.
         Assert.Equal(19, _driver.Lease("a").Held);
         Assert.Equal(29, _driver.View.Held);
         Assert.Equal(1, _driver.Renew("b", used: 1));
@@ -218,7 +218,7 @@ public sealed class LedgerTakeoverTests
         _driver.Settle(("a", 1), ("b", 1));
         _driver.TakeOver("server/2", uptime: TimeSpan.Zero);
 
-        // Its lease has run out; what is recorded for it may be somebody else's by writes that were lost.
+        // The silo's lease has expired, and lost writes may have granted its recorded permits to another silo.
         _driver.Wait(11);
 
         Assert.Equal(0, _driver.Renew("a", pending: 5));
@@ -233,7 +233,7 @@ public sealed class LedgerTakeoverTests
         _driver.Ledger.Observe([], new ServerLife("server/2", TimeSpan.Zero), _driver.Now);
         Assert.True(_driver.Ledger.IsLearning(_driver.Now));
 
-        // Fifteen seconds of lease and grace, less five of uptime and what the server's clock may be fast.
+        // Fifteen seconds of lease and grace, minus five of uptime, plus an allowance for a fast server clock.
         _driver.Wait(9);
         Assert.True(_driver.Ledger.IsLearning(_driver.Now));
         _driver.Wait(0.2);
@@ -247,7 +247,7 @@ public sealed class LedgerTakeoverTests
         Assert.False(_driver.Ledger.IsLearning(_driver.Now));
     }
 
-    /// <summary>A replica that was promoted has been up for days, and may lack what was written a moment ago.</summary>
+    /// <summary>A promoted replica may have been up for days and still lack the last writes.</summary>
     [Fact]
     public void TakeOver_OnAnotherServer_LearnsForAWholeLeaseAndGraceHoweverLongThatIsUp()
     {
@@ -265,7 +265,7 @@ public sealed class LedgerTakeoverTests
         _driver.Ledger.Observe([], replica, _driver.Now);
         Assert.False(_driver.Ledger.IsLearning(_driver.Now));
 
-        // Written there: the next activation need not learn of it again.
+        // Now written: the next activation need not relearn it.
         _driver.Renew("a", used: 5);
         _driver.TakeOver(replica);
         _driver.Ledger.Observe([], replica, _driver.Now);

@@ -2,7 +2,7 @@ using UPool.Cluster.Budget;
 
 namespace UPool.Cluster.Tests.Budget;
 
-/// <summary>Requests that wait for the ledger, and their copies.</summary>
+/// <summary>Renewals that wait for the ledger, and their duplicates.</summary>
 public sealed class RenewalQueueTests
 {
     private readonly RenewalQueue _queue = new();
@@ -44,7 +44,7 @@ public sealed class RenewalQueueTests
         Assert.False(second.IsCompleted);
         Assert.Equal(1, _queue.Count);
 
-        // What is forgotten with the failed one is not its successor.
+        // Forgetting the failed request must not remove its successor.
         Assert.Single(_queue.Take());
         Assert.Same(second, _queue.Add(Request("a", 1)));
     }

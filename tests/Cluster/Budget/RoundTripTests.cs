@@ -5,7 +5,7 @@ using UPool.Cluster.Budget;
 
 namespace UPool.Cluster.Tests.Budget;
 
-/// <summary>Everything of the budget that crosses between processes or is stored, there and back.</summary>
+/// <summary>A round trip of every budget type that crosses processes or is stored.</summary>
 public sealed class RoundTripTests
 {
     private static readonly ServiceProvider Services = new ServiceCollection()

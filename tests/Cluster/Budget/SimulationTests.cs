@@ -4,8 +4,8 @@ using UPool.Cluster.Tests.Budget.Simulation;
 namespace UPool.Cluster.Tests.Budget;
 
 /// <summary>
-/// The ledger and the holders over a simulated cluster and a simulated server, where everything goes wrong (INV-2).
-/// Each run checks after every step, then lets the faults end and wants all permits back and at work.
+/// The ledger and the lease holders in a simulated cluster with a simulated server and all faults (INV-2). Each run
+/// checks after every step, then stops the faults and requires all permits back and in use.
 /// </summary>
 public sealed class SimulationTests(ITestOutputHelper output)
 {
@@ -52,7 +52,7 @@ public sealed class SimulationTests(ITestOutputHelper output)
         long steps = 0;
         for (uint run = 0; run < 4 * Seed.Factor; run++)
         {
-            // Half of the runs stop, half of them kill; whoever is killed is started anew.
+            // Half of the runs stop processes, half kill them; a killed process is replaced.
             var cluster = SimCluster.Create(seed + run, 5, 20, SimFaults.None with
             {
                 Only = point,
@@ -71,8 +71,8 @@ public sealed class SimulationTests(ITestOutputHelper output)
         output.WriteLine($"{steps} steps");
     }
 
-    /// <summary>One message in thirty is lost: a request with its answer fails in one of fifteen. Nine sends in a lease
-    /// are lost together once in 10^10; with four of them it would be seen in every third run.</summary>
+    /// <summary>One message in thirty is lost, so one renewal in fifteen fails. Nine failures in a row within a lease
+    /// have a chance of 10^-10; with only four renewals per lease, every third run would see them all fail.</summary>
     [Fact]
     public void Silos_OnALossyNetwork_KeepTheirFloor() => AssertFloorsAreKept(SimFaults.None with
     {
@@ -95,7 +95,7 @@ public sealed class SimulationTests(ITestOutputHelper output)
         uint seed = Seed.Next();
         for (uint run = 0; run < 5 * Seed.Factor; run++)
         {
-            // Without what keeps a silo from renewing for a lease and its grace: then it is not among the living.
+            // Without the faults that stop renewals for a lease and its grace: such a silo is treated as dead.
             SimFaults faults = SimFaults.None with
             {
                 Loss = 0.01,
@@ -112,7 +112,7 @@ public sealed class SimulationTests(ITestOutputHelper output)
             cluster.SetDemand(cluster.Ceiling);
             cluster.RunFor(60 * SimScheduler.Second);
 
-            // One is enough to hold all of them; those that are started now are configured as before.
+            // One silo with the lower number limits all; silos started now still have the old number.
             SimSilo first = cluster.StartSilo(settings: less);
             first.IsImmune = true;
             cluster.RunFor(120 * SimScheduler.Second);

@@ -3,12 +3,12 @@ using UPool.Cluster.Tests.Budget.Simulation;
 namespace UPool.Cluster.Tests.Budget;
 
 /// <summary>
-/// What holds the budget, switched off one at a time: the simulation must find out each. A simulation that finds
-/// nothing wrong proves something only if it would.
+/// Each safeguard of the budget, switched off one at a time: the simulation must detect each. A simulation that finds
+/// no error proves something only if it could find one.
 /// </summary>
 public sealed class SwitchOffTests(ITestOutputHelper output)
 {
-    // The switch is found out within a few runs; this many say that it is not.
+    // A switched-off safeguard is detected within a few runs; after this many the test fails.
     private const int MostRuns = 400;
 
     [Fact]
@@ -26,7 +26,7 @@ public sealed class SwitchOffTests(ITestOutputHelper output)
     [Fact]
     public void Budget_WithoutTheGrace_IsExceeded() => AssertFoundOut(SimSwitch.Grace);
 
-    /// <summary>The same faults with everything switched on: what was found out above is the switch.</summary>
+    /// <summary>The same faults with every safeguard on: the switch caused what the test above detects.</summary>
     [Fact]
     public void Budget_WithAllOfIt_IsNotExceededByTheSameFaults()
     {
@@ -49,12 +49,12 @@ public sealed class SwitchOffTests(ITestOutputHelper output)
             }
             catch (SimViolationException violation)
             {
-                output.WriteLine($"{off}: found out in run {run + 1}: {violation.Message.Split('\n')[0]}");
+                output.WriteLine($"{off}: detected in run {run + 1}: {violation.Message.Split('\n')[0]}");
                 return;
             }
         }
 
-        Assert.Fail($"Without {off} nothing went wrong in {MostRuns} runs of {steps} steps, {Seed.Variable}={seed}.");
+        Assert.Fail($"Without {off} no violation in {MostRuns} runs of {steps} steps, {Seed.Variable}={seed}.");
     }
 
     private static long Run(uint seed, SimFaults faults)
@@ -65,7 +65,7 @@ public sealed class SwitchOffTests(ITestOutputHelper output)
         return cluster.Scheduler.Steps;
     }
 
-    /// <summary>What each of them is there for, often.</summary>
+    /// <summary>Faults that often exercise the safeguard.</summary>
     private static SimFaults Provoking(SimSwitch off) => off switch
     {
         SimSwitch.Sequence => SimFaults.None with

@@ -9,7 +9,7 @@ using Orleans.Runtime.MembershipService;
 
 namespace UPool.Cluster.Tests.Membership;
 
-/// <summary>Orleans' own membership table over our statements; each test has a cluster id of its own.</summary>
+/// <summary>Orleans' own membership table on our statements; each test has its own cluster id.</summary>
 public sealed class ClusteringTests(SchemaFixture schema) : IClassFixture<SchemaFixture>
 {
     private static readonly DateTime Start = new(2024, 5, 6, 7, 8, 9, 123, 456, DateTimeKind.Utc);
@@ -121,7 +121,7 @@ public sealed class ClusteringTests(SchemaFixture schema) : IClassFixture<Schema
         insert.Parameters.AddWithValue("@d", _cluster);
         await Assert.ThrowsAsync<MySqlException>(() => insert.ExecuteNonQueryAsync(Token));
 
-        // The connection is still open, so a lock it kept would make this wait, and fail after a second.
+        // The connection is still open: if it still held a lock, this statement would wait and fail after a second.
         Assert.Equal("0", await schema.ExecuteAsync(
             "SET SESSION innodb_lock_wait_timeout = 1;" +
             "SELECT Version FROM upool_member_version WHERE DeploymentId = @d FOR UPDATE", ("@d", _cluster)));
@@ -296,7 +296,7 @@ public sealed class ClusteringTests(SchemaFixture schema) : IClassFixture<Schema
     public async Task CleanupDefunctSiloEntriesQuery_StatusAndAge_DeletesOnlyOldAndDead(
         SiloStatus status, int secondsAfterAlive, bool deleted)
     {
-        // Orleans prefers the statement for one entry, where there is one; this one is tried on its own.
+        // Orleans prefers the statement for one entry if it exists, so this one is tested alone.
         var table = await CreateTableAsync();
         var member = Member(1);
         member.Status = status;
@@ -365,7 +365,7 @@ public sealed class ClusteringTests(SchemaFixture schema) : IClassFixture<Schema
         IAmAliveTime = Start,
     };
 
-    // A row's etag is the version of the table it was read with.
+    // A row's etag is the version of the table at the read.
     private static Task<bool> UpdateAsync(IMembershipTable table, MembershipEntry member, TableVersion read) =>
         table.UpdateRowAsync(member, read.VersionEtag, read.Next(), Token);
 

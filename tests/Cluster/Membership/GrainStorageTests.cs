@@ -4,7 +4,7 @@ using Orleans.Storage;
 
 namespace UPool.Cluster.Tests.Membership;
 
-/// <summary>Orleans' own ADO.NET grain storage over our statements; every test has grains of its own.</summary>
+/// <summary>Orleans' own ADO.NET grain storage on our statements; each test has its own grains.</summary>
 public sealed class GrainStorageTests(TwoSilosFixture cluster) : IClassFixture<TwoSilosFixture>
 {
     private const string StateName = "tests-document";
@@ -41,7 +41,7 @@ public sealed class GrainStorageTests(TwoSilosFixture cluster) : IClassFixture<T
     [Fact]
     public async Task WriteStateAsync_OneMegabyte_ComesBackWhole()
     {
-        // Random bytes hold every byte that an escaping could get wrong.
+        // Random data includes every byte that escaping could corrupt.
         var payload = RandomNumberGenerator.GetBytes(1 << 20);
         var state = new GrainState<Document>(new Document { Bytes = payload });
 
@@ -115,7 +115,7 @@ public sealed class GrainStorageTests(TwoSilosFixture cluster) : IClassFixture<T
         Assert.False((await ReadAsync(_grain)).RecordExists);
     }
 
-    /// <summary>The versions at the ends of what there is, and those that an older schema counted.</summary>
+    /// <summary>The smallest and largest versions, and those that an older schema wrote.</summary>
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
@@ -171,7 +171,7 @@ public sealed class GrainStorageTests(TwoSilosFixture cluster) : IClassFixture<T
     [InlineData("kéy-", "key-")]
     public async Task WriteStateAsync_KeysThatTextColumnsCompareAsEqual_AreTwoStates(string one, string two)
     {
-        // The difference stands at the end, where comparisons pad.
+        // The ids differ at the end, where comparisons pad.
         var id = $"x{Guid.NewGuid():N}x";
         var first = GrainId.Create("document", id + one);
         var second = GrainId.Create("document", id + two);
@@ -205,7 +205,7 @@ public sealed class GrainStorageTests(TwoSilosFixture cluster) : IClassFixture<T
     [Fact]
     public async Task ClearStorageQuery_WithoutAVersion_MakesNoState()
     {
-        // Orleans does not ask for that, so it is tried here on its own.
+        // Orleans never sends this case, so it is tested directly.
         var clear = await cluster.Schema.ExecuteAsync(
             "SELECT QueryText FROM OrleansQuery WHERE QueryKey = 'ClearStorageKey'");
 
@@ -219,7 +219,7 @@ public sealed class GrainStorageTests(TwoSilosFixture cluster) : IClassFixture<T
     [Fact]
     public async Task DeleteStorageQuery_CurrentVersion_DeletesTheRow()
     {
-        // Orleans uses this statement only with DeleteStateOnClear, so it is tried here on its own.
+        // Orleans uses this statement only with DeleteStateOnClear, so it is tested directly.
         var written = await WriteAsync(_grain, "to go");
         var delete = await cluster.Schema.ExecuteAsync(
             "SELECT QueryText FROM OrleansQuery WHERE QueryKey = 'DeleteStorageKey'");

@@ -6,7 +6,7 @@ using UPool.Testing;
 
 namespace UPool.Cluster.Tests.Membership;
 
-/// <summary>A server that crashed and has lost its last writes, as a fail-over to a replica behind would.</summary>
+/// <summary>A crashed server that lost its last writes, as after a fail-over to a replica that lags.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class LostWriteTests
 {
@@ -16,8 +16,8 @@ public sealed class LostWriteTests
         ("@GrainIdExtensionString", "k"), ("@ServiceId", "s"),
     ];
 
-    /// <summary>Whoever was stopped between its look and its write must not overwrite what a successor has written,
-    /// although the server has forgotten the version that it holds (INV-2).</summary>
+    /// <summary>A writer that stopped between its read and its write must not overwrite a successor's write, even if
+    /// the server has lost the version that the writer holds (INV-2).</summary>
     [Fact]
     public async Task Write_VersionOfAWriteThatTheServerLost_Conflicts()
     {
@@ -30,7 +30,7 @@ public sealed class LostWriteTests
         await SchemaMigrator.ApplyAsync(dataSource, ClusterSchema.Scripts, NullLogger.Instance);
         string kept = await WriteAsync(dataSource, null, 1);
 
-        // From here on a commit stays in the server's memory, and goes with it.
+        // From here on a commit stays in the server's memory and is lost with it.
         await ExecuteAsync(dataSource, "SET GLOBAL innodb_flush_log_at_trx_commit = 0");
         string lost = await WriteAsync(dataSource, kept, 2);
         await server.KillAsync();
@@ -44,7 +44,7 @@ public sealed class LostWriteTests
         Assert.Equal("03", await ExecuteAsync(dataSource, "SELECT HEX(PayloadBinary) FROM upool_grain_state"));
     }
 
-    /// <summary>Answers with the new version, "" for a conflict.</summary>
+    /// <summary>Returns the new version, "" for a conflict.</summary>
     private static async Task<string> WriteAsync(MySqlDataSource dataSource, string? version, byte payload) =>
         await ExecuteAsync(
             dataSource,

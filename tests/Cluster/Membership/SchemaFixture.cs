@@ -6,10 +6,10 @@ using UPool.Testing;
 
 namespace UPool.Cluster.Tests.Membership;
 
-/// <summary>A database of its own with the cluster's schema in it.</summary>
+/// <summary>A separate database with the cluster's schema.</summary>
 public sealed class SchemaFixture : IAsyncLifetime
 {
-    /// <summary>What Orleans calls the driver.</summary>
+    /// <summary>Orleans' name for the driver.</summary>
     public const string Invariant = "MySql.Data.MySqlConnector";
 
     private TestDatabase? _database;
@@ -41,7 +41,7 @@ public sealed class SchemaFixture : IAsyncLifetime
         }
     }
 
-    /// <summary>Executes statements; answers with the first value as text, "" for none or NULL.</summary>
+    /// <summary>Executes statements; returns the first value as text, "" for none or NULL.</summary>
     public async Task<string> ExecuteAsync(string text, params (string Name, object? Value)[] parameters)
     {
         await using var connection = await DataSource.OpenConnectionAsync();

@@ -8,7 +8,7 @@ using UPool.Testing;
 
 namespace UPool.Cluster.Tests.Membership;
 
-/// <summary>Two real silos in this process: membership and states over our statements on MariaDB.</summary>
+/// <summary>Two real silos in this process; membership and grain state on our statements on MariaDB.</summary>
 public sealed class TwoSilosFixture : IAsyncLifetime
 {
     /// <summary>The name of the grain storage.</summary>

@@ -36,11 +36,11 @@ public sealed class TwoSilosTests(TwoSilosFixture cluster) : IClassFixture<TwoSi
 [Alias("UPool.Tests.ICounterGrain")]
 public interface ICounterGrain : IGrainWithStringKey
 {
-    /// <summary>Adds, keeps and answers the sum.</summary>
+    /// <summary>Adds a number, stores the sum and returns it.</summary>
     [Alias("AddAsync")]
     Task<int> AddAsync(int number);
 
-    /// <summary>The silo's address; the next call finds a new activation.</summary>
+    /// <summary>Returns the silo's address and deactivates: the next call creates a new activation.</summary>
     [Alias("HostAndDeactivateAsync")]
     Task<string> HostAndDeactivateAsync();
 }

@@ -11,8 +11,7 @@ using UPool.Testing;
 
 namespace UPool.Cluster.Tests.Registration;
 
-/// <summary>An application that has a cluster of its own, with its own ids and ports, and takes workers into
-/// it.</summary>
+/// <summary>An application with its own Orleans cluster, ids and ports that hosts our workers.</summary>
 public sealed class ForeignAppTests
 {
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(60);

@@ -7,7 +7,7 @@ using UPool.Sqlite;
 
 namespace UPool.Cluster.Tests.Registration;
 
-/// <summary>What a start refuses, and the words in which it does.</summary>
+/// <summary>Option errors at the start, and their messages.</summary>
 public sealed class HostOptionTests
 {
     private const string Database = "Server=127.0.0.1;Port=1;User ID=u;Password=hidden;Database=d";
@@ -137,7 +137,7 @@ public sealed class HostOptionTests
         else add(builder);
         Exception exception = await Assert.ThrowsAnyAsync<Exception>(async () =>
         {
-            // The host's own options rest on ours, so some refusals come as early as this.
+            // The host's own options depend on ours, so some errors come here already.
             using IHost host = builder.Build();
             await host.StartAsync(TestContext.Current.CancellationToken);
         });

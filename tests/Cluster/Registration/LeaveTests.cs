@@ -11,18 +11,18 @@ using UPool.Cluster.Workers;
 
 namespace UPool.Cluster.Tests.Registration;
 
-/// <summary>A silo that leaves while a client calls without a pause.</summary>
+/// <summary>A silo that leaves while a client calls continuously.</summary>
 public sealed class LeaveTests(SchemaFixture schema) : IClassFixture<SchemaFixture>
 {
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(60);
 
-    // Twice what Orleans' client remembers by itself that a silo leaves.
+    // Twice the time for which Orleans' client alone remembers that a silo is leaving.
     private static readonly TimeSpan TableHeld = GatewayList.RefreshInterval * 2;
 
     private readonly Board _board = new();
 
-    // Of several silos that leave together one changes the table, and the rows of the others say Active for seconds
-    // more. Here nobody can change it.
+    // When several silos leave together, one changes the membership table; the rows of the others stay Active for some
+    // seconds. Here a lock on the table keeps the row Active.
     [Fact]
     public async Task Leave_RowStillSaysActive_ClientsStayAway()
     {
@@ -46,7 +46,7 @@ public sealed class LeaveTests(SchemaFixture schema) : IClassFixture<SchemaFixtu
             await hold.ExecuteScalarAsync(TestContext.Current.CancellationToken);
             stop = leaving.StopAsync(TestContext.Current.CancellationToken);
 
-            // By turns, so that two in a row have met the notice.
+            // The gateways alternate, so two replies in a row from the other silo show that the notice has arrived.
             await UntilAsync(async () =>
                 await WhoAnswersAsync(client) == stays && await WhoAnswersAsync(client) == stays);
             long startedAt = Stopwatch.GetTimestamp();
@@ -72,7 +72,7 @@ public sealed class LeaveTests(SchemaFixture schema) : IClassFixture<SchemaFixtu
         long saidAt = Stopwatch.GetTimestamp();
         await UntilAsync(async () => await StatusAsync(left) == "6");
 
-        // A status is seen some time after it was written, so a little less counts.
+        // A status is seen a little after it was written, so the measured time may be a little short.
         Assert.True(Stopwatch.GetElapsedTime(saidAt) >= GatewayList.RefreshInterval);
         await stop;
     }
@@ -94,7 +94,7 @@ public sealed class LeaveTests(SchemaFixture schema) : IClassFixture<SchemaFixtu
         long startedAt = Stopwatch.GetTimestamp();
         while (!await reached())
         {
-            Assert.True(Stopwatch.GetElapsedTime(startedAt) < Bound, "It does not come about.");
+            Assert.True(Stopwatch.GetElapsedTime(startedAt) < Bound, "The condition was not met in time.");
             await Task.Delay(10, TestContext.Current.CancellationToken);
         }
     }

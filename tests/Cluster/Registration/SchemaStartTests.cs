@@ -10,7 +10,7 @@ using UPool.Testing;
 
 namespace UPool.Cluster.Tests.Registration;
 
-/// <summary>What a start and a migration need of the server, and how long they wait for it.</summary>
+/// <summary>The server features that a start and a migration need, and how long they wait for the server.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class SchemaStartTests
 {
@@ -18,8 +18,8 @@ public sealed class SchemaStartTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    // Ways to refuse one, or to make another of it in silence; a budget would be refused on each. On one server, for
-    // its start is what takes time.
+    // Servers that reject an in-memory table or silently create another kind of table; a budget would fail on each. One
+    // server for all cases, because its start is slow.
     [Fact]
     public async Task Start_ServerRefusesTablesInMemory_ServesWithoutABudgetAndTheApplicationsTableIsMade()
     {
@@ -59,7 +59,7 @@ public sealed class SchemaStartTests
         Assert.Contains("4-session-register", failure.Message, StringComparison.Ordinal);
     }
 
-    // The server's words would name a table, a text, an account, a host or a privilege.
+    // The server's message would name a table, a text, an account, a host or a privilege.
     [Theory]
     [InlineData("DROP TABLE mine")]
     [InlineData("SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'secret'")]
@@ -85,7 +85,7 @@ public sealed class SchemaStartTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => start.WaitAsync(Bound, Token));
     }
 
-    // What a server that has just been started may say; it heals while the migration waits.
+    // Errors of a server that has just been started; they end while the migration waits.
     [Fact]
     public async Task Migrate_ServerIsNotReadyYet_IsAppliedWhenItIs()
     {
@@ -156,7 +156,7 @@ public sealed class SchemaStartTests
             .WaitAsync(Bound, Token));
     }
 
-    // Orleans counts the time a silo may be joining from the start of its process; the database comes later than that.
+    // Orleans limits a silo's time to join from the start of its process; here the database comes later than that.
     [Fact]
     public async Task Start_DatabaseComesAfterMoreThanTheTimeToJoin_AllSilosLive()
     {
@@ -168,7 +168,7 @@ public sealed class SchemaStartTests
         using (IHost migration = Silo(database.ConnectionString)) await migration.MigrateUPoolAsync(Token);
         await Task.WhenAll(starts).WaitAsync(Bound, Token);
 
-        // Two looks of the others at the table: who was to be declared dead would be by now, and end this process.
+        // Two membership checks by the other silos: a silo wrongly declared dead would have ended this process by now.
         await Task.Delay(TimeSpan.FromSeconds(3), Token);
         Assert.All(silos, static silo => Assert.True(silo.Services.GetRequiredService<IProcessStatus>().IsStarted));
         await Task.WhenAll(silos.Select(static silo => silo.StopAsync(Token)));

@@ -8,7 +8,8 @@ using UPool.Testing;
 
 namespace UPool.Cluster.Tests.Registration;
 
-/// <summary>A start that waits for the database's administrator, says for what, and goes on by itself.</summary>
+/// <summary>A start that waits for the database's administrator, reports the reason, and continues on its
+/// own.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class StartGateTests
 {

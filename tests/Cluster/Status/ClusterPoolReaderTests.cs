@@ -9,7 +9,7 @@ using UPool.Hosting;
 
 namespace UPool.Cluster.Tests.Status;
 
-/// <summary>What operators see when those who are asked do not answer.</summary>
+/// <summary>The operators' view if the silos or the coordinator do not reply.</summary>
 public sealed class ClusterPoolReaderTests
 {
     private static readonly TimeSpan Patient = TimeSpan.FromSeconds(20);
@@ -54,7 +54,7 @@ public sealed class ClusterPoolReaderTests
             NullLogger<ClusterPoolReader>.Instance);
     }
 
-    /// <summary>Answers what the test has set, and else never.</summary>
+    /// <summary>Returns what the test has set; otherwise never replies.</summary>
     internal sealed class SilentCluster : IPoolStatusGrain, IConnectionBudgetGrain
     {
         public Task<SiloPool[]> Silos { get; init; } = new TaskCompletionSource<SiloPool[]>().Task;
@@ -66,8 +66,8 @@ public sealed class ClusterPoolReaderTests
         public Task<BudgetView> View() => new TaskCompletionSource<BudgetView>().Task;
     }
 
-    /// <summary>Every grain is the test's.</summary>
-    [SuppressMessage("Performance", "CA1852", Justification = "The proxy is derived from it when it is made.")]
+    /// <summary>Returns the test's grain for every call.</summary>
+    [SuppressMessage("Performance", "CA1852", Justification = "DispatchProxy derives from it at run time.")]
     internal class GrainsOf : DispatchProxy
     {
         public SilentCluster? Cluster { get; set; }

@@ -6,7 +6,7 @@ using UPool.Hosting;
 
 namespace UPool.Cluster.Tests.Status;
 
-/// <summary>What a silo tells about its pool.</summary>
+/// <summary>A silo's report of its pool.</summary>
 public sealed class SiloPoolTests
 {
     private static readonly ServiceProvider Services = new ServiceCollection().AddSerializer().BuildServiceProvider();
@@ -50,11 +50,11 @@ public sealed class SiloPoolTests
 
         SiloPool? received = serializer.Deserialize<SiloPool>(serializer.SerializeToArray(sent));
 
-        // As text: the dictionary of a snapshot is compared by reference otherwise.
+        // As text, because a snapshot's dictionary would be compared by reference.
         Assert.Equal(JsonSerializer.Serialize(sent), JsonSerializer.Serialize(received));
     }
 
-    // Every member has a value of its own, so that two that change places are noticed.
+    // Every member has a different value, so that swapped members are detected.
     private static PoolSnapshot Sample() => new()
     {
         Pool = "users",

@@ -4,7 +4,7 @@ using UPool.Testing;
 
 namespace UPool.Cluster.Tests.Testing;
 
-/// <summary>The support library of the tests is trusted by all of them, so it is tested too.</summary>
+/// <summary>All tests trust their support library, so it has tests too.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class DatabaseServerTests
 {
@@ -50,7 +50,7 @@ public sealed class DatabaseServerTests
         await Assert.ThrowsAsync<TimeoutException>(() => answer.WaitAsync(TimeSpan.FromMilliseconds(200)));
         server.Thaw();
 
-        // MySQL's numbers are longer than MariaDB's.
+        // MySQL's integer type is wider than MariaDB's.
         Assert.Equal("1", $"{await answer.WaitAsync(Bound)}");
     }
 

@@ -3,7 +3,7 @@ using UPool.Testing;
 
 namespace UPool.Cluster.Tests.Testing;
 
-/// <summary>What the tests' statements take from <see cref="ServerFamily"/> means the same on each server.</summary>
+/// <summary>The SQL of <see cref="ServerFamily"/> means the same on each server.</summary>
 public sealed class ServerFamilyTests
 {
     private static ServerFamily Family => ServerFamily.Tested;
@@ -51,7 +51,7 @@ public sealed class ServerFamilyTests
 
     private static async Task<MySqlConnection> OpenAsync()
     {
-        // Of a private server's ordinary account, which may read less than the administrator.
+        // A private server's ordinary account, which may read less than the administrator.
         string database = (await (await SharedServer.GetAsync()).CreateDatabaseAsync()).ConnectionString;
         var connection = new MySqlConnection(database);
         await connection.OpenAsync(TestContext.Current.CancellationToken);

@@ -10,8 +10,8 @@ using UPool.Cluster.Workers;
 namespace UPool.Cluster.Tests.Workers;
 
 /// <summary>
-/// Shared calls over a fake clock: each call that is made is held until the test answers it. The client believes to be
-/// in its silo's own process, so nothing but the calls is between it and the test.
+/// Shared calls on a fake clock: each call is held until the test answers it. The client believes that it runs in its
+/// silo's process, so only the shared calls are between it and the test.
 /// </summary>
 internal sealed class CallHarness : IDisposable
 {
@@ -36,7 +36,7 @@ internal sealed class CallHarness : IDisposable
             _services.GetRequiredService<IGrainFactory>(), Options.Create(new WorkerClientOptions()), Clock,
             NullLogger<WorkerClient<IProbeGrain>>.Instance, _services);
 
-        // Names of their own: a listener hears all shared calls of the process.
+        // Unique names: a listener hears all shared calls of the process.
         Reads = client.Share<int, string>($"read {Id}", (_, key, due, token) => OneAsync(key, due, token));
         LookUps = client.ShareLookup<int, string>(
             $"look-up {Id}", (_, key, due, token) => OneAsync(key, due, token), (_, keys, due, token) =>
@@ -47,15 +47,15 @@ internal sealed class CallHarness : IDisposable
 
     public FakeTimeProvider Clock { get; } = new();
 
-    /// <summary>A call answers its question.</summary>
+    /// <summary>A read whose every call answers one key.</summary>
     public SharedCall<int, string> Reads { get; }
 
     public SharedCall<int, string> LookUps { get; }
 
-    /// <summary>The state that calls see when they arrive.</summary>
+    /// <summary>The state that a call records on arrival.</summary>
     public Func<long>? State { get; set; }
 
-    /// <summary>How many calls were made.</summary>
+    /// <summary>The number of calls so far.</summary>
     public int Count => Volatile.Read(ref _count);
 
     public Task<Reply<string>> Read(Deadline deadline = default, int question = 1, CancellationToken token = default) =>
@@ -66,13 +66,14 @@ internal sealed class CallHarness : IDisposable
 
     public Task<Reply<string>>[] LookUpAll(params IEnumerable<int> keys) => [.. keys.Select(key => LookUp(key))];
 
-    /// <summary>The next call that is made.</summary>
+    /// <summary>Waits for the next call.</summary>
     public Task<HeldCall> NextAsync() => FinishAsync(_arrived.Reader.ReadAsync().AsTask(), "a call");
 
-    /// <summary>The next call, when it has been made already.</summary>
+    /// <summary>Returns the next call if it was already made.</summary>
     public bool TryNext([NotNullWhen(true)] out HeldCall? call) => _arrived.Reader.TryRead(out call);
 
-    /// <summary>Two callers whose two calls are under way, so that whoever comes now waits for the third.</summary>
+    /// <summary>Starts two callers with two calls in progress, so that a caller arriving now waits for the third
+    /// call.</summary>
     public async Task<UnderWay> FillAsync(Func<Task<Reply<string>>> ask)
     {
         Task<Reply<string>> first = ask();
@@ -85,7 +86,8 @@ internal sealed class CallHarness : IDisposable
 
     public void Advance(double milliseconds) => Clock.Advance(TimeSpan.FromMilliseconds(milliseconds));
 
-    /// <summary>The process ends: the container disposes what the shared calls have in common.</summary>
+    /// <summary>Simulates the end of the process: the container disposes what the shared calls have in
+    /// common.</summary>
     public void Stop() => _services.GetRequiredService<SharedCalls>().Dispose();
 
     public async Task<T> FinishAsync<T>(Task<T> task, string what = "a caller")
@@ -95,7 +97,7 @@ internal sealed class CallHarness : IDisposable
         return await task;
     }
 
-    /// <summary>What callers were answered, all of them well.</summary>
+    /// <summary>The values that callers received; asserts that all replies are Ok.</summary>
     public async Task<string?[]> ValuesAsync(params Task<Reply<string>>[] callers)
     {
         var values = new string?[callers.Length];
@@ -131,24 +133,24 @@ internal sealed class CallHarness : IDisposable
         return call.Ending.Task;
     }
 
-    /// <summary>Stands for what the client must have and does not use here.</summary>
-    [SuppressMessage("Performance", "CA1852", Justification = "The proxy is derived from it while running.")]
+    /// <summary>Replaces services that the client requires but does not use here.</summary>
+    [SuppressMessage("Performance", "CA1852", Justification = "DispatchProxy derives from it at run time.")]
     public class Nothing : DispatchProxy
     {
         protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) => null;
     }
 }
 
-/// <summary>A call that waits for its answer.</summary>
+/// <summary>A call that waits for its reply.</summary>
 internal sealed record HeldCall(int[] Keys, Deadline Deadline, CancellationToken Token)
 {
-    /// <summary>The state when it arrived.</summary>
+    /// <summary>The state at its arrival.</summary>
     public long Seen { get; set; }
 
     public TaskCompletionSource<Reply<string?[]>> Ending { get; } =
         new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Answers with a row for each key but the negative ones.</summary>
+    /// <summary>Replies with a row for each non-negative key.</summary>
     public void Answer(string text) => Ending.SetResult(
         Reply.Ok<string?[]>([.. Keys.Select(key => key < 0 ? null : $"{text}{key}")]));
 
@@ -157,7 +159,7 @@ internal sealed record HeldCall(int[] Keys, Deadline Deadline, CancellationToken
         Ending.SetResult(Reply.Ended<string?[]>(status, detail));
 }
 
-/// <summary>Calls under way and who waits for them.</summary>
+/// <summary>Calls in progress and their callers.</summary>
 internal sealed record UnderWay(CallHarness Harness, Task<Reply<string>>[] Callers, HeldCall[] Calls)
 {
     public async Task EndAsync()

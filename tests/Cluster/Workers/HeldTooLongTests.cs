@@ -6,7 +6,7 @@ using UPool.Sqlite;
 
 namespace UPool.Cluster.Tests.Workers;
 
-/// <summary>The report of a rent held too long is of use only if it names the grain's line, not the base's.</summary>
+/// <summary>The report of a rent held too long must name the grain's line, not its base class's.</summary>
 public sealed class HeldTooLongTests
 {
     [Fact]

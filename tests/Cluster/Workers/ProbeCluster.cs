@@ -7,7 +7,7 @@ using UPool.Sqlite;
 
 namespace UPool.Cluster.Tests.Workers;
 
-/// <summary>A cluster of silos in this process, with a client outside of it.</summary>
+/// <summary>A cluster of silos in this process, with an external client.</summary>
 public sealed class ProbeCluster : IAsyncDisposable
 {
     public static readonly TimeSpan Bound = TimeSpan.FromSeconds(15);

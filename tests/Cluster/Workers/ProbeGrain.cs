@@ -2,7 +2,7 @@ using UPool.Cluster.Workers;
 
 namespace UPool.Cluster.Tests.Workers;
 
-/// <summary>A grain that knows only the framework, as anybody's would.</summary>
+/// <summary>A grain that depends on the framework only, as an application's grain does.</summary>
 [Alias("UPool.Tests.IProbeGrain")]
 public interface IProbeGrain : IGrainWithIntegerKey
 {
@@ -12,11 +12,11 @@ public interface IProbeGrain : IGrainWithIntegerKey
     [Spread, Alias("Write")]
     Task<Reply<string>> Write(Deadline deadline, CancellationToken cancellationToken);
 
-    /// <summary>A write that has another one done before its own.</summary>
+    /// <summary>A write that makes another write before its own.</summary>
     [Spread, Alias("WriteAfterAnother")]
     Task<Reply<string>> WriteAfterAnother(Deadline deadline, CancellationToken cancellationToken);
 
-    /// <summary>Several writes of one call, made in the way that is asked for.</summary>
+    /// <summary>Several writes of one call, made in the given shape.</summary>
     [Spread, Alias("WriteSeveral")]
     Task<Reply<string>> WriteSeveral(WriteShape shape, Deadline deadline, CancellationToken cancellationToken);
 
@@ -24,12 +24,13 @@ public interface IProbeGrain : IGrainWithIntegerKey
     [Alias("WriteUnspread")]
     Task<Reply<string>> WriteUnspread(Deadline deadline, CancellationToken cancellationToken);
 
-    /// <summary>Past the base: what the board throws reaches the caller, as what Orleans throws does.</summary>
+    /// <summary>Bypasses the base class: an exception of the board reaches the caller as an exception of Orleans
+    /// does.</summary>
     [Spread, Alias("Raw")]
     Task<Reply<string>> Raw(Deadline deadline, CancellationToken cancellationToken);
 }
 
-/// <summary>How a call makes its writes; each makes two.</summary>
+/// <summary>How a call makes its two writes.</summary>
 public enum WriteShape
 {
     Helpers,
@@ -45,7 +46,7 @@ public enum WriteShape
     Transactions,
 }
 
-/// <summary>A base of somebody's own between the framework's and the grain.</summary>
+/// <summary>An application's own base class between the framework's and the grain.</summary>
 public abstract class ProbeGrainBase(PooledDataSource pool) : WorkerGrain(pool)
 {
     protected async Task<Reply<string>> WriteAfterAnAwaitAsync(
@@ -138,7 +139,7 @@ public sealed class ProbeGrain(PooledDataSource pool, Board board, ILocalSiloDet
     }
 }
 
-/// <summary>Code that knows nothing of grains.</summary>
+/// <summary>Code that does not depend on grains.</summary>
 internal static class Library
 {
     public static async Task<Reply<string>[]> TwiceAsync(Func<Task<Reply<string>>> write)
@@ -149,7 +150,7 @@ internal static class Library
     }
 }
 
-/// <summary>What a test lets the grains of all silos do; they share its process.</summary>
+/// <summary>The behaviour that a test gives to the grains of all silos, which share its process.</summary>
 public sealed class Board
 {
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(5);
@@ -159,7 +160,7 @@ public sealed class Board
 
     public delegate Task<Reply<string>> Answer(int asking, string silo, Deadline deadline, CancellationToken token);
 
-    /// <summary>Answers an asking; they are counted from 1.</summary>
+    /// <summary>Answers a call of the grain; the calls are counted from 1.</summary>
     public Answer OnAsk { get; set; } = static (_, silo, _, _) => Task.FromResult(Reply.Ok(silo));
 
     public int Asked => Volatile.Read(ref _asked);
@@ -171,11 +172,11 @@ public sealed class Board
 
     public void Activated() => Interlocked.Increment(ref _activations);
 
-    /// <summary>Does not answer until it is told to stop. Bounded, as a silo waits for its calls when it
-    /// ends.</summary>
+    /// <summary>Replies only after it is cancelled. Limited in time, because a silo waits for its calls when it
+    /// stops.</summary>
     public static async Task<Reply<string>> HangAsync(CancellationToken token)
     {
         await Task.Delay(Longest, token);
-        return Reply.Ok("nobody stopped it");
+        return Reply.Ok("not cancelled");
     }
 }

@@ -4,7 +4,7 @@ using UPool.Cluster.Workers;
 
 namespace UPool.Cluster.Tests.Workers;
 
-/// <summary>Everything that crosses between processes, there and back.</summary>
+/// <summary>A round trip of every type that crosses processes.</summary>
 public sealed class RoundTripTests
 {
     private static readonly ServiceProvider Services = new ServiceCollection().AddSerializer().BuildServiceProvider();
@@ -166,7 +166,7 @@ public sealed class RoundTripTests
         Assert.True(ticket.TryVoid());
     }
 
-    // As Orleans makes one: it copies its context.
+    // As Orleans does: it copies the request context.
     private static WriteTicket MessageOf(WriteTicket ticket) =>
         (WriteTicket)Services.GetRequiredService<DeepCopier>().Copy(
             new Dictionary<string, object> { [WriteTicket.ContextKey] = ticket })[WriteTicket.ContextKey];

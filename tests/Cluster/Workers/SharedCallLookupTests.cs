@@ -44,7 +44,7 @@ public sealed class SharedCallLookupTests
         old.Calls[0].Answer("old ");
         await calls.ValuesAsync(old.Callers[0]);
 
-        // Those answered tend to ask again; the line stays, and must not wait for them for ever.
+        // The next batch waits a little for the answered callers, which tend to call again, but not forever.
         Assert.Equal(2, calls.Count);
         calls.Advance(20);
         (await calls.NextAsync()).Answer("new ");
@@ -156,7 +156,7 @@ public sealed class SharedCallLookupTests
             Assert.StartsWith("bug:", bug.Message, StringComparison.Ordinal);
         }
 
-        // The line lives.
+        // Later look-ups still work.
         Task<Reply<string>> next = calls.LookUp(4);
         (await calls.NextAsync()).Answer("");
         Assert.Equal(["4"], await calls.ValuesAsync(next));

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace UPool.Cluster.Tests.Workers;
 
 /// <summary>
-/// Look-ups that share calls: callers, a writer, calls that are answered or fail whenever they like, leavers and
+/// Look-ups that share calls: callers, a writer, calls that succeed or fail at any time, callers that leave, and
 /// deadlines, in random order (INV-10).
 /// </summary>
 public sealed class SharedCallModelTests
@@ -54,7 +54,7 @@ public sealed class SharedCallModelTests
                 Assert.InRange(_held.Count, 0, 2);
             }
 
-            // Whoever still waits is answered: nobody is forgotten.
+            // Every caller that still waits gets a reply.
             long startedAt = TimeProvider.System.GetTimestamp();
             while (_callers.Count > 0)
             {
@@ -126,7 +126,7 @@ public sealed class SharedCallModelTests
             for (int i = 0; i < 5; i++) await Task.Yield();
             while (_calls.TryNext(out HeldCall? call)) _held.Add(call);
 
-            // Those that all have left, or whose deadline has passed, are over: their place is free.
+            // Calls whose callers have all left, or whose deadline has passed, are over: their places are free.
             _held.RemoveAll(call => call.Token.IsCancellationRequested || call.Deadline.HasPassed(_calls.Clock));
             foreach (Caller caller in _callers.Where(static caller => caller.Answer.IsCompleted).ToList())
             {
@@ -148,14 +148,14 @@ public sealed class SharedCallModelTests
                         Assert.Equal(caller.Key, seen[1]);
                         Assert.True(
                             seen[0] >= caller.Version,
-                            $"an answer of {seen[0]} to who came at {caller.Version} (INV-10)");
+                            $"a reply of version {seen[0]} to a caller that came at {caller.Version} (INV-10)");
                         break;
                     case ReplyStatus.NotFound:
                         Assert.Equal(-1, caller.Key);
                         break;
                     case ReplyStatus.DeadlineExceeded:
                     case ReplyStatus.Refused when reply.Refusal == RefusalReason.TimedOut:
-                        Assert.True(caller.Deadline.HasPassed(_calls.Clock), "a caller was told before his time");
+                        Assert.True(caller.Deadline.HasPassed(_calls.Clock), "a caller timed out before its deadline");
                         break;
                     default:
                         Assert.True(
@@ -166,7 +166,7 @@ public sealed class SharedCallModelTests
             }
             catch (OperationCanceledException)
             {
-                Assert.True(caller.Leaves.IsCancellationRequested, "somebody else's leaving ended a caller");
+                Assert.True(caller.Leaves.IsCancellationRequested, "another caller's cancellation ended this caller");
             }
         }
 

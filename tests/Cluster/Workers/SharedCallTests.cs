@@ -3,10 +3,10 @@ using System.Diagnostics.Metrics;
 
 namespace UPool.Cluster.Tests.Workers;
 
-/// <summary>Who shares a call with whom, and what the others do to a caller: nothing.</summary>
+/// <summary>Which callers share a call, and that they do not affect each other.</summary>
 public sealed class SharedCallTests
 {
-    // What a silo's word may take past a deadline.
+    // The most milliseconds that a silo's reply may come after a deadline.
     private const double Grace = 25;
 
     [Fact]
@@ -140,7 +140,7 @@ public sealed class SharedCallTests
         await leaves.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => calls.FinishAsync(leaving[0]));
 
-        // Whether he shared that call or has one of his own: with him the last has left.
+        // Whether this caller shared that call or has its own: with it, the last one has left.
         calls.Advance(60);
         calls.Advance(Grace);
         await calls.FinishAsync(leaving[1]);
@@ -208,7 +208,7 @@ public sealed class SharedCallTests
         Deadline deadline = calls.In(1);
         calls.Advance(2);
 
-        // At once: the clock stands, and with it the wheel that tells those who wait.
+        // At once: the clock does not move, and neither does the wheel that completes waiting callers.
         foreach (Task<Reply<string>> caller in new[] { calls.Read(deadline), calls.LookUp(1, deadline) })
             Assert.Equal(RefusalReason.TimedOut, (await calls.FinishAsync(caller)).Refusal);
         Assert.Equal(2, calls.Count);
@@ -250,7 +250,7 @@ public sealed class SharedCallTests
         old.Calls[0].Answer("old ");
         Assert.Equal(["old 1"], await calls.ValuesAsync(old.Callers[0]));
 
-        // Without the wheel the calls' own bounds end what nobody answers.
+        // Without the wheel, the calls' own limits end those without a reply.
         calls.Advance(1100);
         Assert.Equal(ReplyStatus.DeadlineExceeded, (await calls.FinishAsync(old.Callers[1])).Status);
         (await calls.NextAsync()).Answer("new ");
@@ -291,7 +291,7 @@ public sealed class SharedCallTests
         await calls.ValuesAsync(lookUp);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaving);
 
-        // Three calls and their five callers, who has left not among them; a look-up of one.
+        // Three calls and their five callers, without the one that left; one look-up of one key.
         Assert.Equal((3, 5), (Sum("upool.call.askings", "read"), Sum("upool.call.callers", "read")));
         Assert.Equal((1, 1), (Sum("upool.call.askings", "look-up"), Sum("upool.call.callers", "look-up")));
 

@@ -4,7 +4,7 @@ using UPool.Cluster.Workers;
 
 namespace UPool.Cluster.Tests.Workers;
 
-/// <summary>A worker that runs the statement a test gives it.</summary>
+/// <summary>A worker that executes the test's statement.</summary>
 [Alias("UPool.Tests.ISqlGrain")]
 public interface ISqlGrain : IGrainWithIntegerKey
 {
@@ -14,20 +14,20 @@ public interface ISqlGrain : IGrainWithIntegerKey
     [Spread, Alias("Write")]
     Task<Reply<long>> Write(string sql, Deadline deadline, CancellationToken cancellationToken);
 
-    /// <summary>Runs the statements one by one, each for itself.</summary>
+    /// <summary>Executes the statements one by one, each on its own.</summary>
     [Spread, Alias("WriteEach")]
     Task<Reply<long>> WriteEach(string[] statements, Deadline deadline, CancellationToken cancellationToken);
 
-    /// <summary>Runs the statements one by one, then fails as own code does.</summary>
+    /// <summary>Executes the statements one by one, then throws as a worker's own code does.</summary>
     [Spread, Alias("WriteAndFail")]
     Task<Reply<long>> WriteAndFail(
         string[] statements, string failure, Deadline deadline, CancellationToken cancellationToken);
 
-    /// <summary>Fails as own code does in a read.</summary>
+    /// <summary>Throws as a worker's own code does in a read.</summary>
     [Spread, Alias("ReadAndFail")]
     Task<Reply<long>> ReadAndFail(string failure, Deadline deadline, CancellationToken cancellationToken);
 
-    /// <summary>Runs the statements in one transaction, and throws or answers as the last argument says.</summary>
+    /// <summary>Executes the statements in one transaction, then throws or returns as the last argument says.</summary>
     [Spread, Alias("Transaction")]
     Task<Reply<long>> Transaction(
         string[] statements, TransactionEnd end, Deadline deadline, CancellationToken cancellationToken);
@@ -39,10 +39,10 @@ public enum TransactionEnd
     NotFound,
     Throw,
 
-    /// <summary>Comes to its commit when the deadline has passed.</summary>
+    /// <summary>Reaches its commit after the deadline.</summary>
     Late,
 
-    /// <summary>Catches the failures of single statements and goes on, as code does that retries.</summary>
+    /// <summary>Catches the errors of single statements and continues, as retrying code does.</summary>
     CommitWhateverFails,
 }
 

@@ -10,7 +10,7 @@ public sealed class WorkerClientReadTests
     [Fact]
     public async Task ReadAsync_FirstAskingHangs_IsAskedAgainAndTheLoserIsCancelled()
     {
-        // Two askings at most: on a busy machine a third would be due before the second has answered.
+        // Two attempts at most: on a busy machine a third would be due before the second has replied.
         await using ProbeCluster cluster = await StartAsync(static options => options.MaxAskings = 2);
         var cancelled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         cluster.Board.OnAsk = async (asking, _, _, token) =>
@@ -70,7 +70,8 @@ public sealed class WorkerClientReadTests
         await using ProbeCluster cluster = await StartAsync();
         int[] askings = new int[40];
 
-        // At the end of a read its alarm may come a fraction of a millisecond early: nothing is asked again then.
+        // At the end of a read its timer may fire a fraction of a millisecond early; that must start no further
+        // attempt.
         await Task.WhenAll(Enumerable.Range(0, askings.Length).Select(read => cluster.Client.ReadAsync(
             (_, _, _) =>
             {
@@ -208,7 +209,7 @@ public sealed class WorkerClientReadTests
 
     private static Deadline In(int seconds) => Deadline.After(TimeSpan.FromSeconds(seconds));
 
-    // For those that count the calls: on a busy machine the first one may take longer than the pause before a hedge.
+    // For tests that count calls: on a busy machine the first call may take longer than the pause before a hedge.
     private static void WithoutHedges(WorkerClientOptions options) => options.HedgeAfter = ProbeCluster.Bound;
 
     private static Task<ProbeCluster> StartAsync(Action<WorkerClientOptions>? configure = null) =>

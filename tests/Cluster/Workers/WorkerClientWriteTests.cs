@@ -179,10 +179,10 @@ public sealed class WorkerClientWriteTests
         Assert.Equal((ReplyStatus.Ok, 2), (reply.Status, cluster.Board.Asked));
     }
 
-    // The other grain asks the board once more.
+    // The other grain calls the board once more.
     private static int ExpectedAsks(WriteShape shape) => shape == WriteShape.AroundACallOfAnotherGrain ? 3 : 2;
 
-    // What a resend by Orleans looks like where it arrives; see RoundTripTests for how a ticket becomes that.
+    // A resend by Orleans, as its receiver sees it; RoundTripTests shows how a ticket becomes that.
     private static void Resend() => RequestContext.Set(
         WriteTicket.ContextKey,
         new WriteTicketConverter().ConvertFromSurrogate(new WriteTicketSurrogate { IsValid = false }));

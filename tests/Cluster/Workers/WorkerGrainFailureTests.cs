@@ -10,7 +10,7 @@ using UPool.Testing;
 
 namespace UPool.Cluster.Tests.Workers;
 
-/// <summary>Each way in which the database can fail a worker, and the reply that says what is certain.</summary>
+/// <summary>Each way in which the database can fail a worker, and the reply with what is certain.</summary>
 public sealed class WorkerGrainFailureTests : IAsyncLifetime
 {
     private readonly string _marker = $"m{Guid.NewGuid():N}";
@@ -68,7 +68,7 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
     [Fact]
     public async Task Transaction_DeadlinePassesBeforeTheCommit_IsKnownToHaveChangedNothing()
     {
-        // Asked directly: a caller that has not heard by its deadline cannot know, however certain the silo is.
+        // A direct call: a client whose deadline passes without a reply reports unknown, however certain the silo is.
         Reply<long> reply = await _grains.GetGrain<ISqlGrain>(0).Transaction(
             ["INSERT INTO t VALUES (1)", Sleep], TransactionEnd.Commit, In(0.5), default);
 
@@ -94,7 +94,7 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
             ReplyStatus.OutcomeUnknown, (await WriteAsync("INSERT INTO t VALUES (1); SELECT * FROM nowhere")).Status);
         Assert.Equal(1, await CountAsync());
 
-        // A read has nothing to be unknown.
+        // A read has no unknown outcome.
         Assert.Equal(ReplyStatus.Failed, (await ReadAsync("SELECT 1; SELECT * FROM nowhere")).Status);
     }
 
@@ -157,7 +157,7 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
         }
     }
 
-    // Something of it is stored, so nobody may be told that nothing was changed.
+    // Part of it is stored, so no reply may claim that nothing changed.
     [Theory]
     [InlineData("CREATE TABLE x (id INT)", TransactionEnd.NotFound)]
     [InlineData("CREATE TABLE x (id INT)", TransactionEnd.Throw)]
@@ -206,7 +206,7 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
         Assert.Equal(ReplyStatus.Failed, first.Status);
     }
 
-    // A SELECT that writes, and a table that keeps what a failed statement has done.
+    // A SELECT that writes, and a table that keeps the changes of a failed statement.
     [Theory]
     [InlineData("SELECT writes()", "INSERT INTO t VALUES (1)")]
     [InlineData("SELECT `writes` ( )", "SELEC 1")]
@@ -227,7 +227,7 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
         Assert.True(await CountAsync() + await RootAsync("SELECT COUNT(*) FROM kept") > 1);
     }
 
-    // INV-9: what is left open is rolled back at the return, so a yes would be wrong.
+    // INV-9: the return rolls back an open transaction, so Ok would be wrong.
     [Theory]
     [InlineData("BEGIN", "INSERT INTO t VALUES (1)")]
     [InlineData("START TRANSACTION; INSERT INTO t VALUES (1)", "SELECT 1")]
@@ -257,7 +257,7 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
         Assert.Equal(1, await CountAsync());
     }
 
-    // A rollback takes back what is in tables with transactions, and nothing else.
+    // A rollback undoes only changes to transactional tables.
     [Theory]
     [InlineData("INSERT INTO kept VALUES (1)", TransactionEnd.NotFound, ReplyStatus.OutcomeUnknown)]
     [InlineData("INSERT INTO kept VALUES (1)", TransactionEnd.Throw, ReplyStatus.OutcomeUnknown)]
@@ -275,7 +275,7 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
         Assert.Equal(said == ReplyStatus.OutcomeUnknown ? 1 : 0, await RootAsync("SELECT COUNT(*) FROM kept"));
     }
 
-    // A bug of the worker's own says nothing of the database.
+    // A bug in the worker's own code tells nothing about the database.
     [Theory]
     [InlineData("http")]
     [InlineData("io")]
@@ -293,7 +293,7 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
         Assert.Equal(failure == "cancelled" ? ReplyStatus.OutcomeUnknown : ReplyStatus.Failed, write.Status);
         Assert.All(_pool.Snapshot().Closed, static one => Assert.Equal((one.Key, 0), (one.Key, one.Value)));
 
-        // What was written before is stored.
+        // The writes before it are stored.
         write = await _client.WriteAsync(
             (grain, d, t) => grain.WriteAndFail(["INSERT INTO t VALUES (1)"], failure, d, t), In(20), default);
         Assert.Equal(ReplyStatus.OutcomeUnknown, write.Status);
@@ -360,7 +360,7 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
         {
             client.AddWorkers();
 
-            // A second asking would take the other connection.
+            // A hedged second attempt would use the other connection.
             client.Services.Configure<WorkerClientOptions>(static options => options.MaxAskings = 1);
         });
         InProcessTestCluster cluster = builder.Build();
@@ -385,7 +385,7 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
 
     private async Task<long> CountAsync() => (await RootAsync("SELECT COUNT(*) FROM t"))!.Value;
 
-    // Waits until it is gone: a thread that was killed is listed for a moment with the statement it had.
+    // Waits until the session is gone: a killed thread is listed for a moment with its last statement.
     private async Task KillAsync()
     {
         await UntilAsync(1);
@@ -402,7 +402,7 @@ public sealed class WorkerGrainFailureTests : IAsyncLifetime
 
     private Task UntilAsync(int running) => UntilAsync($"%SLEEP(30) /* {_marker}%", running);
 
-    // The server has no event for a statement that has begun.
+    // The server has no event for the start of a statement.
     private async Task UntilAsync(string text, int running)
     {
         var watch = Stopwatch.StartNew();

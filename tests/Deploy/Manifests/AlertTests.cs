@@ -2,7 +2,7 @@ using UPool.Tidy.Tests;
 
 namespace UPool.Deploy.Tests.Manifests;
 
-/// <summary>Whoever is woken by an alert finds what to do.</summary>
+/// <summary>The runbook has a line for every alert.</summary>
 public sealed class AlertTests
 {
     private const string Runbook = "docs/operating/runbook.md";
@@ -20,7 +20,7 @@ public sealed class AlertTests
             where !lines.Any(line => line.StartsWith($"| `{alert.Alert}` |", StringComparison.Ordinal))
             select alert.Alert);
         Findings.AssertNone(
-            $"lines in {Runbook} of alerts that are not there",
+            $"lines in {Runbook} of alerts that do not exist",
             from line in lines
             where line.StartsWith("| `UPool", StringComparison.Ordinal) && !line.Contains(':')
             let name = line.Split('`')[1]

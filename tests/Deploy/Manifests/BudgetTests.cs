@@ -10,7 +10,7 @@ public sealed partial class BudgetTests
 {
     private const string Accounts = "deploy/k8s/overlays/production/accounts.sql";
 
-    // A process of a roll-out more than the autoscaler wants, and one that was replaced and is not gone yet.
+    // One surge process above the autoscaler's maximum, and one replaced process that has not ended yet.
     private const int SurgeAndLeaving = 2;
 
     [Fact]
@@ -24,7 +24,7 @@ public sealed partial class BudgetTests
             + Control(production) + ControlConnections.MaxConnections + Number(production, "Reserve");
         Assert.True(Number(production, "ServerConnections") > least);
 
-        // The figure in the file is the sum.
+        // The figure in the file equals the sum.
         Assert.Contains($" {least} ", Repository.Text("deploy/k8s/overlays/production/budget.env", "the budget"));
     }
 
@@ -40,7 +40,7 @@ public sealed partial class BudgetTests
             Number(production, "ServerConnections") - Number(production, "Reserve"),
             pool + LimitOf("upool_control") + LimitOf("upool_schema"));
 
-        // The ceiling of one silo is above its even share, and below the whole.
+        // One silo's ceiling is at least its even share and at most the whole.
         int ceiling = Settings.NumberOf(production, production.Pod("upool-silo"), "UPool__Pool__MaxConnections");
         int atRest = production.One<V2HorizontalPodAutoscaler>("upool-silo").Spec.MinReplicas!.Value;
         Assert.InRange(ceiling, pool / atRest, pool);

@@ -5,7 +5,7 @@ using YamlDotNet.Serialization.NamingConventions;
 
 namespace UPool.Deploy.Tests.Manifests;
 
-/// <summary>deploy/compose.yaml, as far as it is used: a field that is not here is refused.</summary>
+/// <summary>The fields of deploy/compose.yaml in use; the reader rejects any other field.</summary>
 internal sealed class Compose
 {
     public string Name { get; set; } = "";

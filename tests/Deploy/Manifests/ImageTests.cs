@@ -3,7 +3,7 @@ using UPool.Tidy.Tests;
 
 namespace UPool.Deploy.Tests.Manifests;
 
-/// <summary>The images that the manifests name are the ones that the Dockerfile makes.</summary>
+/// <summary>The manifests name only images that the Dockerfile builds.</summary>
 public sealed partial class ImageTests
 {
     private static readonly string File = Repository.Text("deploy/Dockerfile", "the images");
@@ -33,7 +33,7 @@ public sealed partial class ImageTests
         Overlay overlay = await Overlay.RenderAsync(name);
 
         Findings.AssertNone(
-            "ports that the Dockerfile does not know",
+            "ports that the Dockerfile does not expose",
             from pod in overlay.Pods
             where pod.Container.Image.Contains("upool-", StringComparison.Ordinal)
             from port in pod.Container.Ports ?? []

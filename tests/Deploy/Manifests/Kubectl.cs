@@ -4,16 +4,17 @@ using UPool.Tidy.Tests;
 namespace UPool.Deploy.Tests.Manifests;
 
 /// <summary>
-/// Renders folders of manifests as <c>kubectl apply -k</c> would, without a cluster: with kubectl, or where there is
-/// none with kustomize, which <c>scripts/get-server.sh</c> unpacks.
+/// Renders folders of manifests as <c>kubectl apply -k</c> would, without a cluster: with kubectl, or without it with
+/// kustomize, which <c>scripts/get-server.sh</c> unpacks.
 /// </summary>
 internal static class Kubectl
 {
-    // Unpacking takes some of it, at the first of all tests.
+    // The first test may have to wait for kustomize to be unpacked.
     private static readonly TimeSpan Patient = TimeSpan.FromMinutes(5);
 
-    /// <summary>What the folder, relative to the repository, becomes.</summary>
-    /// <exception cref="InvalidOperationException">There is neither program, or it refuses the folder.</exception>
+    /// <summary>Renders a folder, given relative to the repository.</summary>
+    /// <exception cref="InvalidOperationException">Neither program is installed, or the program rejects the
+    /// folder.</exception>
     public static async Task<string> KustomizeAsync(string folder)
     {
         string path = Path.Combine(Repository.Root, folder);
@@ -22,7 +23,7 @@ internal static class Kubectl
             ?? throw new InvalidOperationException("scripts/kustomize.sh is missing.");
     }
 
-    /// <summary>A program's output; null when it is not there.</summary>
+    /// <summary>A program's output; null if the program is not installed.</summary>
     private static async Task<string?> RunAsync(string program, params string[] arguments)
     {
         var start = new ProcessStartInfo(program, arguments)

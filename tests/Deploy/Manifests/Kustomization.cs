@@ -1,6 +1,6 @@
 namespace UPool.Deploy.Tests.Manifests;
 
-/// <summary>A kustomization.yaml, as far as this repository uses it: a field that is not here is refused.</summary>
+/// <summary>The fields of kustomization.yaml in use; the reader rejects any other field.</summary>
 internal sealed class Kustomization
 {
     public string ApiVersion { get; set; } = "";

@@ -4,9 +4,9 @@ using k8s.Models;
 
 namespace UPool.Deploy.Tests.Manifests;
 
-// The kinds that the Kubernetes client lacks, as far as these manifests use them: a field that is not here is refused.
+// Kinds that the Kubernetes client lacks, with the fields that these manifests use; the reader rejects any other field.
 
-/// <summary>What Prometheus' operator shall scrape.</summary>
+/// <summary>A scrape target of the Prometheus operator.</summary>
 internal sealed class ServiceMonitor : IKubernetesObject<V1ObjectMeta>
 {
     public string ApiVersion { get; set; } = "";
@@ -45,7 +45,7 @@ internal sealed class MonitorAuthorization
     public V1SecretKeySelector Credentials { get; set; } = new();
 }
 
-/// <summary>Alerts of Prometheus' operator.</summary>
+/// <summary>Alerts of the Prometheus operator.</summary>
 internal sealed class PrometheusRule : IKubernetesObject<V1ObjectMeta>
 {
     public string ApiVersion { get; set; } = "";
@@ -82,12 +82,12 @@ internal sealed class AlertRule
     public Dictionary<string, string> Annotations { get; set; } = [];
 }
 
-/// <summary>A panel of a Grafana dashboard, as far as the tests look at it.</summary>
+/// <summary>A panel of a Grafana dashboard, with the fields that the tests read.</summary>
 internal sealed record Panel(
     [property: JsonPropertyName("title")] string Title, [property: JsonPropertyName("targets")] Target[] Targets);
 
-/// <summary>A question of a panel.</summary>
+/// <summary>A query of a panel.</summary>
 internal sealed record Target([property: JsonPropertyName("expr")] string Expr);
 
-/// <summary>A Grafana dashboard, as far as the tests look at it.</summary>
+/// <summary>A Grafana dashboard, with the fields that the tests read.</summary>
 internal sealed record Dashboard([property: JsonPropertyName("panels")] Panel[] Panels);

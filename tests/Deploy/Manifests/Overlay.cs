@@ -4,10 +4,10 @@ using k8s.Models;
 
 namespace UPool.Deploy.Tests.Manifests;
 
-/// <summary>A rendered overlay, read into types: what a type does not know is refused.</summary>
+/// <summary>A rendered overlay, parsed into types; an unknown field is rejected.</summary>
 internal sealed class Overlay
 {
-    /// <summary>Where the overlays are.</summary>
+    /// <summary>The folder of the overlays.</summary>
     public const string Folder = "deploy/k8s/overlays";
 
     private static readonly Dictionary<string, Type> Types = new()
@@ -36,30 +36,30 @@ internal sealed class Overlay
         Pods = [.. objects.Select(PodOf).OfType<PodTemplate>()];
     }
 
-    /// <summary>The name of its folder.</summary>
+    /// <summary>The name of the overlay's folder.</summary>
     public string Name { get; }
 
-    /// <summary>Everything in it.</summary>
+    /// <summary>All objects of the overlay.</summary>
     public IReadOnlyList<IKubernetesObject<V1ObjectMeta>> Objects { get; }
 
-    /// <summary>The pods of its workloads.</summary>
+    /// <summary>The pods of the overlay's workloads.</summary>
     public IReadOnlyList<PodTemplate> Pods { get; }
 
-    /// <summary>Renders and reads an overlay; once, however often it is asked for.</summary>
+    /// <summary>Renders and parses an overlay, once for all callers.</summary>
     public static Task<Overlay> RenderAsync(string name) =>
         Rendered.GetOrAdd(name, static key => new Lazy<Task<Overlay>>(async () =>
             new Overlay(key, Read(await Kubectl.KustomizeAsync($"{Folder}/{key}"))))).Value;
 
-    /// <summary>Reads manifests strictly.</summary>
-    /// <exception cref="Exception">A kind or a field that is not known; the reader's own types.</exception>
+    /// <summary>Parses manifests strictly.</summary>
+    /// <exception cref="Exception">An unknown kind or field; the parser's own exception types.</exception>
     public static IReadOnlyList<IKubernetesObject<V1ObjectMeta>> Read(string yaml) =>
         [.. KubernetesYaml.LoadAllFromString(yaml, Types, strict: true).Cast<IKubernetesObject<V1ObjectMeta>>()];
 
-    /// <summary>Everything of a kind.</summary>
+    /// <summary>All objects of a kind.</summary>
     public IEnumerable<T> All<T>() => Objects.OfType<T>();
 
-    /// <summary>The one of a kind with a name.</summary>
-    /// <exception cref="InvalidOperationException">There is none; the message says so.</exception>
+    /// <summary>The object of a kind with a name.</summary>
+    /// <exception cref="InvalidOperationException">No such object.</exception>
     public T One<T>(string name)
         where T : IKubernetesObject<V1ObjectMeta> =>
         All<T>().SingleOrDefault(one => one.Metadata.Name == name)
@@ -70,7 +70,7 @@ internal sealed class Overlay
         Pods.SingleOrDefault(pod => pod.Workload == workload)
             ?? throw new InvalidOperationException($"{Name} has no workload '{workload}'.");
 
-    /// <summary>The pods that a selector finds.</summary>
+    /// <summary>The pods that a selector matches.</summary>
     public IEnumerable<PodTemplate> Select(IDictionary<string, string>? labels) =>
         Pods.Where(pod => (labels ?? new Dictionary<string, string>()).All(pod.Labels.Contains));
 
@@ -83,14 +83,14 @@ internal sealed class Overlay
     };
 }
 
-/// <summary>What the pods of a workload are.</summary>
+/// <summary>The pod template of a workload.</summary>
 internal sealed record PodTemplate(string Workload, V1PodTemplateSpec Template)
 {
     public V1PodSpec Spec => Template.Spec;
 
     public IDictionary<string, string> Labels => Template.Metadata.Labels;
 
-    /// <summary>Ours have one each.</summary>
+    /// <summary>The pod's only container.</summary>
     public V1Container Container => Assert.Single(Spec.Containers);
 
     /// <summary>The number of a port by its name or number.</summary>

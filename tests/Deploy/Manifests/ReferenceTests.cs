@@ -3,10 +3,10 @@ using UPool.Tidy.Tests;
 
 namespace UPool.Deploy.Tests.Manifests;
 
-/// <summary>What one object says of another is true: the slips that Kubernetes takes without a word.</summary>
+/// <summary>References between objects are correct; Kubernetes accepts wrong ones silently.</summary>
 public sealed class ReferenceTests
 {
-    // What production's operator makes by hand; docs/operating/deploying.md says how.
+    // The operator of production creates these by hand; see docs/operating/deploying.md.
     private static readonly string[] ByHand = ["upool-database", "upool-database-ca", "upool-management"];
 
     [Theory]
@@ -21,7 +21,7 @@ public sealed class ReferenceTests
             .Where(one => !overlay.Select(one.Labels).Any(pod => one.Workload is null || pod.Workload == one.Workload))
             .Select(one => one.Place));
 
-        // A selector that also found another workload's pods would take them over, or count them.
+        // A selector that also matched another workload's pods would take them over, or count them.
         Findings.AssertNone("selectors that find pods of several workloads", WorkloadSelectors(overlay)
             .Where(one => overlay.Select(one.Labels).Count() != 1)
             .Select(one => one.Place));
@@ -37,7 +37,7 @@ public sealed class ReferenceTests
 
         Assert.NotEmpty(overlay.All<V1Service>());
         Findings.AssertNone(
-            "ports of Services that lead nowhere",
+            "ports of Services that no pod has",
             from service in overlay.All<V1Service>()
             from port in service.Spec.Ports
             from pod in overlay.Select(service.Spec.Selector)
@@ -72,7 +72,7 @@ public sealed class ReferenceTests
             }
         }
 
-        Findings.AssertNone("network policies that say what is not so", found);
+        Findings.AssertNone("network policies that do not match the pods", found);
     }
 
     [Theory]
@@ -89,9 +89,9 @@ public sealed class ReferenceTests
         Assert.Null(deny.Egress);
         Assert.True(deny.PodSelector?.MatchLabels is null && deny.PodSelector?.MatchExpressions is null);
 
-        // Orleans' ports and management are for each other: rules from everywhere open the public port alone.
+        // Orleans' ports and management are internal: a rule without a source may open only the public port.
         Findings.AssertNone(
-            "ports open to everybody",
+            "ports open to every source",
             from policy in overlay.All<V1NetworkPolicy>()
             from rule in policy.Spec.Ingress ?? []
             where rule.FromProperty is null
@@ -135,7 +135,7 @@ public sealed class ReferenceTests
                 .Select(mount => $"{pod.Workload}: volume {mount.Name}"));
         }
 
-        Findings.AssertNone("references to nothing", found);
+        Findings.AssertNone("references to objects that do not exist", found);
         Findings.AssertNone(
             "keys that a Secret of the overlay lacks",
             from pod in overlay.Pods
@@ -161,7 +161,7 @@ public sealed class ReferenceTests
             Assert.Null(deployment.Spec.Replicas);
             Assert.InRange(scaler.Spec.MinReplicas ?? 0, 1, scaler.Spec.MaxReplicas);
 
-            // It measures against the request.
+            // The autoscaler measures usage relative to the request.
             Assert.True(overlay.Pod(deployment.Metadata.Name).Container.Resources.Requests.ContainsKey("cpu"));
             Assert.Equal("cpu", Assert.Single(scaler.Spec.Metrics).Resource.Name);
         }
@@ -218,7 +218,7 @@ public sealed class ReferenceTests
             yield return ($"PodDisruptionBudget {one.Metadata.Name}", one.Spec.Selector.MatchLabels, null);
     }
 
-    // Pods that a port by name must be one of, all of them.
+    // Pods of a policy that lack a port that it names.
     private static IEnumerable<string> Missing(
         V1NetworkPolicy policy, IList<V1NetworkPolicyPort>? ports, IEnumerable<PodTemplate> pods) =>
         from port in ports ?? []
@@ -226,11 +226,11 @@ public sealed class ReferenceTests
         where pod.PortOf(port.Port) is null
         select $"{policy.Metadata.Name}: {pod.Workload} has no port {port.Port.Value}";
 
-    // Peers in this namespace that no pod is.
+    // Peers in this namespace that match no pod.
     private static IEnumerable<string> Strangers(
         V1NetworkPolicy policy, IList<V1NetworkPolicyPeer>? peers, Overlay overlay) =>
         from peer in peers ?? []
         where peer.PodSelector is not null && peer.NamespaceSelector is null
             && !overlay.Select(peer.PodSelector.MatchLabels).Any()
-        select $"{policy.Metadata.Name}: nobody is {string.Join(", ", peer.PodSelector.MatchLabels.Values)}";
+        select $"{policy.Metadata.Name}: no pod is {string.Join(", ", peer.PodSelector.MatchLabels.Values)}";
 }

@@ -4,7 +4,7 @@ using UPool.Tidy.Tests;
 
 namespace UPool.Deploy.Tests.Manifests;
 
-/// <summary>Every overlay renders, and every field in it is one that Kubernetes knows.</summary>
+/// <summary>Every overlay renders, and Kubernetes knows every field in it.</summary>
 public sealed class RenderTests
 {
     [Theory]
@@ -18,7 +18,7 @@ public sealed class RenderTests
 
         Assert.NotEmpty(overlay.Objects);
         Findings.AssertNone(
-            "objects that stand in it twice",
+            "objects that occur twice",
             overlay.Objects.GroupBy(one => $"{one.Kind}/{one.Metadata.Name}").Where(group => group.Count() > 1)
                 .Select(group => group.Key));
         Findings.AssertNone(

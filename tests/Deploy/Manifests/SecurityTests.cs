@@ -3,7 +3,7 @@ using UPool.Tidy.Tests;
 
 namespace UPool.Deploy.Tests.Manifests;
 
-/// <summary>No pod asks for more than it needs; the namespace would refuse it.</summary>
+/// <summary>No pod requests more rights than it needs; the namespace would reject such a pod.</summary>
 public sealed class SecurityTests
 {
     [Theory]

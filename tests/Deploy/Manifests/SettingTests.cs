@@ -4,7 +4,7 @@ using UPool.Tidy.Tests;
 
 namespace UPool.Deploy.Tests.Manifests;
 
-/// <summary>Every setting in the manifests is one that the programs read.</summary>
+/// <summary>The programs read every setting in the manifests.</summary>
 public sealed class SettingTests
 {
     private static readonly string[] Assemblies =
@@ -13,7 +13,7 @@ public sealed class SettingTests
         "UPool.Silo",
     ];
 
-    // Not options: read before there are options, or by ASP.NET.
+    // Not options: read before options exist, or by ASP.NET.
     private static readonly string[] BesideOptions = ["UPool:Api:HostSilo", "ASPNETCORE_URLS"];
 
     /// <summary>The keys that the programs read, with colons.</summary>

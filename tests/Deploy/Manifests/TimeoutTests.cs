@@ -4,10 +4,10 @@ using UPool.Cluster.Membership;
 
 namespace UPool.Deploy.Tests.Manifests;
 
-/// <summary>Each timeout ends before the one that would cut it off.</summary>
+/// <summary>Each timeout ends before the next one would cut it off.</summary>
 public sealed class TimeoutTests
 {
-    // LeaveNotice.Duration: what a leaving silo waits for its clients.
+    // LeaveNotice.Duration: the time that a leaving silo gives its clients.
     private static readonly TimeSpan Notice = TimeSpan.FromSeconds(3);
 
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(5);
@@ -32,17 +32,17 @@ public sealed class TimeoutTests
                 overlay, pod, "UPool__Pool__RentTimeout", new PoolOptions().RentTimeout);
             bool isFront = pod.Container.Ports.Any(port => port.Name == "http");
 
-            // A rent that was waited for leaves its request time for the statement.
+            // A rent that waits for its whole timeout leaves at least half of the request time for the statement.
             Assert.True(rent < requests / 2, pod.Workload);
 
-            // Statements that still run when the drain begins were asked for by requests that end by themselves.
+            // Statements that still run when the drain begins belong to requests that end within their own timeout.
             Assert.True(drain >= requests, pod.Workload);
             Assert.True(stop > delay + (isFront ? requests : TimeSpan.Zero) + Notice + drain, pod.Workload);
             Assert.True(grace >= stop + TimeSpan.FromSeconds(5), pod.Workload);
             if (!isFront) continue;
 
-            // Who follows readiness has gone before the server stops listening: the last probe that still said ready,
-            // the failures that it takes, each with the time that an answer may take.
+            // Traffic that follows readiness has stopped before the server stops listening: the probes after the last
+            // success that must fail, and the last probe's timeout.
             V1Probe ready = pod.Container.ReadinessProbe;
             var noticed = TimeSpan.FromSeconds(
                 ((ready.FailureThreshold ?? 3) * (ready.PeriodSeconds ?? 10)) + (ready.TimeoutSeconds ?? 1));

@@ -2,7 +2,7 @@ using UPool.Tidy.Tests;
 
 namespace UPool.Deploy.Tests.Manifests;
 
-/// <summary>A unit of systemd.</summary>
+/// <summary>A systemd unit.</summary>
 internal sealed class Unit
 {
     public const string Folder = "deploy/systemd";
@@ -17,7 +17,7 @@ internal sealed class Unit
             .ToLookup(line => line[..line.IndexOf('=')], line => line[(line.IndexOf('=') + 1)..]);
     }
 
-    /// <summary>All services; not the target.</summary>
+    /// <summary>All services, without the target.</summary>
     public static IReadOnlyList<Unit> All { get; } =
         [.. Directory.GetFiles(Path.Combine(Repository.Root, Folder), "*.service").Order().Select(f => new Unit(f))];
 
@@ -27,7 +27,7 @@ internal sealed class Unit
     public IReadOnlyDictionary<string, string> Environment =>
         _values["Environment"].ToDictionary(one => one[..one.IndexOf('=')], one => one[(one.IndexOf('=') + 1)..]);
 
-    /// <summary>The value of a key that stands in it once.</summary>
+    /// <summary>The value of a key that occurs exactly once.</summary>
     public string this[string key] => _values[key].SingleOrDefault()
-        ?? throw new InvalidOperationException($"{File} has not one {key}.");
+        ?? throw new InvalidOperationException($"{File} does not have exactly one {key}.");
 }

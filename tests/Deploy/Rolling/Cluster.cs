@@ -10,7 +10,7 @@ namespace UPool.Deploy.Tests.Rolling;
 /// <summary>A deployment as the manifests describe it: database, schema, silos, API.</summary>
 internal sealed class Cluster : IAsyncDisposable
 {
-    // One for the accounts, one to look at the table.
+    // One for the accounts, one to read the table.
     private const int OwnSessions = 2;
 
     // Two busy cores may keep a request for longer than its default deadline; that is not what is tested here.
@@ -26,10 +26,10 @@ internal sealed class Cluster : IAsyncDisposable
 
     public Database Database { get; }
 
-    /// <summary>The budget of all their sessions on the server; null without one.</summary>
+    /// <summary>The budget of all sessions on the server; null without a budget.</summary>
     public int? ServerConnections { get; }
 
-    /// <summary>None when they are inside the API's processes.</summary>
+    /// <summary>Null if the silos run inside the API processes.</summary>
     public Workload Silos { get; }
 
     public Workload Apis { get; }
@@ -48,7 +48,7 @@ internal sealed class Cluster : IAsyncDisposable
             Settings.NumberOf(overlay, overlay.Pod("upool-silo"), "UPool__Budget__ServerConnections"));
     }
 
-    /// <summary>Every API process with a silo inside.</summary>
+    /// <summary>Every API process contains a silo.</summary>
     public static async Task<Cluster> StartCohostedAsync()
     {
         Overlay overlay = await Overlay.RenderAsync("cohosted");
@@ -57,7 +57,7 @@ internal sealed class Cluster : IAsyncDisposable
     }
 
     /// <summary>Silos and API processes without TLS and without a budget.</summary>
-    /// <param name="settings">Over the manifest's environment.</param>
+    /// <param name="settings">Override the manifest's environment.</param>
     public static async Task<Cluster> StartDevAsync(IReadOnlyDictionary<string, string?> settings)
     {
         Overlay overlay = await Overlay.RenderAsync("dev");
@@ -67,23 +67,23 @@ internal sealed class Cluster : IAsyncDisposable
             new Workload(overlay, "upool-api", database.Secret, settings), null);
     }
 
-    /// <summary>Brings silos and API processes to these numbers: those that are added are ready, and those that are
-    /// too many have ended.</summary>
+    /// <summary>Scales silos and API processes to these numbers. On return, added processes are ready and surplus ones
+    /// have ended.</summary>
     public async Task ScaleAsync(int silos, int apis)
     {
-        // Together, as 'kubectl apply' starts them: a process waits for those it needs.
+        // Both at once, as 'kubectl apply' starts them: a process waits for the ones that it needs.
         await Task.WhenAll(Silos?.ScaleAsync(silos) ?? Task.CompletedTask, Apis.ScaleAsync(apis));
         await SettleAsync();
     }
 
-    /// <summary>Waits until every process that was told to end has ended.</summary>
+    /// <summary>Waits until every process that was told to stop has ended.</summary>
     public async Task SettleAsync()
     {
         if (Silos is not null) await Silos.SettleAsync();
         await Apis.SettleAsync();
     }
 
-    /// <summary>Asserts that what a load was told is what the server has.</summary>
+    /// <summary>Asserts that the server stores what it acknowledged to a load.</summary>
     public async Task AssertStoredAsync(Load load)
     {
         Dictionary<long, string> stored = [];
@@ -98,10 +98,10 @@ internal sealed class Cluster : IAsyncDisposable
         Assert.NotEmpty(load.Acknowledged);
         Assert.All(load.Acknowledged, pair => Assert.Equal(pair.Value, stored.GetValueOrDefault(pair.Key)));
 
-        // Never sent twice in silence.
+        // No write was silently sent twice.
         Assert.Equal(stored.Count, stored.Values.Distinct().Count());
 
-        // The server's own count of the most sessions there ever were, this test's among them.
+        // The server's own maximum of concurrent sessions, including this test's.
         await using var most = new MySqlCommand("SHOW GLOBAL STATUS LIKE 'Max_used_connections'", connection);
         await using MySqlDataReader count = await most.ExecuteReaderAsync();
         Assert.True(await count.ReadAsync());

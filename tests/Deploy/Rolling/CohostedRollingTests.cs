@@ -2,7 +2,7 @@ using UPool.Deploy.Tests.Running;
 
 namespace UPool.Deploy.Tests.Rolling;
 
-/// <summary>The same with every silo inside an API process.</summary>
+/// <summary>The same, with every silo inside an API process.</summary>
 [Collection(nameof(CohostedCluster))]
 [Trait("Needs", "OwnProcesses")]
 public sealed class CohostedRollingTests(CohostedCluster cohosted)
@@ -32,7 +32,7 @@ public sealed class CohostedRollingTests(CohostedCluster cohosted)
             await cluster.AssertStoredAsync(load);
         });
 
-    // Shows that the other tests would see a failure: readiness is what keeps requests away from a process that stops.
+    // Shows that the other tests would detect a failure: readiness keeps requests away from a stopping process.
     [Fact]
     public Task Roll_ProxyIgnoresReadiness_RequestsFail() => cohosted.RunAsync(silos: 0, apis: 1, async cluster =>
     {

@@ -6,27 +6,27 @@ using System.Text.Json;
 namespace UPool.Deploy.Tests.Rolling;
 
 /// <summary>A request that did not succeed.</summary>
-/// <param name="At">When its end was seen, since the load began.</param>
+/// <param name="At">When the failure was seen, since the load began.</param>
 /// <param name="IsWrite">Whether it was a write.</param>
-/// <param name="What">Its status and message, or what became of its connection.</param>
+/// <param name="What">Its status and message, or the error of its connection.</param>
 internal sealed record Failure(TimeSpan At, bool IsWrite, string What);
 
 /// <summary>
-/// A steady load of 32 clients, half of them writers; half of either keep their connections, the others make a new one
-/// for each request. Every reply counts; nothing is sent twice.
+/// A steady load of 32 clients, half of them writers. Half of the readers and of the writers keep their connections;
+/// the others open one for each request. Every reply counts; no request is sent twice.
 /// </summary>
 internal sealed class Load : IAsyncDisposable
 {
-    /// <summary>How often each test does what it does; the long form of docs/reliability.md takes more.</summary>
+    /// <summary>The variable with the number of rounds; the long form of docs/reliability.md uses more.</summary>
     public const string RoundsVariable = "UPOOL_ROLLING_ROUNDS";
 
     private const int Clients = 32;
 
-    /// <summary>The rounds of each test.</summary>
+    /// <summary>The number of rounds of each test.</summary>
     public static readonly int Rounds =
         int.TryParse(Environment.GetEnvironmentVariable(RoundsVariable), out int rounds) ? rounds : 1;
 
-    // A steady load and no benchmark: 150 requests a second, and 300 in the long form, leave the machine room to start
+    // A steady load, not a benchmark: 150 requests a second (300 in the long form) leave processor time to start
     // processes.
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(Rounds > 1 ? 100 : 200);
 
@@ -42,7 +42,7 @@ internal sealed class Load : IAsyncDisposable
     public Load(IPEndPoint server) =>
         _running = Task.WhenAll(Enumerable.Range(0, Clients).Select(number => RunAsync(server, number)));
 
-    /// <summary>What the names of the users that it creates begin with.</summary>
+    /// <summary>The prefix of the names of the users that it creates.</summary>
     public string Name { get; } = $"load {Guid.NewGuid():N}";
 
     public TimeSpan Elapsed => Stopwatch.GetElapsedTime(_startedAt);
@@ -58,14 +58,14 @@ internal sealed class Load : IAsyncDisposable
     /// <summary>The users whose creation was acknowledged.</summary>
     public IReadOnlyDictionary<long, string> Acknowledged => _acknowledged;
 
-    /// <summary>The figures in one line, and the failures by kind.</summary>
+    /// <summary>The figures in one line, with the failures by kind.</summary>
     public string Report => $"{Reads} reads, {Writes} writes, {Failures.Count} failed, slowest "
         + $"{Slowest.TotalMilliseconds:0} ms"
         + string.Concat(Failures.GroupBy(one => one.What).Select(group =>
             $"\n  {group.Count()} x {group.Key}, from {group.Min(one => one.At.TotalSeconds):0.0} s "
             + $"to {group.Max(one => one.At.TotalSeconds):0.0} s"));
 
-    /// <summary>Puts the figures into the test's output.</summary>
+    /// <summary>Writes the figures to the test's output.</summary>
     public void Print(string what) =>
         TestContext.Current.TestOutputHelper?.WriteLine($"{what} in {Elapsed.TotalSeconds:0} s: {Report}");
 
@@ -76,12 +76,12 @@ internal sealed class Load : IAsyncDisposable
         long startedAt = Stopwatch.GetTimestamp();
         while (_reads + _writes < goal)
         {
-            Assert.True(Stopwatch.GetElapsedTime(startedAt).TotalSeconds < 60, $"The load stands still: {Report}");
+            Assert.True(Stopwatch.GetElapsedTime(startedAt).TotalSeconds < 60, $"The load makes no progress: {Report}");
             await Task.Delay(20);
         }
     }
 
-    /// <summary>Ends every client after its reply.</summary>
+    /// <summary>Stops every client after its current reply.</summary>
     public async Task StopAsync()
     {
         await _stop.CancelAsync();
@@ -99,7 +99,7 @@ internal sealed class Load : IAsyncDisposable
         bool writes = number % 2 == 0;
         using var client = new StrictClient(server, keeps: number % 4 < 2);
 
-        // Not all at the same moment.
+        // Spread the clients over the pause.
         await Task.Delay(Pause * number / Clients);
         for (int round = 0; !_stop.IsCancellationRequested; round++)
         {

@@ -4,8 +4,8 @@ using System.Net.Sockets;
 namespace UPool.Deploy.Tests.Rolling;
 
 /// <summary>
-/// What stands before pods: takes connections and leads each to the next target in turn, as a Service does. It never
-/// retries and never moves a connection: what goes wrong behind it, its client sees.
+/// A proxy in front of pods: accepts connections and forwards them to the targets in turn, as a Service does. It never
+/// retries and never moves a connection, so the client sees every error behind it.
 /// </summary>
 internal sealed class Proxy : IAsyncDisposable
 {
@@ -15,7 +15,7 @@ internal sealed class Proxy : IAsyncDisposable
     private readonly Task _accepting;
     private uint _next;
 
-    /// <param name="targets">Asked for each new connection.</param>
+    /// <param name="targets">Read for each new connection.</param>
     public Proxy(Func<IReadOnlyList<IPEndPoint>> targets)
     {
         _targets = targets;
@@ -58,14 +58,14 @@ internal sealed class Proxy : IAsyncDisposable
             uint turn = Interlocked.Increment(ref _next);
             await back.ConnectAsync(targets[(int)(turn % (uint)targets.Count)], _stop.Token);
 
-            // Whoever closes first closes both: half of a connection is of no use to HTTP.
+            // The first close ends both directions: HTTP cannot use a half-open connection.
             await Task.WhenAny(
                 front.GetStream().CopyToAsync(back.GetStream(), _stop.Token),
                 back.GetStream().CopyToAsync(front.GetStream(), _stop.Token));
         }
         catch (Exception exception) when (exception is IOException or SocketException or OperationCanceledException)
         {
-            // The client sees a connection that closed.
+            // The client sees its connection close.
         }
     }
 }

@@ -7,15 +7,15 @@ using UPool.Deploy.Tests.Running;
 namespace UPool.Deploy.Tests.Rolling;
 
 /// <summary>
-/// The manifests of production under a steady load, with real processes in the place of pods: what is done on purpose
-/// costs no request, and what is lost is lost for seconds.
+/// The production manifests under a steady load, with real processes in place of pods: deliberate changes cost no
+/// request, and losses cost seconds.
 /// </summary>
 [Collection(nameof(ProductionCluster))]
 [Trait("Needs", "OwnProcesses")]
 public sealed class RollingTests(ProductionCluster production)
 {
-    // No access to a database, table, column, routine or right denied: the pool logs the server's number, Orleans its
-    // words.
+    // Access denied to a database, table, column, routine or right: the pool logs the server's error number, Orleans
+    // its message.
     private const string Denied = @"denied|\b(1044|1045|1142|1143|1227|1370)\b";
 
     [Fact]
@@ -27,7 +27,7 @@ public sealed class RollingTests(ProductionCluster production)
             await Pods.AssertAsManifestSaysAsync(silo);
             await Pods.AssertAsManifestSaysAsync(api);
 
-            // Each account has the rights that its work needs: a write, a read, and a stop in good order.
+            // Each account has the rights that its work needs: a write, a read, and a clean stop.
             using var client = new HttpClient { BaseAddress = new Uri($"http://{api.EndPoint("http")}") };
             using HttpResponseMessage created = await client.PostAsJsonAsync("/user", new { name = "Ada" });
             Assert.Equal(HttpStatusCode.Created, created.StatusCode);
@@ -93,7 +93,7 @@ public sealed class RollingTests(ProductionCluster production)
                 await load.MoreAsync(1_500);
                 await load.StopAsync();
 
-                // Each read has a retry left inside its deadline; a write that was under way is unknown, and says so.
+                // Each read has a retry left within its deadline; a write in progress is reported as unknown.
                 Failure[] writes = [.. load.Failures.Where(one => one.IsWrite)];
                 string blip = writes.Length == 0
                     ? "no write failed"
@@ -117,7 +117,7 @@ public sealed class RollingTests(ProductionCluster production)
                 $"all silos killed: one more has joined after {joined.TotalSeconds:0.0} s, and serves after "
                 + $"{served.TotalSeconds:0.0} s");
 
-            // Orleans' own defaults take 97 s.
+            // Orleans' defaults take 97 s.
             Assert.True(served < TimeSpan.FromSeconds(60), cluster.Output);
         });
 

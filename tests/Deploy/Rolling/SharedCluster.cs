@@ -3,8 +3,8 @@ using UPool.Deploy.Tests.Running;
 namespace UPool.Deploy.Tests.Rolling;
 
 /// <summary>
-/// One cluster for all tests of a collection: each brings it to the numbers of processes that it needs. After a failure
-/// the next test starts another, so that one failure is one.
+/// One cluster for all tests of a collection; each test scales it to the process counts that it needs. After a failure
+/// the next test starts a new cluster, so that one failure does not cause others.
 /// </summary>
 public abstract class SharedCluster : IAsyncLifetime
 {
@@ -19,7 +19,7 @@ public abstract class SharedCluster : IAsyncLifetime
         await EndAsync();
     }
 
-    /// <summary>Runs a test over the cluster.</summary>
+    /// <summary>Runs a test on the cluster.</summary>
     internal async Task RunAsync(int silos, int apis, Func<Cluster, Task> test)
     {
         _cluster ??= await StartAsync();
@@ -41,21 +41,21 @@ public abstract class SharedCluster : IAsyncLifetime
     private protected virtual Task EndAsync() => Task.CompletedTask;
 }
 
-/// <summary>A cluster as production has it.</summary>
+/// <summary>A cluster with the production manifests.</summary>
 [CollectionDefinition(nameof(ProductionCluster))]
 public sealed class ProductionCluster : SharedCluster, ICollectionFixture<ProductionCluster>
 {
     private protected override Task<Cluster> StartAsync() => Cluster.StartProductionAsync();
 }
 
-/// <summary>A cluster of API processes with a silo inside.</summary>
+/// <summary>A cluster of API processes that contain a silo.</summary>
 [CollectionDefinition(nameof(CohostedCluster))]
 public sealed class CohostedCluster : SharedCluster, ICollectionFixture<CohostedCluster>
 {
     private protected override Task<Cluster> StartAsync() => Cluster.StartCohostedAsync();
 }
 
-/// <summary>A cluster without TLS and budget, whose processes send their traces to a collector.</summary>
+/// <summary>A cluster without TLS and without a budget; its processes send their traces to a collector.</summary>
 public sealed class DevCluster : SharedCluster
 {
     internal Collector Collector { get; } = new();

@@ -6,11 +6,11 @@ using System.Text;
 namespace UPool.Deploy.Tests.Rolling;
 
 /// <summary>
-/// An HTTP client that keeps its connection and never sends a request twice: the framework's own repeats one when a
-/// kept connection turns out to be closed, which is the very failure that is looked for here.
+/// An HTTP client that keeps its connection and never resends a request. HttpClient resends one if its kept connection
+/// turns out to be closed, which is the failure that these tests look for.
 /// </summary>
-/// <param name="server">Where it connects to.</param>
-/// <param name="keeps">Whether it keeps its connection for the next request.</param>
+/// <param name="server">The server's address.</param>
+/// <param name="keeps">Whether to keep the connection for the next request.</param>
 internal sealed class StrictClient(IPEndPoint server, bool keeps = true) : IDisposable
 {
     private static readonly TimeSpan Patient = TimeSpan.FromSeconds(20);
@@ -18,7 +18,7 @@ internal sealed class StrictClient(IPEndPoint server, bool keeps = true) : IDisp
     private TcpClient? _connection;
     private StreamReader? _reader;
 
-    /// <summary>The status, the body, and with a refusal its reason.</summary>
+    /// <summary>Returns the status, the body, and for a refusal its reason.</summary>
     /// <exception cref="IOException">The connection was refused, or closed without a reply.</exception>
     public async Task<(int Status, string Body, string Reason)> SendAsync(
         string method, string path, string? json = null)
@@ -54,7 +54,7 @@ internal sealed class StrictClient(IPEndPoint server, bool keeps = true) : IDisp
             _reader = new StreamReader(_connection.GetStream(), Encoding.Latin1);
         }
 
-        // Latin-1 throughout: each character is a byte, and lengths agree.
+        // Latin-1 throughout: one character is one byte, so lengths agree.
         string body = json ?? "";
         string head = $"{method} {path} HTTP/1.1\r\nHost: upool\r\n"
             + (json is null ? "" : $"Content-Type: application/json\r\nContent-Length: {body.Length}\r\n") + "\r\n";

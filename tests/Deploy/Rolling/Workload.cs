@@ -5,7 +5,7 @@ using UPool.Deploy.Tests.Running;
 
 namespace UPool.Deploy.Tests.Rolling;
 
-/// <summary>A Deployment of stand-ins, scaled and rolled as its controller does by the manifest's numbers.</summary>
+/// <summary>A Deployment of stand-ins, scaled and rolled with the manifest's numbers as its controller does.</summary>
 internal sealed class Workload(
     Overlay overlay, string name, Func<string, string, string> secret,
     IReadOnlyDictionary<string, string?>? settings = null) : IAsyncDisposable
@@ -15,13 +15,13 @@ internal sealed class Workload(
     private readonly V1DeploymentSpec _spec = overlay.One<V1Deployment>(name).Spec;
     private readonly Lock _gate = new();
 
-    // All that ever were. Guarded by _gate, because the proxy asks for them at each connection.
+    // All pods, including ended ones. Guarded by _gate, because the proxy reads them for each connection.
     private readonly List<(StandIn Pod, Kubelet Kubelet)> _pods = [];
 
-    // Those that were told to end, and their ends. Guarded by _gate.
+    // Pods that were told to stop, with the tasks of their ends. Guarded by _gate.
     private readonly Dictionary<StandIn, Task> _leaving = [];
 
-    /// <summary>Those that run and were not told to end, the oldest first.</summary>
+    /// <summary>The pods that run and were not told to stop, oldest first.</summary>
     public IReadOnlyList<StandIn> Pods
     {
         get
@@ -37,7 +37,7 @@ internal sealed class Workload(
         }
     }
 
-    /// <summary>Everything the processes said, for the message of a failure.</summary>
+    /// <summary>The output of all processes, for failure messages.</summary>
     public string Output
     {
         get
@@ -47,20 +47,19 @@ internal sealed class Workload(
         }
     }
 
-    /// <summary>Where a proxy that follows readiness sends to, and nothing but readiness: not even that a pod is to
-    /// end.</summary>
+    /// <summary>The targets of a proxy that follows readiness alone; it ignores that a pod is about to stop.</summary>
     public IReadOnlyList<IPEndPoint> ReadyEndPoints(string port)
     {
         lock (_gate) return [.. _pods.Where(one => one.Kubelet.IsReady).Select(one => one.Pod.EndPoint(port))];
     }
 
-    /// <summary>Where one that ignores it does: every process that runs.</summary>
+    /// <summary>The targets of a proxy that ignores readiness: every running process.</summary>
     public IReadOnlyList<IPEndPoint> RunningEndPoints(string port)
     {
         lock (_gate) return [.. _pods.Where(one => !one.Pod.Process.HasExited).Select(one => one.Pod.EndPoint(port))];
     }
 
-    /// <summary>Starts or ends pods until there are this many; those that are added are ready then.</summary>
+    /// <summary>Starts or stops pods to reach this number; on return, added pods are ready.</summary>
     public async Task ScaleAsync(int replicas)
     {
         StandIn[] pods = [.. Pods];
@@ -75,10 +74,10 @@ internal sealed class Workload(
         foreach (StandIn pod in pods.Skip(replicas).Reverse()) Delete(pod);
     }
 
-    /// <summary>Replaces every pod: one more is started, and one that is available lets an old one go.</summary>
+    /// <summary>Replaces every pod: starts a new one and, when it is available, stops an old one.</summary>
     public async Task RollAsync()
     {
-        // What the loop below does is what these two numbers mean.
+        // The loop below implements exactly these two numbers.
         Assert.Equal("1", _spec.Strategy.RollingUpdate.MaxSurge.Value);
         Assert.Equal("0", _spec.Strategy.RollingUpdate.MaxUnavailable.Value);
         foreach (StandIn old in Pods)
@@ -87,13 +86,13 @@ internal sealed class Workload(
             await kubelet.WhenReady.WaitAsync(Patient);
             await Task.Delay(TimeSpan.FromSeconds(_spec.MinReadySeconds ?? 0));
 
-            // The controller does not wait for the old one's end before it starts the next.
+            // The controller does not wait for the old pod's end before it starts the next one.
             Delete(old);
         }
     }
 
-    /// <summary>Waits until everyone who was told to end has ended, in good order and in the time that the manifest
-    /// grants.</summary>
+    /// <summary>Waits until every pod that was told to stop has ended cleanly within the manifest's grace
+    /// period.</summary>
     public Task SettleAsync()
     {
         lock (_gate) return Task.WhenAll(_leaving.Values);

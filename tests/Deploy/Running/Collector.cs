@@ -6,11 +6,11 @@ using UPool.Testing;
 
 namespace UPool.Deploy.Tests.Running;
 
-/// <summary>A span as it arrived.</summary>
+/// <summary>A received span.</summary>
 internal sealed record Span(
     string TraceId, string SpanId, string ParentId, string Name, IReadOnlyDictionary<string, string> Attributes);
 
-/// <summary>Takes traces as a collector would, over OTLP's HTTP, and keeps what the tests look at.</summary>
+/// <summary>Receives traces over OTLP/HTTP as a collector does, and keeps the parts that the tests read.</summary>
 internal sealed class Collector : IAsyncDisposable
 {
     private readonly HttpListener _listener = new();
@@ -29,7 +29,7 @@ internal sealed class Collector : IAsyncDisposable
 
     public IReadOnlyCollection<Span> Spans => _spans;
 
-    /// <summary>Everything that arrived, as raw bytes read as text: where no secret and no value may be.</summary>
+    /// <summary>All received bytes, read as text; must contain no secret and no value.</summary>
     public StringBuilder Raw { get; } = new();
 
     public async ValueTask DisposeAsync()
@@ -88,7 +88,8 @@ internal sealed class Collector : IAsyncDisposable
 
     private static string Text(IEnumerable<byte[]> bytes) => Encoding.UTF8.GetString(bytes.FirstOrDefault() ?? []);
 
-    // The wire format of protocol buffers: a tag, then by its lowest bits a number, eight bytes, bytes, or four bytes.
+    // Protocol buffers: each field is a tag whose lowest three bits select a varint, eight bytes, length-prefixed
+    // bytes, or four bytes.
     private static List<(int Number, byte[] Bytes)> Fields(byte[] message)
     {
         var fields = new List<(int, byte[])>();

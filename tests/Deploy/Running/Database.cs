@@ -6,7 +6,7 @@ using UPool.Tidy.Tests;
 
 namespace UPool.Deploy.Tests.Running;
 
-/// <summary>A private MariaDB in the place of the overlay's, with the schema that the overlay's Job applies.</summary>
+/// <summary>A private MariaDB in place of the overlay's, with the schema that the overlay's Job applies.</summary>
 internal sealed class Database : IAsyncDisposable
 {
     private const string Accounts = "deploy/k8s/overlays/production/accounts.sql";
@@ -23,7 +23,7 @@ internal sealed class Database : IAsyncDisposable
 
     public DatabaseServer Server { get; }
 
-    /// <summary>As in the overlays that bring their own: one account, no TLS.</summary>
+    /// <summary>As in the overlays with their own database: one account, no TLS.</summary>
     public static async Task<Database> StartAsync(Overlay overlay)
     {
         var database = new Database(await DatabaseServer.StartNewAsync(), null);
@@ -31,7 +31,7 @@ internal sealed class Database : IAsyncDisposable
         return database;
     }
 
-    /// <summary>As production's: TLS with a certificate of an authority of its own, and the accounts of
+    /// <summary>As in production: TLS with a certificate of a private authority, and the accounts of
     /// accounts.sql.</summary>
     public static async Task<Database> StartProductionAsync(Overlay overlay)
     {
@@ -43,7 +43,7 @@ internal sealed class Database : IAsyncDisposable
         foreach (string account in (string[])["POOL", "CONTROL", "SCHEMA"])
             accounts = accounts.Replace($"CHANGE-ME-{account}", server.Password);
 
-        // An @ is no parameter there.
+        // The script's user variables (@) are not parameters.
         var root = new MySqlConnectionStringBuilder(server.RootConnectionString) { AllowUserVariables = true };
         await using (var connection = new MySqlConnection(root.ConnectionString))
         {
@@ -56,7 +56,7 @@ internal sealed class Database : IAsyncDisposable
         return database;
     }
 
-    /// <summary>What the overlay's Secrets hold, for this server.</summary>
+    /// <summary>The value of an overlay's Secret for this server.</summary>
     public string Secret(string name, string key) => (name, key) switch
     {
         ("upool-database", "pool" or "control" or "schema") when _certificates is not null => Secured(key),
@@ -79,8 +79,8 @@ internal sealed class Database : IAsyncDisposable
         _certificates?.Dispose();
     }
 
-    // As the Job's controller does, but without its pauses: a pod that failed is followed by another. One does fail now
-    // and then, for a process that has just started on a busy machine takes seconds for its first TLS handshake.
+    // As the Job's controller does, but without its pauses: a failed pod is replaced. A pod does fail now and then: a
+    // process that has just started on a busy machine takes seconds for its first TLS handshake.
     private async Task MigrateAsync(Overlay overlay)
     {
         int limit = overlay.One<V1Job>("upool-schema").Spec.BackoffLimit ?? 6;
@@ -101,7 +101,7 @@ internal sealed class Database : IAsyncDisposable
         }
     }
 
-    // By the machine's name, because beyond loopback TLS is required without being asked for.
+    // By the machine's name: beyond loopback, TLS is required by default.
     private string Secured(string key) => new MySqlConnectionStringBuilder(Server.ConnectionString())
     {
         Server = Environment.MachineName,

@@ -5,7 +5,7 @@ using UPool.Deploy.Tests.Rolling;
 
 namespace UPool.Deploy.Tests.Running;
 
-/// <summary>The manifests of development: their ports and paths, and a request that is one trace.</summary>
+/// <summary>The development manifests: their ports and paths, and a request that is one trace.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class DevTests(DevCluster dev) : IClassFixture<DevCluster>
 {
@@ -22,7 +22,7 @@ public sealed class DevTests(DevCluster dev) : IClassFixture<DevCluster>
         await Pods.AssertServesUsersAsync(api);
     });
 
-    // From the front's HTTP over the silo's grain to the statement.
+    // From the API's HTTP request through the silo's grain to the statement.
     [Fact]
     public Task Request_WithACollector_IsOneTraceFromHttpToStatementWithoutValues() =>
         dev.RunAsync(1, 1, TraceAsync);
@@ -41,7 +41,7 @@ public sealed class DevTests(DevCluster dev) : IClassFixture<DevCluster>
         using HttpResponseMessage reply = await client.SendAsync(request);
         reply.EnsureSuccessStatusCode();
 
-        // The whole way: each process sends its spans in batches, and a parent ends after its children.
+        // Wait for the whole trace: each process exports its spans in batches, and a parent ends after its children.
         Span[] spans = await UntilAsync(collector, trace, static all =>
             all.Any(span => span.Attributes.GetValueOrDefault("db.operation.name") == "INSERT"
                 && Ancestors(span, all).Last().Name == "POST /user"));
@@ -51,7 +51,7 @@ public sealed class DevTests(DevCluster dev) : IClassFixture<DevCluster>
 
         TestContext.Current.TestOutputHelper?.WriteLine(string.Join(" < ", way.Select(span => span.Name)));
 
-        // A span for the call where it leaves, and one where it arrives.
+        // One span on the caller's side of the grain call and one on the silo's.
         Assert.True(way.Length >= 3, string.Join(" < ", way.Select(span => span.Name)));
         Assert.Equal(http, way[^1]);
         Assert.Contains(way, span => span.Name.Contains("IUserGrain", StringComparison.Ordinal));

@@ -2,7 +2,8 @@ using k8s.Models;
 
 namespace UPool.Deploy.Tests.Running;
 
-/// <summary>Probes a stand-in as the kubelet would: the manifest's paths, pauses, timeouts and thresholds.</summary>
+/// <summary>Probes a stand-in as the kubelet does, with the manifest's paths, intervals, timeouts and
+/// thresholds.</summary>
 internal sealed class Kubelet : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
@@ -16,14 +17,14 @@ internal sealed class Kubelet : IAsyncDisposable
         _probing = Task.Run(ProbeAsync);
     }
 
-    /// <summary>Whether Services would send requests to it.</summary>
+    /// <summary>Whether Services would send requests to the pod.</summary>
     public bool IsReady { get; private set; }
 
-    /// <summary>Completes when it has been ready once; fails when its start took longer than the manifest
-    /// grants.</summary>
+    /// <summary>Completes when the pod is ready for the first time; fails if its start takes longer than the manifest
+    /// allows.</summary>
     public Task WhenReady => _ready.Task;
 
-    /// <summary>Whether the liveness probe would have had it restarted.</summary>
+    /// <summary>Whether the liveness probe would have restarted the pod.</summary>
     public bool WouldRestart { get; private set; }
 
     public async ValueTask DisposeAsync()

@@ -7,7 +7,7 @@ using Xunit.v3;
 
 namespace UPool.Deploy.Tests.Running;
 
-/// <summary>Starts the two long collections first: the short ones fit beside them.</summary>
+/// <summary>Starts the two long collections first; the short ones run beside them.</summary>
 public sealed class LongestFirst : ITestCollectionOrderer
 {
     private static readonly string[] Long = [nameof(ProductionCluster), nameof(CohostedCluster)];

@@ -8,14 +8,14 @@ using UPool.Tidy.Tests;
 
 namespace UPool.Deploy.Tests.Running;
 
-/// <summary>What alerts and dashboard ask for is what the running programs export, by name, label and value.</summary>
+/// <summary>Alerts and the dashboard query only metrics, labels and values that the running programs export.</summary>
 public sealed partial class MetricTests
 {
     private const string DashboardFile = "deploy/k8s/overlays/monitoring/upool.json";
 
     private static readonly TimeSpan Patient = TimeSpan.FromSeconds(60);
 
-    // Prometheus' own metric, and the labels that it puts on everything it scrapes.
+    // Prometheus' own metric, and the labels that it adds to every scraped metric.
     private static readonly string[] OfPrometheus = ["up"];
     private static readonly string[] TargetLabels = ["namespace", "pod", "service"];
 
@@ -30,7 +30,7 @@ public sealed partial class MetricTests
 
         Assert.True(questions.Length > 20);
         Findings.AssertNone(
-            $"metrics that nobody exports; exported are {string.Join(", ", Exported(exported).Order())}",
+            $"metrics that no program exports; exported are {string.Join(", ", Exported(exported).Order())}",
             questions.SelectMany(MetricsIn).Distinct().Except(Exported(exported)).Except(OfPrometheus));
         Findings.AssertNone(
             "labels that the metric does not have",
@@ -52,7 +52,7 @@ public sealed partial class MetricTests
         [
             .. Enum.GetValues<RefusalReason>().Select(one => one.ToHeader()),
 
-            // Those of closed connections, where they are explained.
+            // The reasons of closed connections, from their documentation.
             .. Repository.Text("docs/operating/monitoring.md", "every reason").Split('`').Where(IsOdd),
         ];
 
@@ -71,13 +71,13 @@ public sealed partial class MetricTests
             ["a_b_total", "c_d_bucket"],
             MetricsIn("histogram_quantile(0.9, sum by (le, pod) (rate(a_b_total{x_y=\"z_z\"}[5m]))) / c_d_bucket > 1"));
 
-    // What stands between backticks.
+    // The parts between backticks.
     private static bool IsOdd(string text, int index) => index % 2 == 1;
 
-    // Makes one of everything that only shows once it has happened.
+    // Provokes one of each event whose metric appears only after the event.
     private static async Task<string> ProvokeAndScrapeAsync()
     {
-        // The one with a budget.
+        // The overlay with a budget.
         Overlay overlay = await Overlay.RenderAsync("production");
         await using Database database = await Database.StartProductionAsync(overlay);
         var narrow = new Dictionary<string, string?>
@@ -85,7 +85,8 @@ public sealed partial class MetricTests
             ["UPool__Pool__MaxConnections"] = "1",
             ["UPool__Pool__MaxPending"] = "1",
 
-            // Shorter than UPool:Calls:HedgeAfter: a second asking would be refused, and end the first one's wait.
+            // Shorter than UPool:Calls:HedgeAfter: a hedged second query would be rejected and end the first one's
+            // wait.
             ["UPool__Pool__RentTimeout"] = "00:00:00.400",
         };
         await using StandIn silo = await StandIn.StartAsync(overlay, "upool-silo", database.Secret, narrow);
@@ -97,8 +98,9 @@ public sealed partial class MetricTests
         await using MySqlConnection other = await database.OpenAsync();
         await RunAsync(other, "LOCK TABLES tb1 WRITE");
 
-        // One holds the only connection and waits for the lock, one waits for a connection, the others are refused:
-        // each has a question of its own. On a busy machine the one that waits may come too late to wait to its end.
+        // One call holds the only connection and waits for the lock, one waits for a connection, the others are
+        // rejected. The limits differ, so no two calls share a read batch. On a busy machine the waiting call may come
+        // too late to reach its timeout.
         string scraped = "";
         for (int attempt = 0; attempt < 10 && !scraped.Contains("db_client_connection_timeouts_total{"); attempt++)
         {
@@ -118,7 +120,7 @@ public sealed partial class MetricTests
         scraped = await ScrapeAsync(silo) + await ScrapeAsync(api);
         Assert.Contains("reason=\"queue-full\"", scraped, StringComparison.Ordinal);
 
-        // The sessions of the pool are ended on the server; the next request finds out.
+        // Kill the pool's sessions on the server; the next request finds them dead.
         await using MySqlConnection root = new(database.Server.RootConnectionString);
         await root.OpenAsync();
         foreach (long session in await SessionsAsync(root, "upool_pool")) await RunAsync(root, $"KILL {session}");
@@ -183,7 +185,7 @@ public sealed partial class MetricTests
             .Select(word => word.Value).Where(word => !Operators.Contains(word));
     }
 
-    // Selectors, ranges, and lists of labels.
+    // Selectors, ranges, and label lists.
     [GeneratedRegex("""\{[^}]*\}|\[[^\]]*\]|\b(by|on|ignoring)\s*\([^)]*\)""")]
     private static partial Regex Braced();
 

@@ -1,12 +1,12 @@
 namespace UPool.Deploy.Tests.Running;
 
 /// <summary>
-/// An address of its own for every stand-in of a pod, out of 127.0.0.0/8, which is this machine's in whole: like this
-/// each can have exactly the ports that its manifest names.
+/// Gives every stand-in its own address from 127.0.0.0/8, all of which is this machine's; so each can have exactly the
+/// ports that its manifest names.
 /// </summary>
 internal static class PodNetwork
 {
-    // At random, because another run of these tests may be under way on this machine.
+    // Random, because another run of these tests may be active on this machine.
     private static readonly string Prefix = $"127.{Random.Shared.Next(1, 255)}.{Random.Shared.Next(0, 256)}";
 
     private static int _last;

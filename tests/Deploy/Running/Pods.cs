@@ -4,12 +4,12 @@ using k8s.Models;
 
 namespace UPool.Deploy.Tests.Running;
 
-/// <summary>Looks at a running process as the cluster would.</summary>
+/// <summary>Checks a running process from the cluster's side.</summary>
 internal static class Pods
 {
     private static readonly TimeSpan Patient = TimeSpan.FromSeconds(60);
 
-    /// <summary>Asserts that it has the ports and the probes' paths that the manifest says.</summary>
+    /// <summary>Asserts that it has the manifest's ports and probe paths.</summary>
     public static async Task AssertAsManifestSaysAsync(StandIn pod)
     {
         V1Container container = pod.Pod.Container;
@@ -35,14 +35,14 @@ internal static class Pods
         }
     }
 
-    /// <summary>Asserts that it serves users to everybody, and operators with the key alone.</summary>
+    /// <summary>Asserts that it serves users without a key, and operators only with the key.</summary>
     public static async Task AssertServesUsersAsync(StandIn api)
     {
         using var client = new HttpClient();
         string users = await client.GetStringAsync($"http://{api.EndPoint("http")}/user/list");
         Assert.Contains("Grace", users, StringComparison.Ordinal);
 
-        // The public port has no route for operators, and theirs asks for the key.
+        // The public port has no management route; the management port requires the key.
         using HttpResponseMessage hidden = await client.GetAsync($"http://{api.EndPoint("http")}/upool/pool");
         Assert.Equal(HttpStatusCode.NotFound, hidden.StatusCode);
         using HttpResponseMessage closed = await client.GetAsync($"http://{api.EndPoint("management")}/upool/pool");

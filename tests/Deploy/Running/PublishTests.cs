@@ -5,7 +5,7 @@ using UPool.Tidy.Tests;
 
 namespace UPool.Deploy.Tests.Running;
 
-/// <summary>What <c>dotnet publish</c> alone makes is what images and units hold, and it starts.</summary>
+/// <summary>Images and units contain exactly the output of <c>dotnet publish</c>, and it starts.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed partial class PublishTests(PublishedPrograms programs) : IClassFixture<PublishedPrograms>
 {
@@ -38,7 +38,7 @@ public sealed partial class PublishTests(PublishedPrograms programs) : IClassFix
         string folder = await programs.FolderAsync("Api");
         int port = FreePort.Next();
 
-        // The embedded database: the native library has to be in the folder too.
+        // The embedded database also needs its native library in the folder.
         await using ProcessHost api = await ProcessHost.StartAsync(
             "published api", Path.Combine(folder, "UPool.Api"), [],
             new Dictionary<string, string?>

@@ -5,7 +5,7 @@ using UPool.Tidy.Tests;
 
 namespace UPool.Deploy.Tests.Running;
 
-/// <summary>The programs as <c>dotnet publish</c> makes them, each published once.</summary>
+/// <summary>The output of <c>dotnet publish</c> for each program, published once.</summary>
 public sealed class PublishedPrograms : IDisposable
 {
     private static readonly TimeSpan Patient = TimeSpan.FromSeconds(120);
@@ -19,7 +19,7 @@ public sealed class PublishedPrograms : IDisposable
     public Task<string> FolderAsync(string program) =>
         _published.GetOrAdd(program, name => new Lazy<Task<string>>(() => PublishAsync(name))).Value;
 
-    // Without a build: the build of these very tests is what is published, and no other one may write beside it.
+    // Without a build: it publishes the build of these tests, and a second build must not write beside it.
     private async Task<string> PublishAsync(string program)
     {
         string configuration = AppContext.BaseDirectory.TrimEnd('/').Split('/')[^2];

@@ -6,8 +6,7 @@ using UPool.Testing;
 namespace UPool.Deploy.Tests.Running;
 
 /// <summary>
-/// A real process in the place of a pod: the program that the image's target holds, with the environment and the ports
-/// that the manifest gives.
+/// A real process in place of a pod: the program of the image's target, with the manifest's environment and ports.
 /// </summary>
 internal sealed class StandIn : IAsyncDisposable
 {
@@ -24,11 +23,11 @@ internal sealed class StandIn : IAsyncDisposable
 
     public ProcessHost Process { get; }
 
-    /// <summary>The process without waiting for anything.</summary>
+    /// <summary>Starts the process without waiting for readiness.</summary>
     /// <param name="overlay">The manifests.</param>
     /// <param name="workload">The Deployment or Job.</param>
     /// <param name="secret">The values of Secrets, by name and key.</param>
-    /// <param name="settings">Over the manifest's environment, for what a test is not about.</param>
+    /// <param name="settings">Override the manifest's environment where the test does not depend on it.</param>
     public static async Task<StandIn> StartAsync(
         Overlay overlay, string workload, Func<string, string, string> secret,
         IReadOnlyDictionary<string, string?>? settings = null)
@@ -37,7 +36,7 @@ internal sealed class StandIn : IAsyncDisposable
         string address = PodNetwork.NextAddress();
         Dictionary<string, string?> environment = Settings.Of(overlay, pod, address, secret);
 
-        // A pod has a network of its own, where "every address" is the pod's; a process here has not.
+        // In a pod, "every address" means the pod's own network; a process here shares the machine's.
         foreach ((string key, string? value) in environment.ToArray())
         {
             environment[key] = value switch
@@ -51,7 +50,7 @@ internal sealed class StandIn : IAsyncDisposable
         foreach ((string key, string? value) in settings ?? new Dictionary<string, string?>())
             environment[key] = value;
 
-        // Not from this test's own surroundings.
+        // Not inherited from the test's environment.
         environment.TryAdd("ASPNETCORE_URLS", null);
         environment.TryAdd("ASPNETCORE_ENVIRONMENT", null);
         environment.TryAdd("DOTNET_ENVIRONMENT", null);
@@ -63,12 +62,12 @@ internal sealed class StandIn : IAsyncDisposable
         return new StandIn(pod, address, process);
     }
 
-    /// <summary>Where a port of the manifest is.</summary>
+    /// <summary>The end point of a port of the manifest.</summary>
     public IPEndPoint EndPoint(string port) => new(
         IPAddress.Parse(Address),
         Pod.PortOf(port) ?? throw new InvalidOperationException($"{Pod.Workload} has no port '{port}'."));
 
-    /// <summary>What a probe asks.</summary>
+    /// <summary>The URL of a probe.</summary>
     public Uri UrlOf(V1Probe probe) => new($"http://{EndPoint(probe.HttpGet.Port.Value)}{probe.HttpGet.Path}");
 
     public ValueTask DisposeAsync() => Process.DisposeAsync();

@@ -6,7 +6,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Ado;
 
-/// <summary>After a connection is closed or severed nothing made from it can touch the session.</summary>
+/// <summary>After a connection is closed or severed, no object made from it can reach the session.</summary>
 public sealed class ClosedConnectionTests
 {
     [Theory]
@@ -39,7 +39,7 @@ public sealed class ClosedConnectionTests
                 break;
         }
 
-        // The session has its next renter: a touch would meet that one.
+        // The session has its next renter, which any access would disturb.
         RentOutcome next = await pool.FinishAsync(pool.Rent());
         int[] calls = Calls(pool);
         Assert.Equal(ConnectionState.Closed, connection.State);
@@ -129,7 +129,7 @@ public sealed class ClosedConnectionTests
         pool.Advance(60);
         await Assert.ThrowsAsync<DeadlineExceededException>(() => pool.FinishAsync(running));
 
-        // Dapper opens what looks closed: it would go on with half of what it did on another session.
+        // Dapper opens a closed connection: it would continue half-done work on another session.
         var error = await Assert.ThrowsAsync<InvalidOperationException>(() => connection.OpenAsync());
         Assert.Contains("severed (Deadline)", error.Message, StringComparison.Ordinal);
         connection.Close();
@@ -149,7 +149,7 @@ public sealed class ClosedConnectionTests
             "Pool 'users': no connection within 400 ms (permits 1,", error.Message, StringComparison.Ordinal);
         held.Close();
 
-        // The wrapper is as good as before.
+        // The connection object can be used again.
         await connection.OpenAsync();
         await connection.CloseAsync();
     }, o => o.MaxConnections = 1);

@@ -151,7 +151,7 @@ public sealed class CommandTests
         else await Task.Run(command.Cancel);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pool.FinishAsync(running));
 
-        // Of several statements a kill ends one: they end with their session.
+        // A kill ends only one statement of a script, so the session is closed.
         await pool.UntilAsync("recovered", c => c is { Used: 0, Closing: 0 });
         Assert.Equal(batched ? (0, 1) : (1, 0), (pool.Server.CallsOf(Step.Kill), pool.Server.CallsOf(Step.Close)));
     });

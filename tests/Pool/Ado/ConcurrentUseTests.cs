@@ -5,7 +5,8 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Ado;
 
-/// <summary>Two users of one connection, which is misuse: it may fail them, and nobody else (INV-3).</summary>
+/// <summary>Two concurrent users of one connection, which is misuse: their own calls may fail, nobody else's
+/// (INV-3).</summary>
 public sealed class ConcurrentUseTests
 {
     [Theory]
@@ -18,7 +19,7 @@ public sealed class ConcurrentUseTests
             if (isHeld) pool.Server.Hold(Step.Statement);
             pool.Server.Executing = (_, _) =>
             {
-                // The driver has the statement and has not sent it yet; the other user is faster.
+                // The driver has the statement but has not sent it; the other user's close comes first.
                 pool.Server.Executing = null;
                 connection.Close();
                 SpinWait.SpinUntil(
@@ -28,10 +29,10 @@ public sealed class ConcurrentUseTests
             Task<int> running = connection.CreateCommand().ExecuteNonQueryAsync();
             if (isHeld)
             {
-                // Nobody waits for what another has closed.
+                // The close ends the wait for the statement at once.
                 FakeCall statement = await pool.HeldAsync(Step.Statement);
 
-                // The kill of the statement may come before that is said.
+                // The kill of the statement may come before the exception of the close.
                 Exception error = await Assert.ThrowsAnyAsync<Exception>(() => pool.FinishAsync(running));
                 Assert.True(error is InvalidOperationException or System.Data.Common.DbException, $"{error}");
                 Assert.Equal(0, pool.Server.CallsOf(Step.Reset));
@@ -49,7 +50,7 @@ public sealed class ConcurrentUseTests
     [Fact]
     public Task Use_WhileAnotherCloses_NeverReachesTheNextRenter() => PoolHarness.RunAsync(async pool =>
     {
-        // A statement carries the number of its rent; the session must be that rent's, or nobody's yet again.
+        // A statement's text is the number of its rent; its session must belong to that rent, or to none yet.
         pool.Server.Rows = 100;
         pool.Server.Executing = (fake, text) =>
         {
@@ -93,7 +94,7 @@ public sealed class ConcurrentUseTests
         Assert.Equal(ConnectionState.Open, pool.Server.Connections[^1].Inner.State);
     });
 
-    // Two parties start together, so that they meet in the middle.
+    // Both tasks start together, so that they collide.
     private static void Meet(ref int arrived)
     {
         Interlocked.Increment(ref arrived);

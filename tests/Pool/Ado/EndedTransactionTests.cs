@@ -6,7 +6,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Ado;
 
-/// <summary>When the pool asks what has become of a transaction, and what it does with the answer.</summary>
+/// <summary>When the pool asks whether a transaction has ended, and how it uses the answer.</summary>
 public sealed class EndedTransactionTests
 {
     [Fact]

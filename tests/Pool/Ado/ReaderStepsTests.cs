@@ -7,7 +7,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Ado;
 
-/// <summary>Steps of a reader: synchronous ones on what has arrived, and its close.</summary>
+/// <summary>A reader's steps: synchronous ones on data that has arrived, and its close.</summary>
 public sealed class ReaderStepsTests
 {
     [Fact]

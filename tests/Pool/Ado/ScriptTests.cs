@@ -30,7 +30,7 @@ public sealed class ScriptTests
             {
                 pool.Server.Fail(Step.Statement, DriverFailure.Statement, times: 1);
 
-                // The driver's own exception, because its type and number are what callers look at.
+                // The driver's own exception, because callers read its type and number.
                 var error = await Assert.ThrowsAsync<FakeDbException>(way);
                 Assert.Equal(means, pool.Source.Classify(error));
             }

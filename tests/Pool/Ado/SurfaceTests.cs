@@ -5,7 +5,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Ado;
 
-/// <summary>What a connection tells of itself, as libraries over ADO.NET expect it.</summary>
+/// <summary>The properties of a connection that ADO.NET libraries read.</summary>
 public sealed class SurfaceTests
 {
     [Fact]

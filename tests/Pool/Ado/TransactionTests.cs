@@ -190,7 +190,7 @@ public sealed class TransactionTests
                 await reader.ReadAsync();
             }
 
-            // Executed in the old transaction, this would be acknowledged now and lost at the return (INV-9).
+            // In the old transaction it would be acknowledged now and lost at the return (INV-9).
             await ExecuteAsync(connection, "kept");
             Assert.Contains("kept", pool.Server.Applied);
         });
@@ -214,7 +214,7 @@ public sealed class TransactionTests
         await (await connection.BeginTransactionAsync()).DisposeAsync();
         connection.Close();
 
-        // Rows that cannot be skipped are no failed rollback: the next statement is none the worse for them.
+        // Unread rows that cannot be skipped do not make the rollback fail: the next statement works.
         await using PooledConnection next = await pool.OpenedAsync();
         DbDataReader reader = await next.CreateCommand().ExecuteReaderAsync();
         await reader.ReadAsync();
@@ -239,7 +239,7 @@ public sealed class TransactionTests
                 pool.Server.Fail(Step.NextResult, (DriverFailure)kind, times: 1);
             }
 
-            // Were it sent, the server would answer it well, though the transaction is not what it was (INV-9).
+            // If sent, the server would execute it, although the transaction has ended (INV-9).
             var error = await Assert.ThrowsAsync<FakeDbException>(
                 () => commits ? transaction!.CommitAsync() : ExecuteAsync(connection, "after"));
             Assert.Equal(FailureKind.StatementFailed, pool.Source.Classify(error));

@@ -3,7 +3,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>Renting and returning allocates nothing, waiting included.</summary>
+/// <summary>Renting and returning allocates nothing, even if the rent waits.</summary>
 public sealed class AllocationTests
 {
     private const int Rents = 1000;
@@ -90,7 +90,7 @@ public sealed class AllocationTests
 
     private static long Allocated(Action action)
     {
-        // The first time makes what is made once: delegates, spare objects, compiled code.
+        // The first run allocates once: delegates, spare objects, compiled code.
         action();
         long before = GC.GetAllocatedBytesForCurrentThread();
         action();

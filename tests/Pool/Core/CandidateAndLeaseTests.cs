@@ -5,8 +5,8 @@ using static UPool.Tests.Core.LeaseTests;
 
 namespace UPool.Tests.Core;
 
-/// <summary>Changed credentials meet the end of a lease, a lost open, a clear, another change: they are tried until the
-/// server has answered, and one open at a time under a lease.</summary>
+/// <summary>Changed credentials combined with the end of a lease, a lost open, a clear, or another change: they are
+/// tried until the server has answered, with one open at a time under a lease.</summary>
 public sealed class CandidateAndLeaseTests
 {
     [Fact]
@@ -80,7 +80,7 @@ public sealed class CandidateAndLeaseTests
         pool.Jump(12_000);
         pool.Grant(2);
 
-        // The server may have been told to end whatever was opened under the lease before.
+        // The server may have been told to end everything that was opened under the previous lease.
         pool.Server.Finish(open, null);
         Assert.True(await pool.FinishAsync(change));
         await pool.UntilAsync("closed", c => c is { Idle: 0, Used: 0, Closing: 0 });
@@ -112,7 +112,7 @@ public sealed class CandidateAndLeaseTests
         await pool.AdvanceAsync(TimeSpan.FromSeconds(15));
         Assert.Equal((1, 0), (pool.Counts.Opening, pool.Server.CallsOf(Step.OpenChanged)));
 
-        // What is idle is not closed to make room for a try that may not begin.
+        // An idle connection is not closed to make room for a try that may not begin.
         Assert.Equal(1, pool.Counts.Idle);
         pool.Server.Finish(lost, new FakeDbException(DriverFailure.Connection, "lost"));
         await pool.AdvanceUntilAsync("the change", _ => change.IsCompleted);
@@ -131,7 +131,7 @@ public sealed class CandidateAndLeaseTests
         await pool.AdvanceUntilAsync("the probe", c => c.Opening == 1);
         FakeCall lost = await pool.HeldAsync(Step.Open);
 
-        // A reset is answered after the probe was sent: that was lost on its way.
+        // A reset is answered after the probe was sent, so the probe's open was lost.
         pool.Return(held);
         held = await pool.FinishAsync(waits);
         await pool.AdvanceUntilAsync("the note in the log", _ => pool.Log.Of(1009).Any(), 50);
@@ -175,7 +175,7 @@ public sealed class CandidateAndLeaseTests
         pool.Server.AnswerNew(Step.OpenChanged);
         await pool.AdvanceUntilAsync("the fault", _ => pool.Log.Of(1001).Any(), 50);
 
-        // Somebody is answered: the open with the changed ones was lost on its own way.
+        // Another session is answered, so the open with the changed credentials was lost.
         pool.Advance(1);
         pool.Return(await pool.FinishAsync(pool.Rent()));
         await pool.AdvanceUntilAsync("the change", _ => change.IsCompleted, 500);
@@ -195,7 +195,7 @@ public sealed class CandidateAndLeaseTests
         await pool.AdvanceUntilAsync("the longest pause", _ => pool.Server.CallsOf(Step.Open) > 8);
         (int opens, int tries) = (pool.Server.CallsOf(Step.Open), pool.Server.CallsOf(Step.OpenChanged));
 
-        // A try does not cut the pause short, or a server that is away would see 20 attempts a second.
+        // A try must not shorten the pause: an unreachable server would see 20 attempts a second.
         for (int i = 0; i < 100; i++) await pool.AdvanceAsync(TimeSpan.FromMilliseconds(100));
         Assert.InRange(pool.Server.CallsOf(Step.Open) - opens, 5, 21);
         Assert.InRange(pool.Server.CallsOf(Step.OpenChanged) - tries, 1, 21);
@@ -214,7 +214,8 @@ public sealed class CandidateAndLeaseTests
         await pool.FinishAsync(waits);
         _ = pool.Source.ChangeConnectionStringAsync("second");
 
-        // The one probe is under way, so the changed ones cannot be tried now: nothing makes room for them.
+        // The only probe is in progress, so the changed credentials cannot be tried now: no connection makes room for
+        // them.
         pool.ReturnUnused(one);
         Assert.Equal(0, pool.Counts.Closing);
         pool.Server.Finish(open, new FakeDbException(DriverFailure.Connection, "lost"));
@@ -222,12 +223,13 @@ public sealed class CandidateAndLeaseTests
         await pool.AdvanceUntilAsync("good health", _ => pool.Source.Health.IsHealthy, 100);
     }, o => o.ValidationInterval = TimeSpan.FromHours(1));
 
-    /// <summary>Changes; the process stands still just before the open is sent, beyond the end of the lease.</summary>
+    /// <summary>Changes the credentials; the process stops just before the open is sent, until after the lease's
+    /// end.</summary>
     private static Task<bool> ChangeAndStop(PoolHarness pool, string credentials) =>
         ChangeAnd(pool, credentials, () => pool.Jump(12_000));
 
-    /// <summary>Changes; something happens after the open was begun and before it looks at the clock, on another
-    /// thread, for the last time.</summary>
+    /// <summary>Changes the credentials; the action runs after the open began and before its last reading of the clock,
+    /// which is on another thread.</summary>
     private static Task<bool> ChangeAnd(PoolHarness pool, string credentials, Action happens)
     {
         int here = Environment.CurrentManagedThreadId, happened = 0;
@@ -239,14 +241,13 @@ public sealed class CandidateAndLeaseTests
         };
         Task<bool> change = pool.Source.ChangeConnectionStringAsync(credentials);
 
-        // On this very thread: an await might go on elsewhere, and be taken for the open.
+        // Block this thread: an await might continue on another thread and be taken for the open.
         Assert.True(SpinWait.SpinUntil(() => Volatile.Read(ref happened) != 0, PoolHarness.Patience));
         pool.Clock.Reading = null;
         return change;
     }
 
-    /// <summary>One connection is idle; an open that the server took is never answered, while it answers
-    /// others.</summary>
+    /// <summary>One connection is idle; the server never answers one open and answers the others.</summary>
     private static async Task<FakeCall> LoseOneAsync(PoolHarness pool)
     {
         pool.Grant(2, TimeSpan.FromHours(1).TotalMilliseconds);

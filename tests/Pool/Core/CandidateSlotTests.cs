@@ -3,7 +3,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>When changed credentials are tried, and what each end of a try means.</summary>
+/// <summary>When changed credentials are tried, and how each end of a try is handled.</summary>
 public sealed class CandidateSlotTests : IAsyncDisposable
 {
     private readonly JumpingClock _clock = new();
@@ -78,7 +78,7 @@ public sealed class CandidateSlotTests : IAsyncDisposable
         Assert.False(_slot.IsDue(isPausing: true));
         Assert.True(_slot.IsDue(isPausing: false));
 
-        // Once for each.
+        // Once for each failure.
         _slot.NoteFailed(Take(), "refused");
         Assert.False(_slot.IsDue(isPausing: false));
     }
@@ -105,7 +105,7 @@ public sealed class CandidateSlotTests : IAsyncDisposable
         Assert.True(_slot.IsDue(isPausing: false));
         Opening second = Take();
 
-        // The first one's failure is no news beside the second one; its success would be as good.
+        // The first one's failure is ignored while a second one runs; its success would count.
         Assert.False(_slot.NoteFailed(lost, "lost"));
         Assert.False(changed.IsCompleted);
         Assert.True(_slot.TryAdopt(second));

@@ -3,7 +3,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>Changed credentials: tried by one open, within the permits, before anything that works is given
+/// <summary>Changed credentials are tried with one open, within the permits, before any working connection is given
 /// up.</summary>
 public sealed class ChangingTests
 {
@@ -68,7 +68,7 @@ public sealed class ChangingTests
         FakeCall former = await pool.HeldAsync(Step.Open);
         Task<bool> change = pool.Source.ChangeConnectionStringAsync("second");
 
-        // Beside the open under way nothing is tried; a look of the maintenance finds room.
+        // No try beside an open in progress; a later check by the maintenance finds room.
         await pool.AdvanceUntilAsync("the open's lateness", _ => change.IsCompleted || rent.IsCompleted, 1);
         pool.Server.Finish(former, null);
         await pool.AdvanceUntilAsync("the change", _ => change.IsCompleted, 100);
@@ -92,7 +92,7 @@ public sealed class ChangingTests
         Assert.DoesNotContain("second", pool.Source.Health.Problem, StringComparison.Ordinal);
         Assert.Single(pool.Log.Of(1010));
 
-        // One connection made room, and is opened again when it is needed: with what works.
+        // One connection made room and is reopened when needed, with the working credentials.
         await pool.AdvanceUntilAsync("the pause", c => c is { Closing: 0, Opening: 0 });
         RentOutcome one = await pool.RentedAsync(), two = await pool.RentedAsync();
         Assert.Equal(("first", "first"), (CredentialsOf(one), CredentialsOf(two)));
@@ -100,7 +100,7 @@ public sealed class ChangingTests
         pool.Return(two);
         await pool.UntilAsync("idle", c => c.Idle == 2);
 
-        // Corrected on the server.
+        // The account is corrected on the server.
         pool.Server.Answer(Step.OpenChanged);
         await pool.AdvanceUntilAsync("the next try", _ => pool.Source.Health.IsHealthy, 1000);
         await pool.AdvanceUntilAsync("rest", c => c is { Closing: 0, Opening: 0 });
@@ -131,7 +131,7 @@ public sealed class ChangingTests
     [Fact]
     public Task Change_TheFormerFailFirst_IsTriedNext() => PoolHarness.RunAsync(async pool =>
     {
-        // The file was changed before the account was, and the account then before the next try.
+        // The file changed before the account; the account then changes before the next try.
         pool.Server.Fail(Step.OpenChanged, DriverFailure.Statement, times: 1);
         Assert.False(await pool.FinishAsync(pool.Source.ChangeConnectionStringAsync("second")));
         pool.Server.Fail(Step.Open, DriverFailure.Statement);
@@ -141,7 +141,7 @@ public sealed class ChangingTests
         await pool.AdvanceUntilAsync("the change", _ => pool.Log.Of(1011).Any(), 10);
         RentOutcome rented = await pool.FinishAsync(rent);
         if (rented.Connection is not null) pool.Return(rented);
-        Assert.True(pool.Clock.GetElapsedTime(startedAt).TotalSeconds < 5, "It waited for the next try.");
+        Assert.True(pool.Clock.GetElapsedTime(startedAt).TotalSeconds < 5, "The change waited for the next try.");
         pool.Server.Answer(Step.Open);
     });
 

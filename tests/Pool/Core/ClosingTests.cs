@@ -3,7 +3,8 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>Permits that change, clears, ages, idleness; and a permit that is held until the server's word.</summary>
+/// <summary>Changing permits, clears, ages, idleness; and a permit that is held until the server's
+/// confirmation.</summary>
 public sealed class ClosingTests
 {
     [Fact]
@@ -33,7 +34,7 @@ public sealed class ClosingTests
         await pool.UntilAsync("closed", c => c is { Used: 0, Closing: 0 });
         Assert.Single(pool.Log.Of(1004));
 
-        // The fake's session is still there: nobody said that it is gone.
+        // The fake's session still exists: nothing has confirmed its end.
         Assert.Equal(1, pool.Server.Sessions);
         pool.Server.EndSession(0);
     });
@@ -144,7 +145,7 @@ public sealed class ClosingTests
         pool.Server.Answer(Step.Open);
         Assert.NotNull(open);
 
-        // Not behind the close of the old one, which may take its time: a permit is free.
+        // It does not wait for the old session's close, which may be slow: a permit is free.
         RentOutcome rented = await pool.FinishAsync(rent);
         Assert.Same(pool.Server.Connections[1], rented.Connection);
         pool.Return(rented);
@@ -160,7 +161,7 @@ public sealed class ClosingTests
         Assert.All(minutes, lifetime => Assert.InRange(lifetime, 9, 10));
         Assert.True(minutes.Max() - minutes.Min() > 0.2, "the lifetimes do not vary");
 
-        // Used ones go on and are retired as they return; idle ones are retired where they are.
+        // Used connections are retired at their return; idle ones at once.
         RentOutcome used = await pool.RentedAsync();
         pool.Advance(TimeSpan.FromMinutes(10).TotalMilliseconds);
         await pool.UntilAsync("idle ones retired", c => c is { Idle: 0, Closing: 0, Used: 1 });
@@ -180,7 +181,7 @@ public sealed class ClosingTests
         await pool.WarmAsync(3);
         for (int i = 0; i < 12; i++)
         {
-            // One connection is busy from time to time; the last in is the first out, so the others go idle.
+            // One connection is used from time to time; the last returned is rented first, so the others stay idle.
             pool.Return(await pool.RentedAsync());
             await pool.UntilAsync("returned", c => c.Used == 0);
             pool.Advance(1000);
@@ -205,7 +206,7 @@ public sealed class ClosingTests
             StringComparison.Ordinal);
         await rented.GetConnectionOrThrow().DisposeAsync();
 
-        // The next rent of the same connection is a rent of its own.
+        // The next rent of the same connection counts separately.
         await pool.UntilAsync("idle", c => c.Idle == 1);
         RentOutcome again = await pool.RentedAsync();
         pool.Advance(32_000);

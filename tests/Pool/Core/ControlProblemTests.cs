@@ -4,8 +4,8 @@ using UPool.Tests.Fakes;
 namespace UPool.Tests.Core;
 
 /// <summary>
-/// The control connection has a problem: whether closed sessions are gone cannot be asked. That holds the permits of
-/// those that close, and nothing else.
+/// The control connection has a problem, so nothing can confirm that closed sessions are gone. That holds the permits
+/// of closing sessions and nothing else.
 /// </summary>
 public sealed class ControlProblemTests
 {
@@ -133,8 +133,7 @@ public sealed class ControlProblemTests
         Assert.True(await pool.FinishAsync(pool.Source.ChangeConnectionStringAsync("second")));
     });
 
-    /// <summary>Opens one and gives it back broken, so that it closes and the server does not say that it is
-    /// gone.</summary>
+    /// <summary>Rents a connection and returns it broken: it closes, and the server does not confirm its end.</summary>
     private static async Task<FakeCall> LoseOneAsync(PoolHarness pool)
     {
         RentOutcome held = await pool.RentedAsync();

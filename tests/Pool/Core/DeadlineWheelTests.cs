@@ -14,7 +14,7 @@ public sealed class DeadlineWheelTests
     {
         var clock = new FakeTimeProvider();
 
-        // The timer's phase is set by the first entry: nothing says that it falls on whole ticks.
+        // The first entry sets the timer's phase, which need not fall on whole ticks.
         clock.Advance(TimeSpan.FromMilliseconds(3.7));
         using var wheel = new DeadlineWheel(clock);
         List<Entry> entries =

@@ -5,7 +5,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>What each meaning of a failure costs: the statement, its session, or all of its age.</summary>
+/// <summary>Each kind of failure closes nothing, its session, or the whole generation.</summary>
 public sealed class FailureTests
 {
     [Theory]

@@ -5,7 +5,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>Every fault of the connector meets every public operation.</summary>
+/// <summary>Every fault of the connector in every public operation.</summary>
 public sealed class FaultTableTests
 {
     private const double DeadlineMilliseconds = 200;
@@ -60,7 +60,7 @@ public sealed class FaultTableTests
 
     private static async Task RunAsync(PoolHarness pool, Fault fault, Call call)
     {
-        // One connection that the operation is made on, or that another renter holds.
+        // The connection for the operation, or one that another renter holds.
         bool needsNone = call is Call.Rent or Call.TryRent or Call.Open && fault is Fault.OpenFails or Fault.OpenHangs;
         PooledConnection? held = needsNone ? null : await pool.OpenedAsync();
         bool isAnothers = call is Call.Rent or Call.TryRent or Call.Open or Call.Clear;
@@ -71,7 +71,7 @@ public sealed class FaultTableTests
             : null;
         await ApplyAsync(pool, fault, held);
 
-        // The other renter goes: what became of its connection is the pool's to find out.
+        // The other renter returns; the pool must detect the connection's state.
         if (isAnothers) held?.Close();
 
         if (held is not null) held.Deadline = pool.In(DeadlineMilliseconds);
@@ -187,7 +187,7 @@ public sealed class FaultTableTests
         }
         else if (call is Call.Rent or Call.Open)
         {
-            // A dead or dirty connection is no reason to refuse anybody while another permit is free.
+            // A dead or dirty connection must not refuse a rent while another permit is free.
             if (fault is Fault.OpenFails or Fault.OpenHangs) Assert.Equal(FailureKind.Unavailable, kind);
             else if (fault is Fault.Freezes) Assert.IsType<RentRefusedException>(error);
             else Assert.True(error is null, $"{error} {pool.Describe()}");

@@ -6,7 +6,7 @@ using static UPool.Tests.Core.LeaseTests;
 namespace UPool.Tests.Core;
 
 /// <summary>
-/// A process that stood still between any check and its act (SIGSTOP) wakes up with an old lease: it does nothing with
+/// A process that was stopped (SIGSTOP) between any check and its action wakes up with an old lease and must not use
 /// it. Its timers have not fired yet (INV-2).
 /// </summary>
 public sealed class FrozenProcessTests
@@ -44,7 +44,7 @@ public sealed class FrozenProcessTests
         pool.Grant(2);
         await pool.WarmAsync(1);
 
-        // The clock was read, then the process stood still: the pool reads it again under its lock.
+        // The process stops after the first reading of the clock; the pool reads it again under its lock.
         StopBeforeReading(pool, 2, LongerThanLease);
         if (waits) Assert.NotNull((await pool.FinishAsync(pool.Rent())).Refusal);
         else Assert.False(pool.Pool.TryRent(out _, out _));
@@ -87,7 +87,7 @@ public sealed class FrozenProcessTests
     {
         pool.Grant(1);
 
-        // The rent queues the open on this thread; the open itself looks at the clock on another.
+        // The rent queues the open on this thread; the open reads the clock on another.
         int here = Environment.CurrentManagedThreadId;
         int stopped = 0;
         pool.Clock.Reading = () =>
@@ -98,7 +98,7 @@ public sealed class FrozenProcessTests
         Task<RentOutcome> pending = pool.Rent();
         while (Volatile.Read(ref stopped) == 0)
         {
-            // On this very thread: an await might go on elsewhere, and be taken for the open.
+            // Block this thread: an await might continue on another thread and be taken for the open.
             Assert.True(SpinWait.SpinUntil(() => Volatile.Read(ref stopped) != 0, PoolHarness.Patience));
         }
 
@@ -133,7 +133,7 @@ public sealed class FrozenProcessTests
         FakeCall open = await pool.HeldAsync(Step.Open);
         pool.Jump(LongerThanLease);
 
-        // The agent is the first to wake up, before the pool has noticed anything.
+        // The agent resumes first, before the pool has noticed anything.
         pool.Grant(1);
         Assert.Equal(1, pool.Counts.Opening);
         pool.Server.Answer(Step.Open);
@@ -193,7 +193,7 @@ public sealed class FrozenProcessTests
 
     private static void StayFresh(PoolOptions options) => options.ValidationInterval = TimeSpan.FromHours(1);
 
-    /// <summary>The process stands still before the n-th reading of the clock from now.</summary>
+    /// <summary>Stops the process before the n-th reading of the clock from now.</summary>
     private static void StopBeforeReading(PoolHarness pool, int reading, double milliseconds)
     {
         int left = reading;

@@ -3,8 +3,8 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>A rent that finds the queue full is refused, and wants a connection as much as one that waits: with
-/// MaxPending 0 nobody ever waits, and the pool opens all the same.</summary>
+/// <summary>A rent that the full queue refuses needs a connection as much as a waiting one: with MaxPending 0 no rent
+/// ever waits, and the pool must still open connections.</summary>
 public sealed class FullQueueTests
 {
     [Fact]
@@ -14,7 +14,7 @@ public sealed class FullQueueTests
         await pool.UntilAsync("a connection", c => c is { Idle: 1, Opening: 0 });
         RentOutcome first = await pool.RentedAsync();
 
-        // As many as there are permits, one for each that finds none.
+        // Up to the number of permits, one open for each rent without a connection.
         AssertRefused(RefusalReason.QueueFull, pool.Rent());
         await pool.UntilAsync("a second one", c => c.Idle == 1);
         RentOutcome second = await pool.RentedAsync();
@@ -157,7 +157,7 @@ public sealed class FullQueueTests
             Assert.Equal(0, wanted.CurrentCount);
             if (tries) Assert.False(pool.Pool.TryRent(out _, out _));
             else AssertRefused(RefusalReason.QueueFull, pool.Rent());
-            await pool.FinishAsync(wanted.WaitAsync(PoolHarness.Patience), "the word that permits are wanted");
+            await pool.FinishAsync(wanted.WaitAsync(PoolHarness.Patience), "the PermitsWanted event");
             Assert.Equal(2, pool.Source.ReadLeaseUse().Peak);
             pool.Return(held);
         }, o => o.MaxPending = 0);

@@ -9,7 +9,8 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>What others hang into the pool throws: it costs no connection, no permit and no timer (INV-7).</summary>
+/// <summary>Exceptions of application code called by the pool cost no connection, no permit and no timer
+/// (INV-7).</summary>
 public sealed class GuardTests
 {
     private const string Name = "guarded";
@@ -19,7 +20,7 @@ public sealed class GuardTests
     {
         pool.Log.Throws = true;
 
-        // A reset that fails, a close that fails, an open that fails and the one that succeeds after it.
+        // A reset, a close and an open that fail, then an open that succeeds.
         RentOutcome held = await pool.RentedAsync();
         pool.Server.Fail(Step.Reset, DriverFailure.Statement, times: 1);
         pool.Server.Fail(Step.Close, DriverFailure.Statement, times: 1);
@@ -30,7 +31,7 @@ public sealed class GuardTests
         await pool.FinishAsync(pool.Rent());
         await pool.AdvanceUntilAsync("a connection", c => c.Idle == 1);
 
-        // The report of the maintenance, on its timer; which goes on to prune.
+        // The maintenance reports on its timer, then goes on to prune.
         held = await pool.RentedAsync();
         pool.Advance(40_000);
         pool.Return(held);
@@ -65,9 +66,9 @@ public sealed class GuardTests
         pool.Return(held);
         pool.Return(other);
         await pool.UntilAsync("idle", c => c is { Idle: 1, Used: 0, Closing: 0 });
-        Assert.True(thrown >= 8, $"{thrown} measurements were thrown at");
+        Assert.True(thrown >= 8, $"{thrown} measurement callbacks threw");
 
-        // Other tests' pools have the same meter.
+        // The pools of other tests use the same meter.
         void Throw(ReadOnlySpan<KeyValuePair<string, object?>> tags)
         {
             foreach (KeyValuePair<string, object?> tag in tags)
@@ -125,7 +126,7 @@ public sealed class GuardTests
         Assert.All(entries, entry => Assert.Equal(1, entry.Fired));
         Assert.Single(blamed);
 
-        // The timer lives.
+        // The timer still works.
         var next = new Entry(throws: false);
         wheel.Add(next, clock.GetTimestamp() + 1);
         clock.Advance(TimeSpan.FromMilliseconds(20));
@@ -149,7 +150,7 @@ public sealed class GuardTests
             pool.Return(two);
             await pool.UntilAsync("closed", c => c is { Used: 0, Closing: 0 });
 
-            // A second clear would have ended what was opened between the two.
+            // A second clear would have closed connections opened between the two.
             RentOutcome fresh = await pool.RentedAsync();
             Assert.Equal(generation + 1, fresh.Connection!.Generation);
             pool.Return(fresh);
@@ -182,11 +183,11 @@ public sealed class GuardTests
         pool.SetPermits(2);
         foreach (RentOutcome one in held) pool.Return(one);
 
-        // What is being opened counts: it may be a session already.
+        // An opening connection counts: its session may exist already.
         int most = hangs ? 1 : 2;
         await pool.AdvanceUntilAsync("the surplus closed", c => c.Used + c.Idle == most && c is { Closing: <= 1 });
 
-        // Nothing can be opened any more, so that it would fail is nobody's problem.
+        // No open is possible any more, so an old open error is no longer a problem.
         if (!hangs) await pool.AdvanceUntilAsync("good health", _ => pool.Pool.Problem is null);
         pool.Server.Answer(Step.Open);
         await pool.AdvanceUntilAsync("the rent", _ => fourth.IsCompleted);

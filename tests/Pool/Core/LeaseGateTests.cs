@@ -3,7 +3,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>What a lease allows at each time, and what its end and its grace's end bring about.</summary>
+/// <summary>The permits of a lease at each time, and the effects of its end and of its grace's end.</summary>
 public sealed class LeaseGateTests : IDisposable
 {
     private readonly JumpingClock _clock = new();
@@ -101,7 +101,7 @@ public sealed class LeaseGateTests : IDisposable
         Assert.Equal((false, 0), (_gate.IsInForce, _gate.PermitsOf(7)));
         Assert.True(_gate.IsOfEndedLease(0));
 
-        // The shorter grace binds.
+        // The shorter grace applies.
         Assert.Equal(isTakenAway ? Now + Ticks(15) : Now, _gate.DueAt);
     }
 

@@ -3,7 +3,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>A pool whose permits are granted for a time: setting, ending, grace, and what it tells of itself.</summary>
+/// <summary>A pool with time-limited permits: setting a lease, its end, its grace, and the reported state.</summary>
 public sealed class LeaseTests
 {
     [Fact]
@@ -32,7 +32,7 @@ public sealed class LeaseTests
         pool.Return(third);
         await pool.UntilAsync("one idle", c => c.Idle == 1);
 
-        // Down: the idle one closes now, one of the used ones as it is returned.
+        // Fewer permits: the idle one closes now, one of the used ones at its return.
         pool.Grant(1);
         Assert.Equal(0, pool.Counts.Idle);
         pool.Return(first);
@@ -92,7 +92,7 @@ public sealed class LeaseTests
         pool.Return(await pool.RentedAsync());
         await pool.UntilAsync("one idle", c => c.Idle == 1);
 
-        // The head of the queue waits for a ping that does not come back.
+        // The head of the queue waits for a ping that gets no reply.
         pool.Advance(9_000);
         pool.Server.Hold(Step.Ping);
         Task<RentOutcome> pending = pool.Rent();
@@ -175,7 +175,7 @@ public sealed class LeaseTests
         await pool.AdvanceAsync(TimeSpan.FromMilliseconds(1_200));
         pool.Grant(2);
 
-        // Past the old grace: what the new lease covers again is not cut off, and neither is it rented again.
+        // Past the old grace: connections that the new lease covers are neither cut off nor rented again.
         await pool.AdvanceAsync(TimeSpan.FromMilliseconds(1_000));
         await held.CreateCommand().ExecuteNonQueryAsync(CancellationToken.None);
         await held.DisposeAsync();
@@ -219,7 +219,7 @@ public sealed class LeaseTests
         Assert.Equal(RefusalReason.Unavailable, outcome.Refusal!.Reason);
         int opens = pool.Server.CallsOf(Step.Open);
 
-        // Without a permit there is no probe either; the next lease brings one.
+        // Without a permit there is no probe; the next lease starts one.
         await pool.AdvanceAsync(TimeSpan.FromSeconds(30));
         Assert.Equal(opens, pool.Server.CallsOf(Step.Open));
         pool.Server.Answer(Step.Open);
@@ -279,25 +279,25 @@ public sealed class LeaseTests
         {
             Interlocked.Increment(ref raised);
 
-            // Raised outside the lock: the handler may ask the pool.
+            // Raised outside the lock: the handler may call the pool.
             _ = pool.Source.ReadLeaseUse();
             again.Release();
         };
         await pool.FinishAsync(pool.Rent());
-        await pool.FinishAsync(again.WaitAsync(PoolHarness.Patience), "the first word");
+        await pool.FinishAsync(again.WaitAsync(PoolHarness.Patience), "the first event");
 
-        // The open that is under way is for this one: nothing is wanted.
+        // The open in progress is for this rent, so no permit is wanted.
         pool.Grant(1);
         RentOutcome held = await pool.RentedAsync();
         await pool.AdvanceAsync(TimeSpan.Zero);
         Assert.Equal(1, raised);
 
         Task<RentOutcome>[] waiting = [.. Enumerable.Range(0, 5).Select(_ => pool.Rent())];
-        await pool.FinishAsync(again.WaitAsync(PoolHarness.Patience), "the second word");
+        await pool.FinishAsync(again.WaitAsync(PoolHarness.Patience), "the second event");
         await pool.AdvanceAsync(TimeSpan.Zero);
         Assert.Equal(2, raised);
 
-        // As many as the pool may ever have: more permits would not help.
+        // The pool's maximum: more permits would not help.
         pool.Grant(3);
         RentOutcome[] all = await pool.FinishAsync(Task.WhenAll(waiting[..2]));
         Task<RentOutcome> last = pool.Rent();

@@ -6,8 +6,8 @@ using UPool.Tests.Fakes;
 namespace UPool.Tests.Core;
 
 /// <summary>
-/// Random lives of a pool on the fake clock: rents, cancels, faults, resizes, clears, leases and a drain by turns, and
-/// after each of them the invariants.
+/// Random histories of a pool on the fake clock: rents, cancellations, faults, resizes, clears, leases and a drain in
+/// turn, with a check of the invariants after each step.
 /// </summary>
 public sealed class ModelTests
 {
@@ -133,7 +133,7 @@ public sealed class ModelTests
                 case Kind.RentWithDeadline: Rent(pool.In(number % 300), default); break;
                 case Kind.RentWithToken: Rent(pool.In(number), new CancellationTokenSource()); break;
                 case Kind.RentNoReset:
-                    // By turns one result, which the driver sees the end of with its last row, and several.
+                    // Alternates between one result, whose end the driver sees with its last row, and several.
                     pool.Server.Results = number % 3;
                     Rent(default, default, new FixedSelect($"SELECT {_arrivals}"));
                     break;
@@ -159,7 +159,7 @@ public sealed class ModelTests
                     break;
                 case Kind.HoldStep: pool.Server.Hold(Steps[number % Steps.Length]); break;
                 case Kind.FailStep:
-                    // A close that fails leaves a session behind that the fake counts for ever; the real one waits.
+                    // After a failed close the fake counts the session forever; the real connector waits for its end.
                     Step failing = Steps[number % Steps.Length];
                     var kind = (DriverFailure)(1 + number / 20 % 4);
                     if (failing != Step.Close) pool.Server.Fail(failing, kind, times: 1 + number % 3);
@@ -218,7 +218,7 @@ public sealed class ModelTests
 
         private void Return(int index)
         {
-            // As any ADO.NET connection it is for one caller at a time: not closed under its own statement.
+            // As any ADO.NET connection, it has one caller at a time: never closed while its own statement runs.
             (PooledConnection connection, CancellationTokenSource leaves) = _held[index];
             if (_statements.ContainsKey(connection)) return;
 
@@ -252,7 +252,7 @@ public sealed class ModelTests
             pool.Server.Finish(one, fails ? new FakeDbException(kind, "failed late") : null);
         }
 
-        /// <summary>Takes what rents have come to, and looks at what ended.</summary>
+        /// <summary>Collects completed rents and checks those that failed.</summary>
         private async Task CollectAsync()
         {
             for (int i = 0; i < _pending.Count; i++)
@@ -300,7 +300,7 @@ public sealed class ModelTests
                 pool.Check(pool.Counts);
             }
 
-            // In order of arrival (INV-4): the pool numbers its rents as it hands them out.
+            // In order of arrival (INV-4): the pool numbers rents when it hands out the connection.
             Assert.Equal(_served.OrderBy(s => s.Arrival).Select(s => s.RentId), _served.Select(s => s.RentId).Order());
             Assert.Equal(0, pool.Counts.Pending);
         }

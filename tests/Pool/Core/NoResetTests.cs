@@ -6,7 +6,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>No-reset rents: what gives a session back as it is, what does not, and who may have it next.</summary>
+/// <summary>No-reset rents: when a session is returned without a reset, and which renter may have it next.</summary>
 public sealed class NoResetTests
 {
     private static readonly FixedSelect Select = new("SELECT `id` FROM `t`");
@@ -151,7 +151,7 @@ public sealed class NoResetTests
         RentOutcome one = await pool.FinishAsync(first);
         Assert.False(second.IsCompleted);
 
-        // The head wants the session as new: it is reset, and the one behind does not overtake.
+        // The head needs a session as new, so it is reset; the next pending rent does not overtake.
         pool.Return(one);
         FakeCall reset = await pool.HeldAsync(Step.Reset);
         Assert.False(second.IsCompleted || third.IsCompleted);
@@ -250,7 +250,7 @@ public sealed class NoResetTests
 
     private static async Task ReadAllAsync(PoolHarness pool, DbConnection connection, string sql)
     {
-        // As a driver does, which has nothing left to do at the end of a single result.
+        // As with a driver that has no work left at the end of a single result.
         pool.Server.Results = 0;
         await using DbCommand command = connection.CreateCommand();
         command.CommandText = sql;

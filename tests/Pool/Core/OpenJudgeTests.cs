@@ -3,7 +3,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>What opens say of the server: late, unanswered, lost, failed; and the pause before the next.</summary>
+/// <summary>The outcomes of opens: late, unanswered, lost, failed; and the pause before the next open.</summary>
 public sealed class OpenJudgeTests
 {
     private static readonly OpenFault Refused = new("refused", new IOException("refused"), FaultKind.Failed);
@@ -69,7 +69,7 @@ public sealed class OpenJudgeTests
         Assert.Equal((1, 0, 1), (_judge.Opening, _judge.Late, _judge.Unanswered));
         Assert.Equal(OpenSilence.Known, _judge.NoteUnanswered(Late(), "silent"));
 
-        // Any answer, on whatever session, says that it was lost on its way.
+        // Any answer on another session shows that this open was lost.
         Assert.True(_judge.NoteAnswered());
         Assert.Null(_judge.Fault);
         Assert.Equal("silent", _judge.Silence);
@@ -89,7 +89,7 @@ public sealed class OpenJudgeTests
         _judge.NoteOpened(later);
         Assert.True(_judge.AreOpensAnswered);
 
-        // Its failure says nothing new.
+        // Its failure gives no new information.
         _judge.End(open);
         Assert.Equal((OpenJudge.MinRetryInterval, false), _judge.NoteFailed(open, Refused));
         Assert.Null(_judge.Fault);

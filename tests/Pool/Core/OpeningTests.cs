@@ -3,7 +3,8 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>Opens that fail, hang or find no permit; the pause between them; the ping of what sat idle.</summary>
+/// <summary>Opens that fail, hang or find no permit; the pause between them; the ping of connections that sat
+/// idle.</summary>
 public sealed class OpeningTests
 {
     [Fact]
@@ -52,7 +53,7 @@ public sealed class OpeningTests
         Assert.Equal(1, pool.Counts.Opening);
         Assert.Equal(1, pool.Server.CallsOf(Step.Open));
 
-        // Its late answer is as good as any: the connection serves.
+        // A late answer counts: the connection is used.
         pool.Server.Answer(Step.Open);
         await pool.UntilAsync("idle", c => c is { Idle: 1, Opening: 0 });
         Assert.Null(pool.Pool.Problem);
@@ -82,7 +83,7 @@ public sealed class OpeningTests
         pool.Return(await pool.FinishAsync(pending));
         await pool.UntilAsync("idle", c => c.Idle == 1);
 
-        // Long enough for the idle connection to need a ping: the hanging open must not stand for it.
+        // Long enough for the idle connection to need a ping: the hanging open must not count as one.
         await pool.AdvanceUntilAsync("the open counts as unanswered", _ => pool.Log.Of(1009).Any(), 50);
         Task<RentOutcome> next = pool.Rent();
         pool.Return(await pool.FinishAsync(next, "the idle connection"));
@@ -134,7 +135,7 @@ public sealed class OpeningTests
         Assert.Equal(RefusalReason.NoPermits, refusal.Reason);
         Assert.Contains("failed with NoPermit", refusal.Message, StringComparison.Ordinal);
 
-        // Not broken: whoever comes now waits, and is served when there is room.
+        // Not broken: a new rent waits and is served when there is room.
         Task<RentOutcome> waits = pool.Rent();
         Assert.False(waits.IsCompleted);
         pool.Server.Answer(Step.Open);
@@ -152,7 +153,7 @@ public sealed class OpeningTests
         await pool.AdvanceUntilAsync("the refusal", _ => rent.IsCompleted);
         Assert.Equal(RefusalReason.NoPermits, (await rent).Refusal!.Reason);
 
-        // As many as the permits allow are open: what a probe met before says nothing of this wait.
+        // As many connections as permits are open: a probe's earlier error does not explain this wait.
         pool.SetPermits(1);
         rent = pool.Rent();
         await pool.AdvanceUntilAsync("the refusal", _ => rent.IsCompleted);
@@ -242,7 +243,7 @@ public sealed class OpeningTests
         Task<RentOutcome> rent = pool.Rent();
         await pool.HeldAsync(Step.Ping);
 
-        // Step by step: the ping is held a moment before its bound is set.
+        // In small steps, because the ping waits a moment before its timeout is set.
         await pool.AdvanceUntilAsync("a new connection", _ => rent.IsCompleted, 10);
         RentOutcome opened = await pool.FinishAsync(rent, "a new connection");
         Assert.Same(pool.Server.Connections[1], opened.Connection);
@@ -288,7 +289,7 @@ public sealed class OpeningTests
         Assert.True(pool.Pool.TryRent(out PhysicalConnection? connection, out long rentId));
         Assert.Equal(1, pool.Server.CallsOf(Step.Open));
 
-        // As many as there are permits, one for each who finds none.
+        // Up to the number of permits, one open for each rent without a connection.
         Assert.False(pool.Pool.TryRent(out _, out _));
         await pool.UntilAsync("a second one", c => c.Idle == 1);
         Assert.True(pool.Pool.TryRent(out PhysicalConnection? second, out long secondId));

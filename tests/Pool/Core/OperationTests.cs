@@ -109,7 +109,7 @@ public sealed class OperationTests : IDisposable
         Assert.Equal(OperationEnd.Closed, await InTime(end));
         await Assert.ThrowsAsync<InvalidOperationException>(() => Race(new TaskCompletionSource(), 0));
 
-        // The late completion belongs to the first run; the second one knows nothing of it.
+        // The late completion belongs to the first run and must not affect the second.
         driver.SetResult();
         await InTime(_operation.WhenSettled());
         var next = new TaskCompletionSource();
@@ -196,7 +196,7 @@ public sealed class OperationTests : IDisposable
             await InTime(end);
             await InTime(asked);
 
-            // A mark that the run before left behind would say "settled" here.
+            // A flag left behind by the previous run would report "settled" here.
             var next = new TaskCompletionSource();
             Task<OperationEnd> second = Race(next, 0);
             Assert.False(_operation.WhenSettled().IsCompleted, $"run {i}: settled while it was under way");
@@ -255,7 +255,7 @@ public sealed class OperationTests : IDisposable
         Assert.True(_operation.IsInFlight);
     }
 
-    // Two parties start together, so that they meet in the middle.
+    // Both tasks start together, so that they collide.
     private static void Meet(ref int arrived)
     {
         Interlocked.Increment(ref arrived);

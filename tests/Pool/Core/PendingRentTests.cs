@@ -3,8 +3,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>A pending rent is used again: whoever comes late for an earlier one must not meet the next
-/// (INV-3).</summary>
+/// <summary>A pending rent is reused: a late actor of its previous use must not affect the next one (INV-3).</summary>
 public sealed class PendingRentTests
 {
     [Fact]
@@ -41,7 +40,7 @@ public sealed class PendingRentTests
         ValueTask<RentOutcome> served = pool.Pool.RentAsync(Deadline.None, leaves.Token);
         pool.ReturnUnused(held);
 
-        // Its callback has begun, and nobody knows whether it is over.
+        // Its callback has begun and may still be running.
         await leaves.CancelAsync();
         held = await served;
         PendingRent waited = held.Connection!.Waited!;
@@ -61,7 +60,7 @@ public sealed class PendingRentTests
         ValueTask<RentOutcome> served = pool.Pool.RentAsync(Deadline.None, default);
         pool.ReturnUnused(held);
 
-        // As a drain does, or the end of a lease.
+        // As a drain or the end of a lease does.
         PhysicalConnection connection = held.Connection!;
         PendingRent waited = connection.Waited!;
         pool.Pool.Release(connection, connection.RentId);
@@ -103,7 +102,7 @@ public sealed class PendingRentTests
         Assert.Equal(0, pool.Pool.Wheel.Count);
     }, o => { o.MaxConnections = 1; o.RentTimeout = TimeSpan.FromHours(1); });
 
-    /// <summary>A rent that waited, was served and taken, and still holds its connection.</summary>
+    /// <summary>A rent that waited, was served and completed, and still holds its connection.</summary>
     private static async Task<(RentOutcome Held, PendingRent Waited, ValueTask<RentOutcome> Over)> WaitAsync(
         PoolHarness pool)
     {

@@ -3,7 +3,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>Each session is in one place, and counts on one server.</summary>
+/// <summary>Each session is in one state and counts on one server.</summary>
 public sealed class PoolBooksTests : IAsyncDisposable
 {
     private readonly FakeConnector _server = new();
@@ -48,12 +48,12 @@ public sealed class PoolBooksTests : IAsyncDisposable
         Assert.Equal((0, 0, 2), (_books.OpenHere, _books.Closing, _books.Elsewhere));
         Assert.Equal(1, _books.Used);
 
-        // A used one stays elsewhere as it closes; a new one counts.
+        // A used session of the former server counts as elsewhere while it closes; a new one counts here.
         FakePhysicalConnection opened = await OpenAsync();
         _books.TryBeginClose(used, CloseReason.Cleared);
         Assert.Equal((1, 0, 2), (_books.OpenHere, _books.Closing, _books.Elsewhere));
 
-        // The former server answers again: what it still has counts, the other one's does not.
+        // The former server is back: its remaining sessions count, those of the other server do not.
         used.Elsewhere = closing.Elsewhere = false;
         opened.Elsewhere = true;
         _books.CountAnew();

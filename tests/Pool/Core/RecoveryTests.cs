@@ -5,7 +5,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>What happens to a connection behind its renter's back.</summary>
+/// <summary>Recovery of a connection after its renter has returned it.</summary>
 public sealed class RecoveryTests
 {
     [Fact]
@@ -53,7 +53,7 @@ public sealed class RecoveryTests
             FakeCall kill = await pool.HeldAsync(Step.Kill);
             Assert.Equal(0, pool.Server.CallsOf(Step.Reset));
 
-            // Had the kill been answered first, the fake's statement would have ended with it.
+            // If the kill were answered first, the fake would end the statement with it.
             if (!killIsAnsweredFirst) pool.Server.Finish(running, null);
             Task<RentOutcome> next = pool.Rent();
             await pool.AdvanceAsync(TimeSpan.FromMilliseconds(100));
@@ -152,7 +152,7 @@ public sealed class RecoveryTests
         {
         }
 
-        // The synchronous one: it waits for nothing, where the asynchronous one reads on within the deadline.
+        // The synchronous Dispose waits for nothing; the asynchronous one reads on until the deadline.
         pool.Server.Hold(Step.NextResult);
         reader.Dispose();
         connection.Close();
@@ -231,7 +231,7 @@ public sealed class RecoveryTests
             pool.Source.Classify(error));
         await pool.UntilAsync("the idle one is closed", c => c is { Idle: 0, Closing: 0, Used: 2 });
 
-        // One that is opened now is not touched by the other old one's end.
+        // A newly opened connection is not affected when the other old one fails.
         RentOutcome fresh = await pool.RentedAsync();
         pool.Server.Fail(Step.Statement, (DriverFailure)kind, times: 1);
         using DbCommand late = other.CreateCommand();

@@ -5,11 +5,11 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>A refusal that is asked for as a value throws nothing on its way: under overload, throws are the
+/// <summary>A refusal returned as a value throws no exception internally: under overload, exceptions are the
 /// overload.</summary>
 public sealed class RefusalTests
 {
-    // What is thrown within the caller's own flow, by whatever thread. Other tests throw at the same time.
+    // Exceptions thrown within the caller's async flow, on any thread. Other tests throw at the same time.
     private static readonly AsyncLocal<List<Exception>?> Thrown = new();
 
     public static TheoryData<RefusalReason> Reasons() => [.. Enum.GetValues<RefusalReason>()];
@@ -51,7 +51,7 @@ public sealed class RefusalTests
 
     private static void Note(object? sender, FirstChanceExceptionEventArgs args) => Thrown.Value?.Add(args.Exception);
 
-    /// <summary>Brings the pool to where it refuses the next rent for that reason.</summary>
+    /// <summary>Brings the pool to a state in which it refuses the next rent for this reason.</summary>
     private static async Task<RentOutcome?> RefuseAsync(PoolHarness pool, RefusalReason reason)
     {
         switch (reason)

@@ -5,7 +5,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>The report of a rent held too long names whoever opened by ADO.NET's door, too.</summary>
+/// <summary>The report of a rent held too long names the caller, also for an open through ADO.NET.</summary>
 public sealed class RentPlacesTests
 {
     [Fact]
@@ -42,7 +42,7 @@ public sealed class RentPlacesTests
     [Fact]
     public Task HeldTooLong_ManyOpened_TheOthersAreReportedWithCandidates() => PoolHarness.RunAsync(async pool =>
     {
-        // The clock stands: only the first is looked at.
+        // The clock does not move: only the first open records its caller.
         await using DbConnection first = await pool.FinishAsync(OpenAsAnyAsync(pool.Source));
         await using DbConnection second = await pool.FinishAsync(OpenAsAnyAsync(pool.Source));
         Assert.Contains(

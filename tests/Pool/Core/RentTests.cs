@@ -3,7 +3,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>Who gets a connection, when, and what the others are told.</summary>
+/// <summary>Which rent gets a connection, when, and what the others receive.</summary>
 public sealed class RentTests
 {
     [Fact]
@@ -112,7 +112,7 @@ public sealed class RentTests
         Task<RentOutcome>[] pending = [.. Enumerable.Range(0, 37).Select(_ => pool.Rent(pool.In(5000)))];
         Task<RentOutcome> late = pool.Rent();
 
-        // One that leaves first, so that the words name 37 others.
+        // This rent leaves first, so that the message counts 37 others.
         pool.Advance(399);
         Assert.False(late.IsCompleted);
         pool.Advance(11);
@@ -153,7 +153,7 @@ public sealed class RentTests
     [Fact]
     public Task Return_HeadIsPastItsTime_IsNotGivenToIt() => PoolHarness.RunAsync(async pool =>
     {
-        // The clock has passed the deadline, the wheel has not turned yet: the tick is 10 ms.
+        // The clock has passed the deadline, but the wheel has not turned: its tick is 10 ms.
         RentOutcome held = await pool.RentedAsync();
         pool.Advance(5);
         Task<RentOutcome> ended = pool.Rent(pool.In(1));
@@ -196,14 +196,15 @@ public sealed class RentTests
             held = await pool.RentedAsync();
         }
 
-        // One of 300 ms each: the first to wait has time, the second would be served after 600 ms.
+        // One connection with rents of 300 ms: the first pending rent has time, the second would be served after 600
+        // ms.
         Task<RentOutcome> first = pool.Rent();
         Task<RentOutcome> second = pool.Rent();
         Assert.False(first.IsCompleted);
         Assert.True(second.IsCompleted);
         Assert.Equal(RefusalReason.PredictedLate, (await second).Refusal!.Reason);
 
-        // Once the connections come back at once there is time again.
+        // After a series of instant returns there is time again.
         pool.Return(held);
         held = await pool.FinishAsync(first);
         for (int i = 0; i < 40; i++)
@@ -234,7 +235,8 @@ public sealed class RentTests
             held = await pool.RentedAsync();
         }
 
-        // One of 95 ms each, and three quarters of 400 ms: the third is served after 285 ms, the fourth after 380.
+        // One connection with rents of 95 ms, and three quarters of 400 ms: the third is served after 285 ms, the
+        // fourth after 380.
         Task<RentOutcome>[] rents = [pool.Rent(), pool.Rent(), pool.Rent(), pool.Rent()];
         Assert.Equal([false, false, false, true], rents.Select(static rent => rent.IsCompleted));
         Assert.Equal(RefusalReason.PredictedLate, (await rents[3]).Refusal!.Reason);
@@ -282,7 +284,7 @@ public sealed class RentTests
     [Fact]
     public Task RentAsync_BurstOnAnEmptyPool_OpensAllThatArePermitted() => PoolHarness.RunAsync(async pool =>
     {
-        // More than are opened at a time: each open that is done makes room for the next.
+        // More than may open at a time: each completed open makes room for the next.
         Task<RentOutcome>[] rents = [.. Enumerable.Range(0, 10).Select(_ => pool.Rent())];
         Assert.Equal(3, pool.Counts.Opening);
         foreach (RentOutcome rented in await pool.FinishAsync(Task.WhenAll(rents), "ten")) pool.Return(rented);

@@ -5,7 +5,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>The first connection: a start waits for it with a time of its own, not a request's.</summary>
+/// <summary>The first connection: a start waits for it with its own timeout, not a request's.</summary>
 public sealed class StartTests
 {
     [Fact]
@@ -133,7 +133,7 @@ public sealed class StartTests
         listener.SetMeasurementEventCallback<double>((_, _, tags, _) => Ask(tags));
         listener.Start();
 
-        // Rents that find one idle, wait, time out, are refused; a connection that closes.
+        // Rents that find an idle connection, wait, time out, or are refused; and a connection that closes.
         RentOutcome held = await pool.RentedAsync();
         Task<RentOutcome> leaves = pool.Rent(pool.In(10)), waits = pool.Rent();
         Assert.NotNull((await pool.FinishAsync(pool.Rent())).Refusal);
@@ -146,7 +146,7 @@ public sealed class StartTests
         await pool.UntilAsync("closed", c => c.Closing == 0);
         Assert.InRange(asked, 6, 100);
 
-        // While the pool's lock was held, nobody else would get an answer.
+        // If the pool's lock were held, another thread would block here.
         void Ask(ReadOnlySpan<KeyValuePair<string, object?>> tags)
         {
             foreach ((string _, object? value) in tags)

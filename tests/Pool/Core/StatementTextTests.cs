@@ -2,7 +2,7 @@ using UPool.Core;
 
 namespace UPool.Tests.Core;
 
-/// <summary>What is told of a statement: its shape, and nothing that somebody wrote into it.</summary>
+/// <summary>A reported statement shows its shape and none of the values in it.</summary>
 public sealed class StatementTextTests
 {
     [Theory]

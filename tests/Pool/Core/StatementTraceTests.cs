@@ -7,7 +7,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>The span of a statement, below whatever its caller is in.</summary>
+/// <summary>A statement's span, as a child of its caller's span.</summary>
 public sealed class StatementTraceTests
 {
     [Fact]
@@ -97,7 +97,7 @@ public sealed class StatementTraceTests
         Assert.Equal("INSERT INTO t VALUES (?); DELETE FROM t", spans.One().GetTagItem("db.query.text"));
     });
 
-    /// <summary>The spans below one of this test; other tests run at the same time.</summary>
+    /// <summary>The spans below one span of this test; other tests run at the same time.</summary>
     private sealed class Spans : IDisposable
     {
         private readonly ConcurrentQueue<Activity> _ended = new();

@@ -37,7 +37,7 @@ public sealed class StressTests
 
         private readonly CancellationToken _stop;
         private readonly uint _seed;
-        // One result, as of every SELECT: the driver sees its end with the last row.
+        // One result, as for every SELECT: the driver sees its end with the last row.
         private readonly FakeConnector _server = new() { Results = 0 };
         private readonly RecordingLogger _log = new();
         private readonly PooledDataSource _source;
@@ -134,7 +134,7 @@ public sealed class StressTests
                         continue;
                     }
 
-                    // Refused without waiting: asking again at once would only keep the processors from the pool.
+                    // Refused without waiting: an immediate retry would only take processor time from the pool.
                     Interlocked.Increment(ref _refused);
                     await Task.Delay(1, CancellationToken.None);
                 }
@@ -210,12 +210,12 @@ public sealed class StressTests
             command.Cancel();
         }
 
-        // Resizes, clears and losses of sessions; and a look at the counts all the while.
+        // Resizes, clears, loses sessions, and continuously checks the counts.
         private async Task ManageAsync(Random random)
         {
             while (!_stop.IsCancellationRequested)
             {
-                // Renewed in time most often; at other times it ends, and its grace too.
+                // Mostly renewed in time; sometimes the lease ends, and sometimes its grace too.
                 if (random.Next(20) == 0) Grant(random.Next(7), random.Next(4) == 0 ? random.Next(100) : 1_000);
                 switch (random.Next(40))
                 {
@@ -241,7 +241,7 @@ public sealed class StressTests
 
         private void Check(int sessions)
         {
-            // Looked at before and after: a shrink between the two is no fault of this open.
+            // Read before and after: a shrink between the two is not this open's error.
             int before = Volatile.Read(ref _ceiling);
             if (sessions > Math.Max(before, Volatile.Read(ref _ceiling)) && sessions > 6)
                 _server.Violate($"more sessions than permits ever were (INV-1): {sessions}");

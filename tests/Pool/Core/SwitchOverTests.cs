@@ -3,7 +3,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>Another server answers in place of the former one: permits count per server.</summary>
+/// <summary>Another server answers in place of the former one: permits count for each server separately.</summary>
 public sealed class SwitchOverTests
 {
     [Fact]
@@ -14,7 +14,7 @@ public sealed class SwitchOverTests
         pool.Server.Hold(Step.Close);
         pool.Server.SwitchOver();
 
-        // The idle one closes at once and the used one when it comes back; neither holds a permit here.
+        // The idle one closes at once, the used one at its return; neither holds a permit on this server.
         Assert.Equal((1, 2), (pool.Counts.Used, pool.Counts.Elsewhere));
         RentOutcome[] rented = [await pool.RentedAsync(), await pool.RentedAsync()];
         Assert.Equal(2, pool.Server.Sessions);

@@ -6,7 +6,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>What the pool says about itself: snapshot, metrics, logs; and what it never says.</summary>
+/// <summary>The pool's snapshot, metrics and logs; and what they must never contain.</summary>
 public sealed class TelemetryTests
 {
     [Fact]
@@ -100,7 +100,7 @@ public sealed class TelemetryTests
         pool.Advance(410);
         await pool.FinishAsync(late);
 
-        // A deadline that has passed already is a timeout as well.
+        // A deadline that has already passed also counts as timed out.
         Deadline passed = pool.In(5);
         pool.Advance(5);
         Assert.NotNull((await pool.Rent(passed)).Refusal);
@@ -153,7 +153,7 @@ public sealed class TelemetryTests
     [Fact]
     public Task Secret_InTheDriversWords_IsNeverInThePools() => PoolHarness.RunAsync(async pool =>
     {
-        // Every failure of the fake says the password; the harness looks for it in all logs.
+        // Every failure of the fake contains the password; the harness searches all logs for it.
         using var metrics = new Metrics("secretive");
         List<string> said = [];
         pool.Server.Fail(Step.Open);
@@ -221,7 +221,7 @@ public sealed class TelemetryTests
         private IEnumerable<double> Of(string name, string tag) =>
             _seen.Where(s => s.Name == name && s.Tags.Contains(tag, StringComparison.Ordinal)).Select(s => s.Value);
 
-        // Other tests' pools have the same meter: only those of this name are kept.
+        // The pools of other tests use the same meter: keep only those of this name.
         private void See(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
         {
             string text = string.Join(' ', tags.ToArray().Select(tag => $"{tag.Key}={tag.Value}"));

@@ -3,7 +3,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Core;
 
-/// <summary>A rent that had nothing executed leaves the session as it was: nothing has to be reset.</summary>
+/// <summary>A rent that executed nothing leaves the session as it was: no reset is needed.</summary>
 public sealed class UnusedRentTests
 {
     private static readonly FixedSelect Select = new("SELECT `id` FROM `t`");
@@ -60,7 +60,7 @@ public sealed class UnusedRentTests
         await pool.WarmAsync(1);
         int resets = pool.Server.CallsOf(Step.Reset);
 
-        // Two short rents, each of which ends within the interval; together they are longer.
+        // Two rents, each shorter than the interval; together they are longer.
         for (int round = 0; round < 2; round++)
         {
             RentOutcome rented = await pool.RentedAsync();

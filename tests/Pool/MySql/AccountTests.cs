@@ -5,7 +5,7 @@ using UPool.Testing;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>An account that the server does not let in is told why, in words.</summary>
+/// <summary>A refused login reports the reason in plain text.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class AccountTests
 {
@@ -15,7 +15,8 @@ public sealed class AccountTests
     public Task Open_AccountNotLetIn_SaysWhy(string account, string expected) =>
         RefusesAsync("", account, expected);
 
-    // MariaDB lets an account in whose password has run out, and says 1045 to one without the TLS that it requires.
+    // MariaDB accepts the login of an account with an expired password, and returns 1045 to one without its required
+    // TLS.
     [Theory]
     [Trait(ServerFamily.OnlyOn, ServerFamily.MySql)]
     [InlineData("", "PASSWORD EXPIRE", "its password has run out")]

@@ -9,8 +9,8 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Credentials that change on the real server under load: no request fails, no session of the former ones is
-/// left, and there are never more sessions than permits.</summary>
+/// <summary>Credentials that change on the real server under load: no request fails, no session with the former
+/// credentials remains, and there are never more sessions than permits.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class ChangedCredentialsTests : IAsyncLifetime
 {
@@ -80,7 +80,7 @@ public sealed class ChangedCredentialsTests : IAsyncLifetime
         Assert.DoesNotContain(NewPassword, _pool.Health.Problem + _fixture.Log, StringComparison.Ordinal);
         await ServedAsync(1000);
 
-        // Every permit still works: what made room for the try was opened again.
+        // Every permit still works: the connection closed to make room for the try was reopened.
         await UntilAsync(_pool, s => s.Idle + s.Used == MaxConnections, 5, "full capacity");
 
         await ExecuteAsync(_root, $"ALTER USER '{DatabaseServer.User}'@'%' IDENTIFIED BY '{NewPassword}'");
@@ -139,7 +139,7 @@ public sealed class ChangedCredentialsTests : IAsyncLifetime
         Password = password,
     }.ConnectionString;
 
-    /// <summary>Starts clients that read and write all the time, and lets them fill the pool.</summary>
+    /// <summary>Starts clients that read and write continuously, and waits until they fill the pool.</summary>
     private async Task<Task> LoadAsync()
     {
         Task load = Task.WhenAll(Enumerable.Range(0, Clients).Select(client => Task.Run(async () =>

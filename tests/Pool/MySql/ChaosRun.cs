@@ -11,16 +11,15 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 namespace UPool.Tests.MySql;
 
 /// <summary>
-/// Clients of every manner over one pool, and a hand that kills, freezes, restarts, resizes and clears at random, by a
-/// seed. The run keeps the books: every request ends in time and with a typed answer, every acknowledged write is
-/// there.
+/// Clients of every kind on one pool, while a random process kills, freezes, restarts, resizes and clears, from a seed.
+/// The run records: every request ends in time and with a typed result, and every acknowledged write is stored.
 /// </summary>
 internal sealed class ChaosRun(DatabaseServer server, PooledDataSource pool, int seed)
 {
     private const int Clients = 24;
     private const int MaxConnections = 8;
 
-    // What a request meets within this time after a fault has ended is still the fault's: the pool has 2 s to be whole.
+    // A failure within this time after a fault's end still belongs to the fault: the pool has 2 s to recover.
     private static readonly TimeSpan FaultTail = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(1);
 
@@ -50,7 +49,7 @@ internal sealed class ChaosRun(DatabaseServer server, PooledDataSource pool, int
     public static async Task PrepareAsync(MySqlConnection root) =>
         await ExecuteAsync(root, "CREATE TABLE upool.chaos (name VARCHAR(64) PRIMARY KEY) ENGINE=InnoDB");
 
-    /// <summary>Lets clients and faults loose for a while; returns when every request has ended and all is
+    /// <summary>Runs clients and faults for a time; returns when every request has ended and every fault is
     /// healed.</summary>
     public async Task RunAsync(TimeSpan duration, double maxFreezeSeconds)
     {
@@ -70,8 +69,8 @@ internal sealed class ChaosRun(DatabaseServer server, PooledDataSource pool, int
         await Task.WhenAll(clients).WaitAsync(TimeSpan.FromSeconds(30));
     }
 
-    /// <summary>After the run: whole, nothing left on the server, nothing acknowledged lost, nothing
-    /// unanswered.</summary>
+    /// <summary>Checks after the run: full capacity, nothing left on the server, no acknowledged write lost, no request
+    /// without a result.</summary>
     public async Task VerifyAsync(MySqlConnection root)
     {
         Assert.True(_untyped.Length == 0, _untyped);
@@ -191,8 +190,8 @@ internal sealed class ChaosRun(DatabaseServer server, PooledDataSource pool, int
             double past = (Stopwatch.GetElapsedTime(startedAt) - RequestTimeout).TotalMilliseconds;
             if (past > _slowest) _slowest = past;
 
-            // A request is outside the windows when no fault began before it ended; one that left by itself is no
-            // failure.
+            // A request is outside the fault windows if no fault began before its end; a request that the client
+            // cancelled is not a failure.
             if (isCalm && Stopwatch.GetTimestamp() > Volatile.Read(ref _faultUntil) && end != "left")
             {
                 Interlocked.Increment(ref _calm);
@@ -219,7 +218,7 @@ internal sealed class ChaosRun(DatabaseServer server, PooledDataSource pool, int
             switch (manner)
             {
                 case < 2:
-                    // What a dirty session has inserted and not committed would be seen by its next renter alone.
+                    // Only the next renter of a dirty session would see its uncommitted inserts.
                     Assert.False(await AnyAsync(connection, "uncommitted", "uncommittee"));
                     break;
                 case < 4:

@@ -7,8 +7,8 @@ using UPool.Testing;
 namespace UPool.Tests.MySql;
 
 /// <summary>
-/// Seeded chaos against the real server: half a minute by default, an hour with <c>UPOOL_CHAOS_SECONDS=3600</c>. The
-/// seed is printed, and set with <c>UPOOL_TEST_SEED</c>.
+/// Seeded chaos on the real server: half a minute by default, an hour with <c>UPOOL_CHAOS_SECONDS=3600</c>. The seed is
+/// printed; <c>UPOOL_TEST_SEED</c> sets it.
 /// </summary>
 [Collection(nameof(Alone))]
 [Trait("Needs", "OwnProcesses")]

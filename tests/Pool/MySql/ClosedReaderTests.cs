@@ -8,10 +8,10 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>When closing a reader returns, command and parameters are the caller's alone.</summary>
+/// <summary>After a reader's close returns, only the caller uses the command and its parameters.</summary>
 public sealed class ClosedReaderTests : OnSharedServer
 {
-    // Long enough that the rest has not arrived when the reader is closed.
+    // Slow enough that the rest has not arrived when the reader is closed.
     private const string Slow =
         "CREATE PROCEDURE slow(INOUT n INT) BEGIN SELECT n; DO SLEEP(0.05); SET n = n + 1000; END";
 
@@ -77,7 +77,7 @@ public sealed class ClosedReaderTests : OnSharedServer
             Assert.Equal(i, n.Value);
         }
 
-        // After this the last rest has been read.
+        // When this returns, the rest of the previous result has been read.
         Assert.Equal(7, await ScalarAsync(connection, "SELECT 7"));
         Assert.Equal([1, 2, 3, 4, 5], rows);
         Assert.Equal(5, n.Value);
@@ -156,7 +156,7 @@ public sealed class ClosedReaderTests : OnSharedServer
         var n = new MySqlParameter("n", MySqlDbType.Int32) { Direction = ParameterDirection.InputOutput };
         call.Parameters.Add(n);
 
-        // Alone: the driver cannot put a statement behind a procedure in one batch.
+        // Alone: the driver cannot send a statement after a procedure in one batch.
         batch.BatchCommands.Add(call);
         for (int i = 1; i <= 3; i++)
         {
@@ -309,7 +309,7 @@ public sealed class ClosedReaderTests : OnSharedServer
     private static async Task<long> ScalarOfAsync(DbCommand command) =>
         Convert.ToInt64(await command.ExecuteScalarAsync(), CultureInfo.InvariantCulture);
 
-    /// <summary>Waits until the server has nothing more to send to this session.</summary>
+    /// <summary>Waits until the server has sent everything to this session.</summary>
     private async Task UntilServerIsDoneAsync(PooledConnection connection)
     {
         await using MySqlConnection other = await Fixture.ObserveAsync();

@@ -10,7 +10,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Every option of the driver's connection string: passed on, set back, or refused at the start.</summary>
+/// <summary>Every option of the driver's connection string: passed on, overridden, or rejected at the start.</summary>
 public sealed class ConnectionStringTableTests : OnSharedServer
 {
     private const string Given = "Server=db1;User ID=me;Password=s3cret;Database=shop;";
@@ -22,7 +22,7 @@ public sealed class ConnectionStringTableTests : OnSharedServer
             .Where(static property => property.GetIndexParameters().Length == 0 && property.Name != "Keys"),
     ];
 
-    // A value of each option that is not its default.
+    // A non-default value for each option.
     private static readonly Dictionary<string, string> Other = new(StringComparer.Ordinal)
     {
         ["Server"] = "db2",
@@ -85,7 +85,7 @@ public sealed class ConnectionStringTableTests : OnSharedServer
         ["UseXaTransactions"] = "true",
     };
 
-    // Options of which every other value is refused.
+    // Options that must keep their default.
     private static readonly string[] DefaultOnly = ["LoadBalance", "ConnectionProtocol", "ServerRedirectionMode"];
 
     public static TheoryData<string> EveryOption =>
@@ -197,7 +197,7 @@ public sealed class ConnectionStringTableTests : OnSharedServer
         command.CommandText = "SELECT SLEEP(20)";
         Task<object?> running = command.ExecuteScalarAsync();
 
-        // Not on this thread.
+        // The call must not block this thread.
         Assert.False(running.IsCompleted);
         await Assert.ThrowsAsync<DeadlineExceededException>(() => running);
         await UntilAsync(pool, s => s is { Used: 0, Closing: 0, Idle: 1 });

@@ -6,8 +6,8 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>What a caller was cut off from does not go on behind its back: a KILL QUERY ends one statement of a script,
-/// if that, and the server goes on with what is behind it.</summary>
+/// <summary>Work from which the caller was cut off does not continue: a KILL QUERY ends at most one statement of a
+/// script, and the server goes on with the next one.</summary>
 public sealed class CutOffScriptTests : OnSharedServer
 {
     [Theory]
@@ -43,13 +43,13 @@ public sealed class CutOffScriptTests : OnSharedServer
             await Assert.ThrowsAsync<DeadlineExceededException>(() => ExecuteAsync(connection, script));
         }
 
-        // Another session, once the server has dropped the former one.
+        // Another session, after the server has dropped the former one.
         await using DbConnection next = await pool.OpenConnectionAsync();
         Assert.NotEqual(id, await ScalarAsync(next, "SELECT CONNECTION_ID()"));
         Assert.Equal(0, await ScalarAsync(other, "SELECT COUNT(*) FROM t"));
     }
 
-    // Closed before its second result: the rest ends with its session, and what stands behind a SLEEP is not done.
+    // Closed before its second result: the session's end stops the rest, so nothing after the SLEEP is executed.
     [Theory]
     [InlineData("SELECT 1; SELECT SLEEP(30); INSERT INTO t VALUES (1)", true)]
     [InlineData("SELECT 1; SELECT SLEEP(30); INSERT INTO t VALUES (1)", false)]
@@ -75,7 +75,7 @@ public sealed class CutOffScriptTests : OnSharedServer
         DbDataReader reader = await command.ExecuteReaderAsync(TestContext.Current.CancellationToken);
         Assert.True(await reader.ReadAsync(TestContext.Current.CancellationToken));
 
-        // Synchronously, so that nothing is waited for.
+        // Synchronously, so that the close does not wait.
         if (closesReader) reader.Close();
         connection.Close();
 

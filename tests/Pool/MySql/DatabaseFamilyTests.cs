@@ -2,7 +2,7 @@ using UPool.MySql;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>What each family of servers answers.</summary>
+/// <summary>The differences between the server families.</summary>
 public sealed class DatabaseFamilyTests
 {
     [Theory]

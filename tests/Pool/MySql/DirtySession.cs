@@ -8,11 +8,11 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>All that INV-5 lists, dirtied on purpose; and what the next renter would see of it.</summary>
+/// <summary>Dirties everything that INV-5 lists, and shows what the next renter would see of it.</summary>
 internal static class DirtySession
 {
-    // In one statement, since each changes what the next would see of the last one. As text, since a variable that is
-    // not set would make it binary, and two byte arrays look alike.
+    // One statement, because each statement changes what the next one would see. Converted to text, because an unset
+    // variable would make it binary, and every byte array has the same text.
     private static readonly string Facts =
         "SELECT CONVERT(CONCAT_WS('|', FOUND_ROWS(), ROW_COUNT(), @@warning_count, @@error_count, @@autocommit, "
         + $"@@{Sql.IsolationVariable}, @@sql_mode, @@time_zone, "
@@ -21,7 +21,7 @@ internal static class DirtySession
         + $"{Sql.InTransaction}, IFNULL(IS_USED_LOCK('l'), '-'), "
         + "@@foreign_key_checks, @@sql_select_limit) USING utf8mb4)";
 
-    /// <summary>What the session is like; before anything else is executed on it.</summary>
+    /// <summary>The session's state; call it before anything else is executed.</summary>
     public static Task<string?> FactsAsync(DbConnection connection) => TextAsync(connection, Facts);
 
     /// <summary>Dirties everything. Needs the table <c>t (id INT AUTO_INCREMENT PRIMARY KEY, v INT)</c>.</summary>
@@ -40,13 +40,13 @@ internal static class DirtySession
         await ExecuteAsync(connection, $"USE `{database}`");
         await ExecuteAsync(connection, "INSERT INTO t (v) VALUES (2)");
 
-        // A temporary table in place of the real one, and last a statement with warnings and rows.
+        // A temporary table hides the real one; the last statement leaves warnings and rows.
         await ExecuteAsync(connection, "CREATE TEMPORARY TABLE t (id INT, v INT)");
         await ExecuteAsync(connection, $"SELECT 1/0, CAST('x' AS SIGNED) FROM {Sql.Sequence(3)}");
         await connection.ChangeDatabaseAsync("information_schema");
     }
 
-    /// <summary>What no variable shows: handles and temporary tables.</summary>
+    /// <summary>Checks the state that no variable shows: handles and temporary tables.</summary>
     public static async Task AssertNothingLeftAsync(DbConnection connection)
     {
         await Assert.ThrowsAsync<MySqlException>(() => ExecuteAsync(connection, "EXECUTE p"));

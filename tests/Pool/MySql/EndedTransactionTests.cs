@@ -8,7 +8,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>What a renter hears of a transaction that the server has ended, on a real one.</summary>
+/// <summary>The errors that a renter gets for a transaction that a real server has ended.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class EndedTransactionTests : OnSharedServer
 {
@@ -28,7 +28,7 @@ public sealed class EndedTransactionTests : OnSharedServer
         await scene.Transaction.RollbackAsync();
         Assert.Equal(0, await scene.CountAsync("id > 9"));
 
-        // The connection is none the worse for it.
+        // The connection still works.
         await using DbTransaction again = await scene.Connection.BeginTransactionAsync();
         await ExecuteAsync(scene.Connection, "INSERT INTO t VALUES (12, 0)");
         await again.CommitAsync();
@@ -103,7 +103,7 @@ public sealed class EndedTransactionTests : OnSharedServer
         Assert.Equal(0, await scene.CountAsync("id > 9"));
     }
 
-    // Errors that leave the transaction as it was: what was done before is committed with what comes after.
+    // Errors that leave the transaction open: the work before and after them is committed.
     [Theory]
     [InlineData("INSERT INTO t VALUES (1, 0)", 1062)]
     [InlineData("INSERT INTO t VALUES (20, 0), (1, 0)", 1062)]
@@ -170,7 +170,7 @@ public sealed class EndedTransactionTests : OnSharedServer
         Assert.Equal(1, await scene.CountAsync("id > 9"));
     }
 
-    // The same error keeps the transaction or rolls all of it back: the server decides.
+    // The same error keeps or rolls back the whole transaction, depending on the server's settings.
     [Theory]
     [InlineData("OFF")]
     [InlineData("ON")]
@@ -196,7 +196,8 @@ public sealed class EndedTransactionTests : OnSharedServer
         Assert.Equal(rollsBack == "ON" ? 0 : 1, await ScalarAsync(other, "SELECT COUNT(*) FROM t WHERE id > 9"));
     }
 
-    // Statements that end it by themselves, done well or not. Nothing that follows is sent, neither is the commit.
+    // Statements that end the transaction implicitly, successfully or not. Neither later statements nor the commit are
+    // sent.
     [Theory]
     [InlineData("CREATE TABLE x (id INT)")]
     [InlineData("CREATE TABLE IF NOT EXISTS t (id INT)")]
@@ -231,7 +232,7 @@ public sealed class EndedTransactionTests : OnSharedServer
         }
         catch (MySqlException)
         {
-            // Some of them fail when they have committed.
+            // Some of them fail after they have committed.
         }
 
         var ended = await Assert.ThrowsAsync<TransactionEndedException>(
@@ -245,7 +246,7 @@ public sealed class EndedTransactionTests : OnSharedServer
         Assert.Equal(1, await scene.CountAsync("id > 9"));
     }
 
-    // Procedures and others that might have ended it and did not.
+    // Procedures and statements that could have ended it and did not.
     [Theory]
     [InlineData("CALL keeps()")]
     [InlineData("CREATE TEMPORARY TABLE x (id INT)")]

@@ -34,7 +34,7 @@ public sealed class FailoverTests
             Assert.Equal(FailureKind.StatementFailed, pool.Classify(error));
         }
 
-        // A new name resolution may lead to the primary: every connection to the old one goes.
+        // A new name resolution may lead to the primary, so every connection to the old server is closed.
         await UntilAsync(pool, s => s.Closed["discarded"] + s.Closed["cleared"] == 3, what: "three closed");
         await ExecuteAsync(root, "SET GLOBAL read_only = 0");
         await using DbConnection next = await pool.OpenConnectionAsync();

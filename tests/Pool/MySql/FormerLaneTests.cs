@@ -9,10 +9,10 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>What the kill lane leaves behind on a server that the address does not lead to any more.</summary>
+/// <summary>The kill lane's open questions about a server to which the address no longer leads.</summary>
 public sealed class FormerLaneTests : OnSharedServer
 {
-    // It moves only while a test waits: nothing runs out by itself.
+    // Moves only while a test waits, so nothing times out on its own.
     private readonly FakeTimeProvider _clock = new();
 
     [Fact]
@@ -46,14 +46,14 @@ public sealed class FormerLaneTests : OnSharedServer
         await AdvanceUntilAsync(lane.Ended);
     }
 
-    /// <summary>The address leads there again: the lane itself asks on.</summary>
+    /// <summary>The address leads to this server again: the current lane asks again.</summary>
     [Fact]
     public async Task End_SessionIsStillThere_StaysAskedAbout()
     {
         await using MySqlConnection alive = await Fixture.ObserveAsync();
         ServerSession session = (await SessionFacts.ReadAsync(alive)).Session;
 
-        // Without a host it is waited for and not killed.
+        // Without a host the session is waited for, not killed.
         var question = new KillQuestion(session with { Host = "" }, untilGone: true);
         var lane = new FormerLane(await OpenAsync(Database.ConnectionString), [question], _clock);
         lane.End();
@@ -63,7 +63,8 @@ public sealed class FormerLaneTests : OnSharedServer
         Assert.Equal(1, await ScalarAsync(alive, "SELECT 1"));
     }
 
-    /// <summary>A session whose statement cannot be ended is not used again; its permit is another matter.</summary>
+    /// <summary>A session whose statement cannot be killed is not used again; its permit is a separate
+    /// question.</summary>
     [Fact]
     public async Task Ask_ServerDoesNotAnswer_StatementsAreSettledInTheEndAndSessionsAreNot()
     {
@@ -97,7 +98,7 @@ public sealed class FormerLaneTests : OnSharedServer
             await Task.Delay(1, TestContext.Current.CancellationToken);
         }
 
-        Assert.True(task.IsCompleted, "the former lane did not come to that");
+        Assert.True(task.IsCompleted, "the former lane did not end in time");
         await task;
     }
 }

@@ -10,8 +10,8 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 namespace UPool.Tests.MySql;
 
 /// <summary>
-/// The real server is stopped with SIGSTOP at each moment of a connection's life. Every caller must be let go by its
-/// deadline (INV-6), and after SIGCONT the pool must be whole (INV-7) with no session too many (INV-1).
+/// The real server is stopped with SIGSTOP at each moment of a connection's life. Every caller must end by its deadline
+/// (INV-6), and after SIGCONT the pool must recover fully (INV-7) with no surplus session (INV-1).
 /// </summary>
 [Collection(nameof(Alone))]
 [Trait("Needs", "OwnProcesses")]
@@ -205,7 +205,7 @@ public sealed class FrozenServerTests : IAsyncLifetime
         await ThawsWholeAsync();
     }
 
-    /// <summary>Waits until all callers have come to a point; one whose deadline was earlier never does.</summary>
+    /// <summary>Waits until all callers have reached a point; a caller whose deadline was earlier never does.</summary>
     private static async Task UntilAllAsync(Func<int> count, string what)
     {
         long startedAt = Stopwatch.GetTimestamp();
@@ -226,7 +226,7 @@ public sealed class FrozenServerTests : IAsyncLifetime
         await UntilAsync(_pool, s => s.Idle == MaxConnections);
     }
 
-    /// <summary>Callers with a deadline each: every one ends within 50 ms of it, with a result or a typed
+    /// <summary>Runs callers with deadlines: each must end within 50 ms of its deadline, with a result or a typed
     /// error.</summary>
     private async Task CallersEndInTimeAsync(int count, Func<PooledConnection, Task> work)
     {
@@ -259,7 +259,7 @@ public sealed class FrozenServerTests : IAsyncLifetime
             $"a caller ended {slowest:0.0} ms past its deadline, a bare timer {machine:0.0} ms: {_pool.Snapshot()}");
     }
 
-    /// <summary>After the thaw: full capacity, no statement left behind, no session too many.</summary>
+    /// <summary>Checks after the thaw: full capacity, no statement left running, no surplus session.</summary>
     private async Task ThawsWholeAsync()
     {
         _server.Thaw();

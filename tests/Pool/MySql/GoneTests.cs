@@ -9,14 +9,14 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>A permit is free when the server has dropped the session (INV-1), by each family's own sign of
-/// that.</summary>
+/// <summary>A permit is free only after the server has dropped the session (INV-1), as each server family shows
+/// it.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class GoneTests
 {
     private const int Permits = 4;
 
-    // Enough for a rollback that the server can be seen at.
+    // Enough rows for a rollback that can be observed on the server.
     private const int Rows = 10_000;
 
     [Fact]

@@ -8,7 +8,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Statements that fail half way in tables without transactions: their first rows stay.</summary>
+/// <summary>Statements that fail half-way in non-transactional tables: their first rows stay.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class KeptPartTests : OnSharedServer
 {
@@ -16,7 +16,7 @@ public sealed class KeptPartTests : OnSharedServer
         ? ["MyISAM", "MEMORY"]
         : ["MyISAM", "MEMORY", "Aria"];
 
-    // Each leaves a row behind, or more.
+    // Each leaves at least one row behind.
     [Theory]
     [InlineData("INSERT INTO kept VALUES (1), (2), (9)")]
     [InlineData("insert into `kept` values (1), (2), (9)")]
@@ -79,7 +79,7 @@ public sealed class KeptPartTests : OnSharedServer
             }
             catch (MySqlException)
             {
-                // The last of them.
+                // The last statement fails.
             }
 
             await transaction.SettleAsync();

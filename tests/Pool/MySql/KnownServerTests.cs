@@ -4,10 +4,10 @@ using UPool.MySql;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Which server the address leads to, by what opens find in any order.</summary>
+/// <summary>Which server the address leads to, from the results of opens in any order.</summary>
 public sealed class KnownServerTests : IDisposable
 {
-    // As many changes are followed in a row as the limit has.
+    // The number of consecutive changes that the limit allows.
     private const int MaxChangesInARow = 10;
 
     private static readonly ServerIdentity Here = new("here");
@@ -55,7 +55,7 @@ public sealed class KnownServerTests : IDisposable
         Assert.Contains("leads to another server now", _log.ToString(), StringComparison.Ordinal);
     }
 
-    /// <summary>An open that was sent before the move may be answered after it.</summary>
+    /// <summary>An open sent before the switch-over may be answered after it.</summary>
     [Fact]
     public void Note_OlderOpenIsAnsweredLater_ChangesNothingAndItsSessionIsOfNoUse()
     {
@@ -91,7 +91,7 @@ public sealed class KnownServerTests : IDisposable
         Open(Here with { Witness = "second" });
         Assert.Equal(("second", 1), (_server.Current.Witness, _changed));
 
-        // The server is the same, and answers for the sessions of its former life.
+        // The server is the same and can tell about the sessions of its previous start.
         Assert.False(_server.IsElsewhere(SessionOf(Here with { Witness = "first" })));
     }
 
@@ -103,7 +103,7 @@ public sealed class KnownServerTests : IDisposable
         for (int open = 0; open < 20; open++) Assert.False(OpenOther());
         Assert.Equal((Here, MaxChangesInARow), (_server.Current, _changed));
 
-        // What is not followed stands still: the server of now stays of use.
+        // A change beyond the limit is ignored: sessions of the current server stay usable.
         Assert.True(Open(Here));
         Assert.Equal(1, Told());
 
@@ -112,7 +112,7 @@ public sealed class KnownServerTests : IDisposable
         Assert.False(OpenOther());
         Assert.Equal((There, MaxChangesInARow + 1), (_server.Current, _changed));
 
-        // No more than at first, however long nothing happened.
+        // Never more than the initial number, however long no change occurred.
         _clock.Advance(TimeSpan.FromHours(1));
         for (int open = 0; open < MaxChangesInARow; open++) Assert.True(OpenOther());
         Assert.False(OpenOther());

@@ -7,7 +7,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>A kill that is sent as its statement ends must never reach the next renter (INV-5).</summary>
+/// <summary>A kill sent just as its statement ends must never hit the next renter (INV-5).</summary>
 public sealed class LateKillTests : OnSharedServer
 {
     private const int Rounds = 3000;
@@ -32,7 +32,7 @@ public sealed class LateKillTests : OnSharedServer
                 command.CommandText = FormattableString.Invariant($"SELECT SLEEP({statement})");
                 Task<object?> running = command.ExecuteScalarAsync(leaves.Token);
 
-                // Spread around the statement's end, where the race is.
+                // Spread around the statement's end, where the race occurs.
                 await SpinAsync(TimeSpan.FromSeconds(statement * (0.8 + 0.6 * random.NextDouble())));
                 leaves.Cancel();
                 try
@@ -45,7 +45,7 @@ public sealed class LateKillTests : OnSharedServer
                 }
             }
 
-            // SLEEP answers 1 when it is interrupted, 0 when it was left alone.
+            // SLEEP returns 1 if interrupted, else 0.
             await using PooledConnection next = (await pool.RentAsync()).GetConnectionOrThrow();
             Assert.Equal(0, await ScalarAsync(next, "SELECT SLEEP(0.0005)"));
         }

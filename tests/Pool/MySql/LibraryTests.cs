@@ -11,10 +11,10 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>What libraries over ADO.NET ask of a provider, on a real server and with the defaults.</summary>
+/// <summary>The requirements of ADO.NET libraries, on a real server with the default options.</summary>
 public sealed class LibraryTests : OnSharedServer
 {
-    // So few that they arrive together.
+    // Few enough to arrive together.
     private const int Rows = 100;
 
     [Fact]
@@ -140,7 +140,7 @@ public sealed class LibraryTests : OnSharedServer
             Assert.Equal((given.Server, given.Port), (driver.Server, driver.Port));
             Assert.Equal(("", ""), (driver.UserID, driver.Password));
 
-            // What Pomelo's provider for EF Core wants of it.
+            // Required by Pomelo's EF Core provider.
             Assert.True(driver is { AllowUserVariables: true, UseAffectedRows: false });
         }
     }

@@ -14,7 +14,7 @@ namespace UPool.Tests.MySql;
 /// <summary>Connections are lost between the pool and a real server that answers all others.</summary>
 public sealed class LostWayTests : IAsyncLifetime
 {
-    // The control connections live on it: nothing of theirs times out unless a test says so.
+    // The clock of the control connections: none of their timeouts expires unless a test advances it.
     private readonly FakeTimeProvider _clock = new();
 
     private static readonly TimeSpan Patient = TimeSpan.FromSeconds(60);
@@ -47,13 +47,13 @@ public sealed class LostWayTests : IAsyncLifetime
         {
             o.MaxConnections = 4;
 
-            // Another is opened after half of it, so one is answered before the lost one's time is over.
+            // Half of this time starts another open, which is answered before the lost one's timeout.
             o.RentTimeout = TimeSpan.FromMilliseconds(400);
             o.OpenTimeout = o.DrainTimeout = o.RecoveryTimeout = TimeSpan.FromMilliseconds(500);
         });
         await using DbConnection first = await pool.OpenConnectionAsync();
 
-        // Its own session, or that one would be lost.
+        // Let the lane open its own session first, or that one would be lost.
         await AnsweredAsync();
         _relay.Swallow(1);
         await using DbConnection second = await pool.OpenConnectionAsync();
@@ -73,7 +73,7 @@ public sealed class LostWayTests : IAsyncLifetime
         int before = _relay.Accepted;
         _relay.Silence();
 
-        // Both sessions die in use: their closes wait for the lane, whose own connection is as dead.
+        // Both sessions die in use: their closes wait for the lane, whose own connection is dead too.
         await Task.WhenAll(Enumerable.Range(0, 2).Select(async _ =>
         {
             RentResult rent = await pool.RentAsync(Deadline.After(TimeSpan.FromMilliseconds(300)));
@@ -86,7 +86,7 @@ public sealed class LostWayTests : IAsyncLifetime
         await AdvanceWhileAsync(UntilAsync(pool, s => s is { Used: 0, Closing: 0 }));
         await FillAsync(pool);
 
-        // One for the lane and two for the pool; and the server has lost the three of before.
+        // One for the lane and two for the pool; the server's three old sessions are gone.
         Assert.Equal(before + 3, _relay.Accepted);
         await AnsweredAsync();
         await using MySqlConnection observer = await _fixture.ObserveAsync(_database.ConnectionString);
@@ -121,10 +121,10 @@ public sealed class LostWayTests : IAsyncLifetime
         KillLane lane = _fixture.Control.KillLane;
         MySqlConnection slow = await _fixture.ObserveAsync();
 
-        // Without its host it is waited for and not killed: it goes when this test says so.
+        // Without its host the session is waited for, not killed: it ends when this test closes it.
         ServerSession session = (await SessionFacts.ReadAsync(slow)).Session with { Host = "" };
 
-        // More than one look asks about. The clock stands, so nobody looks at them again of his own accord.
+        // More than one query can hold. The clock does not move, so the lane does not repeat its queries.
         Task[] asked = [.. Enumerable.Range(0, 300).Select(_ => lane.WaitUntilGoneAsync(session))];
         await lane.WaitUntilGoneAsync(new ServerSession(1, "nobody:1")).WaitAsync(Patient);
         await lane.WaitUntilGoneAsync(new ServerSession(2, "nobody:2")).WaitAsync(Patient);
@@ -136,7 +136,7 @@ public sealed class LostWayTests : IAsyncLifetime
     [Fact]
     public async Task Open_FailsAfterItsHandshake_PermitIsHeldUntilTheServerHasDroppedTheSession()
     {
-        // With a budget a session registers before its first use; here it cannot, for want of the table.
+        // With a budget a session registers before its first use; here that fails because the table is missing.
         await using var control = new ControlConnections(_database.ConnectionString, incarnation: "here");
         await using PooledDataSource pool = MySqlPool.Create(
             _fixture.ConnectionString, new PoolOptions { Name = "test", MaxConnections = 1 }, control);
@@ -150,7 +150,7 @@ public sealed class LostWayTests : IAsyncLifetime
             await Task.Delay(20);
         }
 
-        // One that is being opened, and the lane's own.
+        // One opening session, and the lane's own.
         Assert.InRange(await ScalarAsync(observer, $"{SessionsOfOurs} AND ID <> CONNECTION_ID()"), 1, 2);
     }
 
@@ -169,7 +169,7 @@ public sealed class LostWayTests : IAsyncLifetime
         await using DbConnection two = await pool.OpenConnectionAsync();
     }
 
-    /// <summary>The lane has a session and nothing to do.</summary>
+    /// <summary>Waits until the lane has a session and no open question.</summary>
     private Task AnsweredAsync() => _fixture.Control.KillLane.WaitUntilGoneAsync(new ServerSession(1, "nobody:1"));
 
     private async Task AdvanceWhileAsync(Task task)
@@ -180,7 +180,7 @@ public sealed class LostWayTests : IAsyncLifetime
             await Task.Delay(1);
         }
 
-        Assert.True(task.IsCompleted, "the control connections did not come to an end");
+        Assert.True(task.IsCompleted, "the control connections did not finish in time");
         await task;
     }
 }

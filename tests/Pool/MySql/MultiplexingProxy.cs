@@ -5,8 +5,8 @@ using System.Net.Sockets;
 namespace UPool.Tests.MySql;
 
 /// <summary>
-/// A proxy that greets each client with a thread id of its own, as one does that shares server sessions among clients:
-/// what the client takes for its id is another's, or nobody's. It passes on everything else. Plain text only.
+/// A proxy that greets each client with its own thread id, as one that shares server sessions among clients does: the
+/// id that the client sees belongs to another session, or to none. It forwards everything else. Plain text only.
 /// </summary>
 internal sealed class MultiplexingProxy : IAsyncDisposable
 {
@@ -33,7 +33,7 @@ internal sealed class MultiplexingProxy : IAsyncDisposable
         _accepting = AcceptAsync();
     }
 
-    /// <summary>Where clients connect to, on 127.0.0.1.</summary>
+    /// <summary>The port for clients, on 127.0.0.1.</summary>
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
     public int Accepted
@@ -44,7 +44,7 @@ internal sealed class MultiplexingProxy : IAsyncDisposable
         }
     }
 
-    /// <summary>The most client sockets that were open at a time.</summary>
+    /// <summary>The most client sockets open at the same time.</summary>
     public int MostClients
     {
         get
@@ -73,7 +73,7 @@ internal sealed class MultiplexingProxy : IAsyncDisposable
                 Socket client = await _listener.AcceptSocketAsync(_stop.Token);
                 lock (_gate)
                 {
-                    // A client's end may have arrived and not been noticed yet: it was sent before the next connect.
+                    // A client's close may have arrived unnoticed: it was sent before this connect.
                     _clients.RemoveAll(HasEnded);
                     _clients.Add(client);
                     _most = Math.Max(_most, _clients.Count);
@@ -88,7 +88,7 @@ internal sealed class MultiplexingProxy : IAsyncDisposable
         }
     }
 
-    // By the kernel's word: a last packet that nobody has read yet would hide the end behind it.
+    // Ask the kernel: an unread last packet would hide the close behind it.
     private static bool HasEnded(Socket socket)
     {
         try
@@ -115,14 +115,14 @@ internal sealed class MultiplexingProxy : IAsyncDisposable
         }
         catch (SocketException)
         {
-            // The client sees its connection end.
+            // The client sees its connection close.
         }
 
         client.Dispose();
     }
 
-    /// <summary>The server's first packet (protocol 10: a byte, the version ended by 0, the thread id), with another
-    /// id.</summary>
+    /// <summary>Reads the server's first packet (protocol 10: one byte, the zero-terminated version, the thread id) and
+    /// replaces the id.</summary>
     private static async Task<byte[]> ReadGreetingAsync(Socket server)
     {
         byte[] header = new byte[HeaderLength];

@@ -10,14 +10,14 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Behind a proxy whose ids are another's: no kill is ever sent, what is severed is discarded, and what counts
-/// are the client's sockets (INV-1).</summary>
+/// <summary>Behind a proxy whose thread ids belong to other sessions: no kill is ever sent, severed sessions are
+/// discarded, and the client's sockets are counted (INV-1).</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class MultiplexingProxyTests : IAsyncLifetime
 {
     private const int MaxConnections = 6;
 
-    // How long a busy machine may take for what has no deadline here.
+    // The limit on a busy machine for steps without a deadline.
     private static readonly TimeSpan Patient = TimeSpan.FromMinutes(1);
 
     private DatabaseServer _server = null!;
@@ -57,7 +57,7 @@ public sealed class MultiplexingProxyTests : IAsyncLifetime
                 (await _pool.RentAsync(Deadline.After(Patient))).GetConnectionOrThrow();
             connection.Deadline = Deadline.After(TimeSpan.FromMilliseconds(300));
 
-            // Far longer than the deadline, however late that is noticed.
+            // Much longer than the deadline, even if the deadline is noticed late.
             await Assert.ThrowsAsync<DeadlineExceededException>(() => ScalarAsync(connection, "SELECT SLEEP(600)"));
         }));
 
@@ -82,7 +82,7 @@ public sealed class MultiplexingProxyTests : IAsyncLifetime
             long startedAt = Stopwatch.GetTimestamp();
             await using DbCommand command = connection.CreateCommand();
 
-            // After most of the rows the server sends nothing for a minute.
+            // After most of the rows, the server sends nothing for a minute.
             command.CommandText = $"SELECT IF(seq = 3000, SLEEP(60), 0), REPEAT('x', 500) FROM {Sql.Sequence(3000)}";
             await Assert.ThrowsAsync<DeadlineExceededException>(async () =>
             {
@@ -153,7 +153,7 @@ public sealed class MultiplexingProxyTests : IAsyncLifetime
         await AssertNoKillAsync();
         Assert.InRange(_proxy.MostClients, 1, MaxConnections);
 
-        // Whole: every permit at once.
+        // Full capacity: every permit at once.
         List<DbConnection> held = [];
         for (int i = 0; i < MaxConnections; i++) held.Add(await _pool.OpenConnectionAsync());
         foreach (DbConnection connection in held)

@@ -3,7 +3,7 @@ using UPool.MySql;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Each row of the one table of what errors mean.</summary>
+/// <summary>Each row of the error table.</summary>
 public sealed class MySqlErrorTableTests
 {
     [Theory]

@@ -7,7 +7,7 @@ using UPool.MySql;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>A database, control connections and pools over it; and an observer's view of the server.</summary>
+/// <summary>A database, its control connections and pools, and an observer's view of the server.</summary>
 public sealed class MySqlPoolFixture : IAsyncDisposable
 {
     private readonly string _connectionString;
@@ -19,10 +19,10 @@ public sealed class MySqlPoolFixture : IAsyncDisposable
 
     public string ConnectionString => _connectionString;
 
-    /// <summary>What was logged at Information and above, for the message of a failure.</summary>
+    /// <summary>Log entries at Information and above, for failure messages.</summary>
     public string Log => _log.ToString();
 
-    /// <summary>The clock of the control connections; the system's when null.</summary>
+    /// <summary>The clock of the control connections; null: the system's.</summary>
     public TimeProvider? ControlClock { get; init; }
 
     public ControlConnections Control =>
@@ -30,7 +30,7 @@ public sealed class MySqlPoolFixture : IAsyncDisposable
 
     public PooledDataSource CreatePool(Action<PoolOptions>? configure = null)
     {
-        // An open over TLS takes its time on a busy machine; tests whose subject is this timeout set it.
+        // On a busy machine an open over TLS is slow; tests of this timeout set their own.
         var options = new PoolOptions { Name = "test", RentTimeout = TimeSpan.FromSeconds(5) };
         configure?.Invoke(options);
         PooledDataSource pool = MySqlPool.Create(_connectionString, options, Control, _log);
@@ -38,7 +38,7 @@ public sealed class MySqlPoolFixture : IAsyncDisposable
         return pool;
     }
 
-    /// <summary>A connection beside the pools, for looking and for getting in the way.</summary>
+    /// <summary>A connection outside the pools, to observe and to interfere.</summary>
     public async Task<MySqlConnection> ObserveAsync(string? connectionString = null)
     {
         var builder = new MySqlConnectionStringBuilder(connectionString ?? _connectionString)
@@ -79,7 +79,7 @@ public sealed class MySqlPoolFixture : IAsyncDisposable
         await command.ExecuteNonQueryAsync();
     }
 
-    /// <summary>Waits for the pool to come to a state; a failure shows its last snapshot.</summary>
+    /// <summary>Waits until the pool reaches a state; a failure shows its last snapshot.</summary>
     public static async Task UntilAsync(
         PooledDataSource pool, Func<PoolSnapshot, bool> reached, double seconds = 10, string what = "the state")
     {

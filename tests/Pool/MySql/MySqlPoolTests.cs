@@ -240,7 +240,7 @@ public sealed class MySqlPoolTests : OnSharedServer
         Assert.Contains("wrong user or password", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("wr0ng-secret", error.ToString(), StringComparison.Ordinal);
 
-        // The server's words name the account; its number is kept.
+        // The server's message names the account; its number is kept.
         Assert.DoesNotContain("Access denied", error.ToString(), StringComparison.Ordinal);
         Assert.DoesNotContain($"'{builder.UserID}'", error.ToString(), StringComparison.Ordinal);
         Assert.Equal(1045, error.InnerException!.Data["Server Error Code"]);
@@ -313,7 +313,7 @@ public sealed class MySqlPoolTests : OnSharedServer
         await using DbConnection idle = await pool.OpenConnectionAsync();
         await using (DbConnection connection = await pool.OpenConnectionAsync())
         {
-            // 1044 or 1049: no right to a database, or none of that name.
+            // 1044 or 1049: no right to the database, or no such database.
             var error =
                 await Assert.ThrowsAsync<MySqlException>(() => ExecuteAsync(connection, "USE no_such_database"));
             Assert.Equal(FailureKind.StatementFailed, pool.Classify(error));
@@ -346,7 +346,7 @@ public sealed class MySqlPoolTests : OnSharedServer
         Assert.Equal(FailureKind.OutcomeUnknown, pool.Classify(batched));
         Assert.Equal(2, await ScalarAsync(connection, "SELECT COUNT(*) FROM t"));
 
-        // A duplicate key cannot be the second statement's.
+        // Only the first statement can cause a duplicate key.
         var insert = await Assert.ThrowsAsync<MySqlException>(
             () => ScalarAsync(connection, "INSERT INTO t (v) VALUES (1); SELECT LAST_INSERT_ID()"));
         Assert.Equal(FailureKind.StatementFailed, pool.Classify(insert));
@@ -359,7 +359,7 @@ public sealed class MySqlPoolTests : OnSharedServer
         PooledDataSource pool = Fixture.CreatePool();
         await using DbConnection connection = await pool.OpenConnectionAsync();
 
-        // The driver's SET NAMES (from MariaDB 11.5 on it is spared), who the session is, and this question.
+        // The driver's SET NAMES (none from MariaDB 11.5 on), the query for the session's identity, and this query.
         long asked = await ScalarAsync(
             connection,
             $"SELECT VARIABLE_VALUE FROM {Sql.SessionStatus} WHERE VARIABLE_NAME = 'QUESTIONS'");

@@ -8,7 +8,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>A server that has no room for one more session is full, not broken.</summary>
+/// <summary>A server without room for another session is full, not broken.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class NoPermitTests
 {
@@ -23,7 +23,7 @@ public sealed class NoPermitTests
         await using MySqlConnection root = await fixture.ObserveAsync(server.RootConnectionString);
         PooledDataSource pool = fixture.CreatePool(o => o.MaxConnections = 12);
 
-        // The account has four then, two of which are the control connections: more than it will be allowed.
+        // Then the account has four sessions, two of them control connections: more than the limit set below.
         List<DbConnection> held = [];
         for (int i = 0; i < 2; i++) held.Add(await pool.OpenConnectionAsync());
         await using (DbConnection storage = await fixture.Control.Storage.OpenConnectionAsync())
@@ -39,7 +39,7 @@ public sealed class NoPermitTests
         Assert.Contains($"(error {error})", pool.Health.Problem, StringComparison.Ordinal);
         foreach (DbConnection connection in held) Assert.Equal(1, await ScalarAsync(connection, "SELECT 1"));
 
-        // What comes back serves who waits; and with room again the pool grows by itself.
+        // Returned connections serve pending rents; with room again, the pool grows on its own.
         Task<RentResult> waits = pool.RentAsync().AsTask();
         await held[0].DisposeAsync();
         held[0] = (await waits).GetConnectionOrThrow();

@@ -12,7 +12,8 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>No-reset rents on the real server, by turns with others (INV-5), and what they save.</summary>
+/// <summary>No-reset rents on the real server, mixed with ordinary ones (INV-5), and the statements that they
+/// save.</summary>
 public sealed class NoResetRentTests : OnSharedServer
 {
     private const int KillRounds = 3000;
@@ -34,11 +35,11 @@ public sealed class NoResetRentTests : OnSharedServer
 
         for (int round = 0; round < 10; round++)
         {
-            // Not the temporary table, nor the other database, nor three rows at most. Each round has left one row that
-            // was committed, and one that was not.
+            // It sees neither the temporary table, nor the other database, nor the limit of three rows. Each round has
+            // left one committed and one uncommitted row.
             for (int i = 0; i <= round % 3; i++) Assert.Equal(5 + round, await ReadAsync(pool, All, 0));
 
-            // A no-reset rent that leaves warnings and found rows, last before an ordinary one.
+            // A no-reset rent that leaves warnings and found rows just before an ordinary one.
             if (round % 2 == 0) Assert.Equal(0, await ReadAsync(pool, Warns, "x"));
             await using (DbConnection connection = await pool.OpenConnectionAsync())
             {
@@ -65,7 +66,7 @@ public sealed class NoResetRentTests : OnSharedServer
         Assert.Equal(new Counters(Rents, Rents, 0), noReset);
     }
 
-    // On MySQL the driver sends a SET with each reset, and the server counts more questions for it than these.
+    // On MySQL the driver sends a SET with each reset, and the server counts more questions for it than expected here.
     [Fact]
     [Trait("Needs", "OwnProcesses")]
     [Trait(ServerFamily.OnlyOn, ServerFamily.MariaDb)]
@@ -83,8 +84,8 @@ public sealed class NoResetRentTests : OnSharedServer
             await UntilAsync(pool, s => s.Idle == 1);
         });
 
-        // A reset after each and a look after that; and both once more for the first, which finds a session that is
-        // not as new.
+        // A reset and a look after each rent; and both once more for the first, which finds a session that is not as
+        // new.
         Assert.Equal(new Counters((3 * Rents) + 2, (2 * Rents) + 1, 0), ordinary);
     }
 
@@ -107,7 +108,7 @@ public sealed class NoResetRentTests : OnSharedServer
             using var leaves = new CancellationTokenSource();
             Task<int> running = ReadAsync(pool, Slow, 1, leaves.Token);
 
-            // Spread around its end, where the race is.
+            // Spread around the statement's end, where the race occurs.
             await SpinAsync(TimeSpan.FromSeconds(select * (0.5 + random.NextDouble())));
             leaves.Cancel();
             try
@@ -119,7 +120,7 @@ public sealed class NoResetRentTests : OnSharedServer
                 severed++;
             }
 
-            // A SELECT that is interrupted fails with error 1317; SLEEP answers 1.
+            // An interrupted SELECT fails with error 1317; SLEEP returns 1.
             if (round % 2 == 0)
             {
                 Assert.Equal(1, await ReadAsync(pool, Slow, 1, CancellationToken.None));
@@ -136,12 +137,12 @@ public sealed class NoResetRentTests : OnSharedServer
         Assert.InRange(severed, KillRounds / 20, KillRounds);
     }
 
-    /// <summary>What a server of its own counts for these rents on a table of three rows.</summary>
+    /// <summary>The counters of a private server for these rents on a table of three rows.</summary>
     private static async Task<Counters> CountAsync(Func<PooledDataSource, Task> rents)
     {
         await using DatabaseServer server = await DatabaseServer.StartNewAsync();
 
-        // The control connections' clock stands: they do not look at the server meanwhile.
+        // The control connections' clock does not move, so they do not query the server meanwhile.
         await using var fixture = new MySqlPoolFixture(server.ConnectionString())
         {
             ControlClock = new FakeTimeProvider(),
@@ -152,7 +153,7 @@ public sealed class NoResetRentTests : OnSharedServer
         await ExecuteAsync(observer, "INSERT INTO t (v) VALUES (1), (2), (3)");
         await ReadAsync(pool, All, 0);
 
-        // Nor at the beginning: the second is answered once all of the first is.
+        // Wait for their start-up too: the second answer comes after all work of the first.
         for (int turn = 0; turn < 2; turn++) await fixture.Control.KillLane.AnswerAsync();
         Counters before = await Counters.ReadAsync(observer);
         await rents(pool);
@@ -202,10 +203,10 @@ public sealed class NoResetRentTests : OnSharedServer
         while (Stopwatch.GetElapsedTime(startedAt) < time) await Task.Yield();
     }
 
-    /// <summary>What the server has counted: statements, SELECTs and SETs.</summary>
+    /// <summary>The server's counters: statements, SELECTs and SETs.</summary>
     private sealed record Counters(long Questions, long Selects, long Sets)
     {
-        /// <summary>The questions that one look adds to the next.</summary>
+        /// <summary>The questions that one reading adds to the next.</summary>
         public const int Own = 1;
 
         public static async Task<Counters> ReadAsync(MySqlConnection observer)

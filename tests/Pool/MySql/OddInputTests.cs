@@ -8,8 +8,8 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Statements that few people write. What is told of them is compared with what another session then sees, so
-/// that a row needs no expected value.</summary>
+/// <summary>Unusual statements. What the renter is told is compared with what another session then sees, so a row needs
+/// no expected value.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class OddInputTests : OnSharedServer
 {
@@ -66,8 +66,8 @@ public sealed class OddInputTests : OnSharedServer
         }
     }
 
-    // Whatever the server made of the transaction, the pool says so: ended by the statement, so that row 10 is stored
-    // before the commit, or not.
+    // The pool must report what the statement did to the transaction: either it ended it, and row 10 may be stored
+    // before the commit, or it did not.
     [Theory]
     [InlineData("HANDLER t OPEN AS h; HANDLER h READ FIRST; HANDLER h CLOSE")]
     [InlineData("SAVEPOINT a; SAVEPOINT a; RELEASE SAVEPOINT a")]
@@ -121,7 +121,7 @@ public sealed class OddInputTests : OnSharedServer
             {
                 await ExecuteAsync(connection, "INSERT INTO t VALUES (11)");
 
-                // Read after that, for under LOCK TABLES nobody else could.
+                // The other session reads after the commit: under LOCK TABLES it could not read before.
                 await transaction.CommitAsync();
             }
             catch (TransactionEndedException ended)
@@ -132,14 +132,14 @@ public sealed class OddInputTests : OnSharedServer
                 Assert.True(!isStored || ended.MayHaveCommitted);
             }
 
-            // What a commit says yes to is there; and nothing that came after an end is.
+            // A successful commit stored everything; no statement after the transaction's end was executed.
             Assert.Equal(isEnded ? 0 : 1, await ScalarAsync(other, "SELECT COUNT(*) FROM t WHERE id = 11"));
             if (!isEnded) Assert.Equal(1, await ScalarAsync(other, "SELECT COUNT(*) FROM t WHERE id = 10"));
             if (isEnded && !isStored) Assert.Contains("ROLLBACK", text, StringComparison.Ordinal);
         }
     }
 
-    // In autocommit: when any of it is stored, nobody is told that nothing was done.
+    // In autocommit: if any part is stored, no error may claim that nothing was done.
     [Theory]
     [InlineData("INSERT INTO t VALUES (60); /* c */ INSERT INTO t VALUES (1)")]
     [InlineData("INSERT INTO t VALUES (60) -- ;\n; INSERT INTO t VALUES (1)")]
@@ -216,7 +216,7 @@ public sealed class OddInputTests : OnSharedServer
         }
     }
 
-    // Loaded from the caller's own stream; the second row is there already.
+    // Loaded from the caller's own stream; the second row exists already.
     [Fact]
     public async Task LoadData_FailsHalfWay_NothingIsStoredAndTheSessionGoesOn()
     {

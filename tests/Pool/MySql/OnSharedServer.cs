@@ -2,7 +2,7 @@ using UPool.Testing;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Tests that need a database of their own, but not a server.</summary>
+/// <summary>Base class of tests that need their own database, but not their own server.</summary>
 public abstract class OnSharedServer : IAsyncLifetime
 {
     protected TestDatabase Database { get; private set; } = null!;

@@ -4,7 +4,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Under many times the load the pool still does its work, and says no early instead of late.</summary>
+/// <summary>At many times its capacity the pool still does its work, and rejects early instead of late.</summary>
 [Collection(nameof(Alone))]
 [Trait("Needs", "OwnProcesses")]
 public sealed class OverloadTests : OnSharedServer
@@ -21,7 +21,7 @@ public sealed class OverloadTests : OnSharedServer
         int served = 0, timedOut = 0, predicted = 0;
         double refusalTook = 0;
 
-        // 4 connections and 10 ms of work serve about 400 a second; the wait of 400 ms holds about 160.
+        // 4 connections with 10 ms of work serve about 400 a second; the wait of 400 ms holds about 160.
         await Task.WhenAll(Enumerable.Range(0, 600).Select(async _ =>
         {
             while (!stop.IsCancellationRequested)

@@ -47,7 +47,7 @@ public sealed class RestartTests : IAsyncLifetime
             await _server.KillAsync();
             await UntilAsync(_pool, _ => !_pool.Health.IsHealthy, 5, "a problem in its health");
 
-            // Refused at once while the database is away, and with the reason.
+            // Refused at once while the database is down, with the reason.
             long askedAt = Stopwatch.GetTimestamp();
             RentResult refused = await _pool.RentAsync();
             Assert.True(Stopwatch.GetElapsedTime(askedAt).TotalMilliseconds < 500);
@@ -112,7 +112,7 @@ public sealed class RestartTests : IAsyncLifetime
         Assert.InRange(most - 1, 1, MaxConnections + 2);
     }
 
-    /// <summary>Clients that read all the time; whatever they meet must be typed.</summary>
+    /// <summary>Clients that read continuously; every error must be typed.</summary>
     private Task LoadAsync() => Task.WhenAll(Enumerable.Range(0, Clients).Select(_ => Task.Run(async () =>
     {
         while (!_stop.IsCancellationRequested)
@@ -126,7 +126,7 @@ public sealed class RestartTests : IAsyncLifetime
                         rent.Refusal == RefusalReason.Unavailable ? FailureKind.Unavailable : FailureKind.Refused,
                         1, static (_, n) => n + 1);
 
-                    // A client that is refused comes again a little later, as Retry-After asks it to.
+                    // A refused client retries a little later, as Retry-After requests.
                     await Task.Delay(10);
                     continue;
                 }

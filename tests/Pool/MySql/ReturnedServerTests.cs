@@ -17,8 +17,8 @@ public sealed class ReturnedServerTests
     private const int Permits = 2;
     private const string Account = "upool_blind";
 
-    /// <summary>Sessions that nobody could end stay with the former server; no end of their clients reaches it. As long
-    /// as they are elsewhere they hold no permit, and once it is back they do (INV-1).</summary>
+    /// <summary>Sessions that cannot be killed stay on the former server, because their clients' close never reaches
+    /// it. While the address leads elsewhere they hold no permit; after it leads back they do (INV-1).</summary>
     [Fact]
     public async Task Address_ThereAndBack_SessionsLeftBehindHoldTheirPermitsAgain()
     {
@@ -46,14 +46,14 @@ public sealed class ReturnedServerTests
         Assert.False((await pool.RentAsync(Deadline.After(TimeSpan.FromMilliseconds(300)))).IsRented);
         Assert.Equal(Permits, await SessionsAsync(here));
 
-        // Now they can be ended, and their permits are free.
+        // Now they can be killed, and their permits become free.
         await ExecuteAsync(here.Root, $"GRANT PROCESS, {Sql.ConnectionAdmin} ON *.* TO '{Account}'@'%'");
         await UntilAsync(pool, static s => s.Closing == 0, 30, "the permits free");
         foreach (DbConnection connection in await FillAsync(pool)) await connection.DisposeAsync();
         Assert.Equal(Permits, await SessionsAsync(here));
     }
 
-    // The goodbye is known to the relay without TLS only.
+    // The relay recognizes COM_QUIT only without TLS.
     private static string Through(TcpRelay relay, BudgetServer server, string account) =>
         new MySqlConnectionStringBuilder(server.ConnectionString)
         {
@@ -63,7 +63,7 @@ public sealed class ReturnedServerTests
             AllowPublicKeyRetrieval = true,
         }.ConnectionString;
 
-    /// <summary>New connections lead there, and the storage's next one finds it.</summary>
+    /// <summary>Moves the address: new connections go to this server, and the storage's next one finds it.</summary>
     private static async Task MoveAsync(TcpRelay relay, ControlConnections control, BudgetServer server)
     {
         relay.Target = server.Server.Port;

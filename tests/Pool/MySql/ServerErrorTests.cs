@@ -8,12 +8,12 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Errors that may end a transaction, or that sound like it: what the server did counts, not the
+/// <summary>Errors that may end a transaction, or look like it: what the server did counts, not the error
 /// number.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class ServerErrorTests : OnSharedServer
 {
-    // Deadlock and lock wait among them: sent by a trigger, they end nothing.
+    // Includes deadlock and lock wait timeout: raised by a trigger, they end nothing.
     [Theory]
     [InlineData(1180)]
     [InlineData(1181)]
@@ -48,7 +48,7 @@ public sealed class ServerErrorTests : OnSharedServer
         Assert.Equal(1, scene.Pool.Snapshot().Opened);
     }
 
-    // A procedure that stores something and then fails with any number: in autocommit nobody may say that nothing was
+    // A procedure that stores a row and then fails with any number: in autocommit, no error may claim that nothing was
     // done.
     [Theory]
     [InlineData(1180)]
@@ -72,7 +72,7 @@ public sealed class ServerErrorTests : OnSharedServer
         Assert.Equal(1, await scene.CountAsync("id = 10"));
     }
 
-    // The time limits of the servers, for real.
+    // The servers' time limits, for real.
     [Fact]
     [Trait(ServerFamily.OnlyOn, ServerFamily.MySql)]
     public Task Commit_MaxExecutionTimeOnMySql_CommitsAll() => CommitAfterALimitAsync(
@@ -88,8 +88,8 @@ public sealed class ServerErrorTests : OnSharedServer
     public Task Commit_MaxStatementTimeOnMariaDb_CommitsAll(string statement) =>
         CommitAfterALimitAsync(1969, statement);
 
-    // A commit that waits for a global read lock, and is given up there: the server says no, or the pool says that it
-    // does not know; and the rollback finds out.
+    // A commit that waits for a global read lock and is abandoned there: the server returns an error, or the pool
+    // reports the outcome as unknown; the rollback then finds out.
     [Theory]
     [InlineData("SET lock_wait_timeout = 1", false)]
     [InlineData("SET lock_wait_timeout = 1", true)]
@@ -147,7 +147,8 @@ public sealed class ServerErrorTests : OnSharedServer
         else Assert.Equal(FailureKind.OutcomeUnknown, kind);
         await ExecuteAsync(root, "UNLOCK TABLES");
 
-        // If the server has kept it, it is rolled back, and the pool knows. Else what became of it stays open.
+        // If the server kept the transaction, it is rolled back, and the pool knows. Otherwise the outcome stays
+        // unknown.
         try
         {
             if (byText) await ExecuteAsync(scene.Connection, "ROLLBACK");

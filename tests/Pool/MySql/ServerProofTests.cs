@@ -7,7 +7,7 @@ using UPool.Testing;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>A server that has not proved who it is hears nothing of the account, whatever it can say about the
+/// <summary>A server that has not proved its identity receives nothing about the account, even if it can verify the
 /// account's password.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class ServerProofTests
@@ -231,7 +231,7 @@ public sealed class ServerProofTests
         Assert.DoesNotContain(password, rent.Message, StringComparison.Ordinal);
     }
 
-    // Nothing of a busy machine decides here: the first handshake of a process takes long.
+    // Long, because the first TLS handshake of a process is slow on a busy machine.
     private static PooledDataSource Pool(string settings, ControlConnections control) =>
         MySqlPool.Create(settings, new PoolOptions { RentTimeout = TimeSpan.FromSeconds(30) }, control);
 

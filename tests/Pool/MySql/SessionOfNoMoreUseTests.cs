@@ -10,7 +10,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Failures that cost a statement, or a session, and no other.</summary>
+/// <summary>Failures that cost one statement or one session, and no other.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class SessionOfNoMoreUseTests : OnSharedServer
 {
@@ -39,7 +39,7 @@ public sealed class SessionOfNoMoreUseTests : OnSharedServer
             await using (DbConnection connection = await pool.OpenConnectionAsync())
                 await ExecuteAsync(connection, script);
 
-            // In a procedure it cannot be seen: then the first one may meet it, and nobody after that.
+            // Inside a procedure it cannot be detected: the first renter may then meet it, and no later one.
             int failed = 0;
             for (int i = 0; i < 3; i++)
             {

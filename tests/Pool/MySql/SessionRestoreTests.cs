@@ -10,14 +10,14 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>What a reset of the session leaves out is looked at after it, and brought back where it differs
+/// <summary>State that a session reset does not cover is checked after it, and restored if it differs
 /// (INV-5).</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class SessionRestoreTests : IAsyncLifetime
 {
     private const int Returns = 20;
 
-    // Differs from the server's default database in case alone, which a comparison by the server would not see.
+    // Differs from the server's default database only in case, which a comparison on the server would not see.
     private static readonly string OtherDatabase = DatabaseServer.DefaultDatabase.ToUpperInvariant();
 
     private DatabaseServer _server = null!;
@@ -29,7 +29,7 @@ public sealed class SessionRestoreTests : IAsyncLifetime
     {
         _server = await DatabaseServer.StartNewAsync();
 
-        // The control connections' clock stands: they do not look at the server while its statements are counted.
+        // The control connections' clock does not move, so they send nothing while the server counts statements.
         _fixture = new MySqlPoolFixture(_server.ConnectionString()) { ControlClock = new FakeTimeProvider() };
         _root = await _fixture.ObserveAsync(_server.RootConnectionString);
         _pool = _fixture.CreatePool(o => o.MaxConnections = 1);
@@ -80,7 +80,7 @@ public sealed class SessionRestoreTests : IAsyncLifetime
         Assert.Equal((Returns, Returns * Sql.SetsOfReset), await CountAsync("SELECT 1"));
     }
 
-    // On MySQL the look finds the database brought back by the reset.
+    // On MySQL the check finds the database already restored by the reset.
     [Fact]
     [Trait(ServerFamily.OnlyOn, ServerFamily.MariaDb)]
     public async Task Return_DatabaseChangedEachTimeOnMariaDb_LooksEachTime()
@@ -88,11 +88,11 @@ public sealed class SessionRestoreTests : IAsyncLifetime
         await ChangeAsync("USE information_schema");
         (int looks, int sets) = await CountAsync("USE information_schema");
 
-        // The restore ends with a SELECT of its own, and sets charset and role.
+        // The restore ends with its own SELECT, and sets charset and role.
         Assert.Equal((2 * Returns, 2 * Returns), (looks, sets));
     }
 
-    // On MySQL a reset leaves autocommit on, whatever the server's default.
+    // On MySQL a reset turns autocommit on, whatever the server's default.
     [Fact]
     [Trait(ServerFamily.OnlyOn, ServerFamily.MariaDb)]
     public async Task Return_ResetLeadsToOtherDefaultsOnMariaDb_IsRestoredWithoutALookFromThenOn()
@@ -125,10 +125,10 @@ public sealed class SessionRestoreTests : IAsyncLifetime
         await UntilAsync(_pool, s => s.Idle == 1);
     }
 
-    /// <summary>The SELECTs and SETs that follow so many returns, besides the renters' own.</summary>
+    /// <summary>The SELECTs and SETs after this number of returns, without the renters' own.</summary>
     private async Task<(int Selects, int Sets)> CountAsync(string change)
     {
-        // Nor at the beginning: the second is answered once all of the first is.
+        // Wait for their start-up too: the second answer comes after all work of the first.
         for (int turn = 0; turn < 2; turn++) await _fixture.Control.KillLane.AnswerAsync();
         (long selects, long sets) = await ReadAsync();
         for (int i = 0; i < Returns; i++) await ChangeAsync(change);

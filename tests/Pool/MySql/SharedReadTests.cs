@@ -7,7 +7,8 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Shared reads on the real server, with a writer in between (INV-10), and what they save.</summary>
+/// <summary>Shared reads on the real server with a concurrent writer (INV-10), and the statements that they
+/// save.</summary>
 public sealed class SharedReadTests : OnSharedServer
 {
     private const int Readers = 32;
@@ -26,7 +27,7 @@ public sealed class SharedReadTests : OnSharedServer
             Interlocked.Increment(ref askings);
             await using DbCommand command = connection.CreateCommand();
 
-            // It sees what there is when it begins, and takes its time.
+            // It reads the state at its start, and takes some time.
             command.CommandText = "SELECT v FROM counter WHERE id = @id AND SLEEP(0.001) = 0";
             command.Parameters.Add(new MySqlParameter("@id", id));
             return Convert.ToInt64(await command.ExecuteScalarAsync(token), CultureInfo.InvariantCulture);
@@ -80,7 +81,7 @@ public sealed class SharedReadTests : OnSharedServer
         foreach (Task<SharedAnswer<long>> caller in callers)
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => caller);
 
-        // The one connection is back long before the sleep would have ended.
+        // The only connection is returned long before the sleep would have ended.
         await UntilAsync(pool, static s => s is { Used: 0, Pending: 0 });
         Assert.Equal(0, (await read.AskAsync(0)).GetValueOrThrow());
     }

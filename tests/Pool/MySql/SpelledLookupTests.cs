@@ -6,10 +6,10 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Look-ups by text on the real server, whose collation decides what is one key.</summary>
+/// <summary>Look-ups by text on the real server, whose collation decides which spellings are one key.</summary>
 public sealed class SpelledLookupTests : OnSharedServer
 {
-    // Knows neither case nor accents, and no spaces at the end: on every server.
+    // Ignores case, accents and trailing spaces, on every server.
     private const string Folding = "utf8mb4_unicode_ci";
 
     [Theory]

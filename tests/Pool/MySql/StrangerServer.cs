@@ -8,8 +8,8 @@ using UPool.Testing;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Something that greets as MySQL does, offers TLS with a certificate of its own, and keeps what it is told
-/// over it.</summary>
+/// <summary>A server that greets as MySQL does, offers TLS with its own certificate, and records what it receives over
+/// TLS.</summary>
 internal sealed class StrangerServer : IAsyncDisposable
 {
     private const int SslRequestBytes = 36;
@@ -34,7 +34,7 @@ internal sealed class StrangerServer : IAsyncDisposable
 
     public uint Port => (uint)((IPEndPoint)_listener.LocalEndpoint).Port;
 
-    /// <summary>What the first client said first after the TLS handshake.</summary>
+    /// <summary>The first client's first message after the TLS handshake.</summary>
     public Task<byte[]> HeardAsync() => _heard.WaitAsync(TimeSpan.FromSeconds(30));
 
     public async ValueTask DisposeAsync()
@@ -61,7 +61,7 @@ internal sealed class StrangerServer : IAsyncDisposable
         }
         catch (Exception exception) when (exception is IOException or AuthenticationException)
         {
-            // The client left in the middle, as it should.
+            // The client closed the connection during the exchange, as it should.
         }
 
         return heard[..count];

@@ -12,8 +12,8 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 namespace UPool.Tests.MySql;
 
 /// <summary>
-/// Planned switch-overs between two servers of which one replicates the other: the old primary is read-only and alive,
-/// and connections that are there stay with it. <c>UPOOL_SWITCHOVERS=20</c> makes twenty in a row.
+/// Planned switch-overs between two servers, one replicating the other: the old primary stays up, read-only, and keeps
+/// its connections. <c>UPOOL_SWITCHOVERS=20</c> makes twenty in a row.
 /// </summary>
 public sealed class SwitchOverTests
 {
@@ -21,7 +21,7 @@ public sealed class SwitchOverTests
     private const int Writers = 12;
     private const int DefaultRounds = 3;
 
-    // What the moves take is printed; a test that waits for them must not be the first to give up.
+    // The times of the moves are printed; the test's own wait must not expire first.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly ConcurrentQueue<int> _acknowledged = [];
@@ -91,7 +91,7 @@ public sealed class SwitchOverTests
         Assert.Empty(missing);
     }
 
-    /// <summary>Nothing of it writes, nothing of it was ever closed or killed, and there is no budget.</summary>
+    /// <summary>A pool that only reads, without a budget, of which nothing was ever closed or killed.</summary>
     [Fact]
     [Trait("Needs", "OwnProcesses")]
     public async Task SwitchOver_ProcessOnlyReads_ItsSessionsFollow()
@@ -106,11 +106,11 @@ public sealed class SwitchOverTests
             control, log);
         Assert.Equal(pair.Servers[0].Port, await PortAsync());
 
-        // The lane comes by itself, and has seen the server while that took writes once the turn after has answered.
+        // The lane connects on its own. After two more turns it has seen the server while that still accepted writes.
         long startedAt = TimeProvider.System.GetTimestamp();
         while (control.KillLane.Session.Id == 0)
         {
-            if (TimeProvider.System.GetElapsedTime(startedAt) > 3 * Patience) Assert.Fail($"Nobody watches. {log}");
+            if (TimeProvider.System.GetElapsedTime(startedAt) > 3 * Patience) Assert.Fail($"No kill lane. {log}");
             await Task.Delay(20, TestContext.Current.CancellationToken);
         }
 
@@ -162,7 +162,7 @@ public sealed class SwitchOverTests
         }
     }
 
-    /// <summary>What membership and grain storage do.</summary>
+    /// <summary>Uses the storage as membership and grain storage do.</summary>
     private static async Task StoreAsync(ControlConnections control, CancellationToken stop)
     {
         while (!stop.IsCancellationRequested)
@@ -187,7 +187,7 @@ public sealed class SwitchOverTests
         while (_acknowledged.Count < target)
         {
             if (TimeProvider.System.GetElapsedTime(startedAt) > Patience)
-                Assert.Fail($"The writers do not get on: {string.Join(", ", _seen)} {describe()}");
+                Assert.Fail($"The writers make no progress: {string.Join(", ", _seen)} {describe()}");
             await Task.Delay(5, TestContext.Current.CancellationToken);
         }
     }
@@ -199,7 +199,7 @@ public sealed class SwitchOverTests
         _ => exception.GetType().Name,
     };
 
-    /// <summary>A rent that must have succeeded.</summary>
+    /// <summary>A rent that must succeed.</summary>
     private sealed class RentResultScope(RentResult rent) : IDisposable
     {
         public PooledConnection Connection { get; } = rent.GetConnectionOrThrow();
@@ -207,7 +207,7 @@ public sealed class SwitchOverTests
         public void Dispose() => Connection.Dispose();
     }
 
-    /// <summary>What both servers count, looked at all the time.</summary>
+    /// <summary>Continuously reads the session counts of both servers.</summary>
     private sealed class SessionCounts : IAsyncDisposable
     {
         private readonly CancellationTokenSource _stop = new();
@@ -225,8 +225,8 @@ public sealed class SwitchOverTests
 
         public int Looks { get; private set; }
 
-        /// <summary>Waits until a server has no session of ours, and the other has the pool's, the lane's and the
-        /// storage's; answers how long that took.</summary>
+        /// <summary>Waits until one server has no session of ours and the other has the pool's, the lane's and the
+        /// storage's; returns how long that took.</summary>
         public async Task<double> UntilMovedAsync(
             int former, long since, Func<bool> hasLaneMoved, Func<string> describe)
         {

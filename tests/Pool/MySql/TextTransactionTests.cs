@@ -4,11 +4,11 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Transactions that are begun by statements, in all the ways there are, and lost to the server.</summary>
+/// <summary>Transactions begun by statements, in every form, and ended by the server.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class TextTransactionTests : OnSharedServer
 {
-    // Each would be answered well by the server, and half of the transaction would be missing.
+    // The server would execute each statement, and half of the transaction would be missing.
     [Theory]
     [InlineData("COMMIT AND CHAIN")]
     [InlineData("/* next */ commit work and chain no release")]
@@ -89,7 +89,7 @@ public sealed class TextTransactionTests : OnSharedServer
         Assert.Equal(2, await scene.CountAsync("id > 9"));
     }
 
-    // No transaction was open there, so the server has ended none.
+    // No transaction was open, so the server has ended none.
     [Theory]
     [InlineData("COMMIT")]
     [InlineData("ROLLBACK")]

@@ -7,7 +7,7 @@ using UPool.Testing;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Beyond loopback the server has to prove who it is, unless the connection string says otherwise.</summary>
+/// <summary>Beyond loopback the server must prove its identity, unless the connection string says otherwise.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class TlsTests
 {
@@ -107,7 +107,7 @@ public sealed class TlsTests
             MySqlErrors.Explain(new NotSupportedException("You must install the package"), "MySQL at db:3306/d"),
             StringComparison.Ordinal);
 
-    // Nothing of a busy machine decides here: the first handshake of a process takes long.
+    // Long, because the first TLS handshake of a process is slow on a busy machine.
     private static PoolOptions Patient() => new() { RentTimeout = TimeSpan.FromSeconds(30) };
 
     private static Task<DatabaseServer> StartAsync(string[] arguments) =>

@@ -6,19 +6,19 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>A renter in a transaction, and another session that crosses it.</summary>
+/// <summary>A renter in a transaction, and another session that conflicts with it.</summary>
 internal sealed record TransactionScene(
     PooledDataSource Pool, PooledConnection Connection, DbTransaction Transaction, MySqlConnection Other)
     : IAsyncDisposable
 {
-    /// <summary>The renter's own; the server's word counts, not the text.</summary>
+    /// <summary>The statements that create table t and its nine rows.</summary>
     public static readonly string[] Tables =
     [
         "CREATE TABLE t (id INT PRIMARY KEY, v INT NOT NULL CHECK (v >= 0)) ENGINE=InnoDB",
         "INSERT INTO t VALUES (1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0)",
     ];
 
-    /// <summary>Begins a transaction, by the API or by a statement.</summary>
+    /// <summary>Begins a transaction, through the API or with a statement.</summary>
     public static async Task<TransactionScene> BeginAsync(MySqlPoolFixture fixture, string? byText = null)
     {
         PooledDataSource pool = fixture.CreatePool(o =>
@@ -42,12 +42,12 @@ internal sealed record TransactionScene(
         return new TransactionScene(pool, connection, transaction, other);
     }
 
-    /// <summary>Makes the renter's transaction a deadlock's victim, by a statement that asks for row 2.</summary>
+    /// <summary>Makes the renter's transaction the victim of a deadlock, with a statement that locks row 2.</summary>
     public async Task LoseADeadlockAsync(Func<Task> askForRow2)
     {
         await ExecuteAsync(Connection, "UPDATE t SET v = 1 WHERE id = 1");
 
-        // The lighter transaction is the victim. One by one: a range would lock the renter's own rows.
+        // The lighter transaction is the victim. One row at a time: a range would lock the renter's own rows.
         await ExecuteAsync(Other, "START TRANSACTION");
         for (int id = 2; id <= 9; id++) await ExecuteAsync(Other, $"UPDATE t SET v = 2 WHERE id = {id}");
         Task asking = askForRow2();
@@ -58,7 +58,7 @@ internal sealed record TransactionScene(
         await ExecuteAsync(Other, "COMMIT");
     }
 
-    /// <summary>What another session sees.</summary>
+    /// <summary>The number of rows that another session sees.</summary>
     public Task<long> CountAsync(string where) => ScalarAsync(Other, $"SELECT COUNT(*) FROM t WHERE {where}");
 
     public async ValueTask DisposeAsync()

@@ -8,7 +8,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>What a caller did not read, on a real server.</summary>
+/// <summary>Results that the caller did not read, on a real server.</summary>
 public sealed class UnreadRowsTests : OnSharedServer
 {
     [Fact]
@@ -30,12 +30,12 @@ public sealed class UnreadRowsTests : OnSharedServer
         {
             script.CommandText = "SELECT 1; UPDATE t SET v = 1 WHERE id = 2";
 
-            // Closed without a wait: an asynchronous close would read on.
+            // Closed synchronously, because an asynchronous close would read on.
             using DbDataReader reader = await script.ExecuteReaderAsync();
             Assert.True(await reader.ReadAsync());
         }
 
-        // It waits for the other one, who now asks for what it holds itself.
+        // The script waits for the other transaction, which now requests the row that the script's transaction holds.
         await ExecuteAsync(other, "UPDATE t SET v = 2 WHERE id = 1");
         var error = await Assert.ThrowsAsync<MySqlException>(() => transaction.CommitAsync());
         Assert.Equal(MySqlErrorCode.LockDeadlock, error.ErrorCode);
@@ -59,7 +59,7 @@ public sealed class UnreadRowsTests : OnSharedServer
             }
         }
 
-        // A kill of the statement alone would let the server go on with what is behind it.
+        // A kill of the statement alone would let the server go on with the rest of the script.
         await UntilAsync(pool, s => s is { Used: 0, Closing: 0 }, 3, "the end of the script");
         Assert.Equal(1, pool.Snapshot().Closed["discarded"]);
     }

@@ -9,8 +9,8 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>A wrong password on servers that block an account after a few of them: the process's tries must not be
-/// what blocks it.</summary>
+/// <summary>A wrong password on servers that block an account after a few failures: the process's own attempts must not
+/// block it.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class WrongPasswordTests : IAsyncLifetime
 {
@@ -34,7 +34,8 @@ public sealed class WrongPasswordTests : IAsyncLifetime
         await _server.DisposeAsync();
     }
 
-    // Pool, storage and kills of one process, many rents: two tries are left when the third wrong password blocks.
+    // Pool, storage and kills of one process, and many rents. The third wrong password blocks the account, so at most
+    // two attempts are allowed.
     [Fact]
     public async Task Rent_WrongPassword_TriesOnceAndHealsWhenItIsCorrectedOnTheServer()
     {
@@ -48,17 +49,17 @@ public sealed class WrongPasswordTests : IAsyncLifetime
             Assert.All(rents, static rent => Assert.Equal(RefusalReason.Unavailable, rent.Refusal));
             Assert.Contains("wrong user or password", rents[0].Message, StringComparison.Ordinal);
 
-            // The pauses of the pool between its attempts pass.
+            // Let the pauses between the pool's attempts pass.
             await Task.Delay(100);
         }
 
         Assert.Contains("wrong user or password", (await storage).Problem, StringComparison.Ordinal);
         Assert.DoesNotContain(Wrong, pool.Health.Problem, StringComparison.Ordinal);
 
-        // The right one is let in: the account is not blocked, and its count begins anew.
+        // The right password is accepted: the account is not blocked, and its failure count restarts.
         await using (var right = new MySqlConnection(With(Right))) await right.OpenAsync();
 
-        // A second try, when its time has come, and no more.
+        // One second attempt when it is due, and no more.
         _clock.Shift(SignInGate.FirstRetryInterval);
         await UntilAsync(pool, _ => pool.Health.Problem is not null, 20, "still refused");
         await Task.Delay(1500);
@@ -83,7 +84,7 @@ public sealed class WrongPasswordTests : IAsyncLifetime
         await using DbConnection connection = await pool.OpenConnectionAsync();
     }
 
-    // The work of sessions that are there goes on; new ones are told why not, and come back once the account is.
+    // Existing sessions go on working; new ones are refused with the reason, and succeed once the account is unblocked.
     [Fact]
     public async Task Open_AccountIsBlocked_SaysWhyAndHealsWhenItIsUnlocked()
     {
@@ -141,7 +142,7 @@ public sealed class WrongPasswordTests : IAsyncLifetime
         }
         catch (RentRefusedException)
         {
-            // As it should.
+            // Expected.
         }
 
         return control.Health;
@@ -154,7 +155,7 @@ public sealed class WrongPasswordTests : IAsyncLifetime
         Pooling = false,
     }.ConnectionString;
 
-    /// <summary>The system's clock, some time later.</summary>
+    /// <summary>The system's clock, shifted forward.</summary>
     private sealed class ShiftedClock : TimeProvider
     {
         private long _shift;

@@ -2,28 +2,28 @@ using System.Threading.Channels;
 
 namespace UPool.Tests.Sharing;
 
-/// <summary>The other end of a shared read: each asking that reaches it is held until the test answers it.</summary>
-/// <typeparam name="TKey">The question.</typeparam>
+/// <summary>The server's side of a shared read: each query is held until the test answers it.</summary>
+/// <typeparam name="TKey">The type of the key.</typeparam>
 internal sealed class AskedServer<TKey>
     where TKey : notnull, IEquatable<TKey>
 {
     private readonly Channel<Asked<TKey>> _arrived = Channel.CreateUnbounded<Asked<TKey>>();
     private int _count;
 
-    /// <summary>What an asking sees: the state at the moment at which its statement arrives.</summary>
+    /// <summary>The state that a query reads when its statement arrives.</summary>
     public Func<string>? State { get; init; }
 
-    /// <summary>How many askings have arrived.</summary>
+    /// <summary>The number of queries so far.</summary>
     public int Count => Volatile.Read(ref _count);
 
-    /// <summary>The next asking that arrives.</summary>
+    /// <summary>Waits for the next query.</summary>
     public Task<Asked<TKey>> NextAsync() => _arrived.Reader.ReadAsync().AsTask();
 
-    /// <summary>Asks: the delegate of a shared read.</summary>
+    /// <summary>The query delegate of a shared read.</summary>
     public Task<string> AskAsync(PooledConnection connection, TKey key, CancellationToken token) =>
         ArriveAsync(new Asked<TKey>(connection, [key], token));
 
-    /// <summary>Asks: the delegate of a shared look-up. A row is there for every key but those whose text begins with
+    /// <summary>The query delegate of a shared look-up. Every key has a row, except keys whose text begins with
     /// '-'.</summary>
     public async Task<IReadOnlyDictionary<TKey, string>> LookUpAsync(
         PooledConnection connection, IReadOnlyList<TKey> keys, CancellationToken token)
@@ -42,10 +42,10 @@ internal sealed class AskedServer<TKey>
     }
 }
 
-/// <summary>An asking that waits for its answer.</summary>
+/// <summary>A query that waits for its answer.</summary>
 internal sealed record Asked<TKey>(PooledConnection Connection, IReadOnlyList<TKey> Keys, CancellationToken Token)
 {
-    /// <summary>The state when it arrived.</summary>
+    /// <summary>The state at its arrival.</summary>
     public string Seen { get; set; } = "";
 
     public TaskCompletionSource<string> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -6,7 +6,7 @@ using UPool.Sharing;
 
 namespace UPool.Tests.Sharing;
 
-/// <summary>The deadlines of those who wait for one asking: one entry on the wheel for all of them.</summary>
+/// <summary>The deadlines of the callers of one read batch: one entry on the wheel for all of them.</summary>
 public sealed class AskingLineTests
 {
     private const double Tick = 10;
@@ -80,7 +80,7 @@ public sealed class AskingLineTests
         Waiting[] callers =
             [.. Enumerable.Range(0, 20).Select(i => server.Join(i % 3, server.In(100 + 7 * (i % 5))))];
 
-        // The patience of the asking, and one deadline for all.
+        // The read batch's own timeout, and one deadline for all callers.
         Assert.Equal(2, server.Wheel.Count);
         (await server.NextAsync(old)).Answer.SetResult("new");
         foreach (Waiting caller in callers) Assert.Equal("new", await caller.HearAsync());
@@ -134,8 +134,8 @@ public sealed class AskingLineTests
         Assert.Equal((1, 1), (server.Askings, server.Callers));
     }
 
-    /// <summary>The other end of the line: each asking is held until the test answers it. Negative keys have no
-    /// answer.</summary>
+    /// <summary>The server's side: each read batch is held until the test answers it. Negative keys have no
+    /// row.</summary>
     private sealed class Server : IAsked<int, string>, IDisposable
     {
         private readonly Channel<Held> _arrived = Channel.CreateUnbounded<Held>();
@@ -160,7 +160,7 @@ public sealed class AskingLineTests
 
         public int Callers => Volatile.Read(ref _callers);
 
-        /// <summary>Askings stop here before they are closed.</summary>
+        /// <summary>If set, read batches wait here before they are closed to new callers.</summary>
         public ManualResetEventSlim? Arriving { get; set; }
 
         private FakeTimeProvider FakeClock { get; } = new();
@@ -173,7 +173,7 @@ public sealed class AskingLineTests
 
         public void Advance(double milliseconds) => FakeClock.Advance(TimeSpan.FromMilliseconds(milliseconds));
 
-        /// <summary>Two askings under way, so that whoever comes now waits for the third.</summary>
+        /// <summary>Starts two read batches, so that a caller arriving now waits for the third.</summary>
         public async Task<Held[]> FillAsync()
         {
             _ = Join(1001);
@@ -182,7 +182,7 @@ public sealed class AskingLineTests
             return [one, await NextAsync()];
         }
 
-        /// <summary>The next asking, when those under way have been answered.</summary>
+        /// <summary>Answers the old read batches, then waits for the next one.</summary>
         public Task<Held> NextAsync(params Held[] old)
         {
             foreach (Held asked in old) asked.Answer.SetResult("old");
@@ -218,7 +218,8 @@ public sealed class AskingLineTests
         public void Dispose() => Wheel.Dispose();
     }
 
-    /// <summary>One who has joined. He is told at once; a task of his would hear it a little later.</summary>
+    /// <summary>A caller that has joined. It is completed at once; a task over it would complete a little
+    /// later.</summary>
     private sealed class Waiting(ValueTask<string> answer)
     {
         public bool IsTold => answer.IsCompleted;
@@ -228,7 +229,7 @@ public sealed class AskingLineTests
 
     private sealed record Held(List<int> Keys)
     {
-        // Who answers goes on with the asking to its end.
+        // Continuations run inline: the answering thread runs the read batch to its end.
         public TaskCompletionSource<string> Answer { get; } = new();
     }
 }

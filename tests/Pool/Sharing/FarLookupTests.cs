@@ -2,10 +2,11 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Sharing;
 
-/// <summary>Look-ups over a long way wait for nobody; as soon as the way is short again, they do.</summary>
+/// <summary>With a slow server, look-ups start at once instead of waiting to share; after a fast answer they share
+/// again.</summary>
 public sealed class FarLookupTests
 {
-    // What is remembered of the time that askings took.
+    // The number of remembered query times.
     private const int Remembered = 64;
 
     private const int MostUnderWay = 8;
@@ -19,7 +20,7 @@ public sealed class FarLookupTests
         for (int id = 1; id <= MostUnderWay; id++)
         {
             callers.Add(lookup.AskAsync(id).AsTask());
-            asked.Add(await pool.FinishAsync(server.NextAsync(), $"asking {id}"));
+            asked.Add(await pool.FinishAsync(server.NextAsync(), $"query {id}"));
             Assert.Equal([id], asked[^1].Keys);
         }
 
@@ -28,7 +29,7 @@ public sealed class FarLookupTests
         pool.Advance(2);
         asked[0].Answer.SetResult("a");
         await pool.FinishAsync(callers[0]);
-        asked.Add(await pool.FinishAsync(server.NextAsync(), "those who came too many"));
+        asked.Add(await pool.FinishAsync(server.NextAsync(), "the batch beyond the limit"));
         Assert.Equal([91, 92], asked[^1].Keys);
         Assert.Equal(sent + 1, server.Count);
         foreach (Asked<long> one in asked.Skip(1)) one.Answer.SetResult("a");
@@ -45,7 +46,7 @@ public sealed class FarLookupTests
         var asked = new List<Asked<long>> { await pool.FinishAsync(server.NextAsync()) };
         while (asked.Sum(static one => one.Keys.Count) < callers.Length)
         {
-            // Answered one by one: whoever is not under way yet waits for an end.
+            // Answered one by one: a look-up that has not started waits for another one's end.
             asked[^1].Answer.SetResult("a");
             asked.Add(await pool.FinishAsync(server.NextAsync()));
             Assert.InRange(asked.Count(static one => !one.Answer.Task.IsCompleted), 1, 2);

@@ -3,7 +3,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Sharing;
 
-/// <summary>Keys that a caller has gathered: a statement of their own, answered in his order.</summary>
+/// <summary>Several keys of one caller: one statement of their own, answered in the caller's order.</summary>
 public sealed class SharedLookupManyTests
 {
     [Fact]

@@ -93,7 +93,7 @@ public sealed class SharedLookupTests
                 server);
         });
 
-    /// <summary>Two look-ups under way, so that whoever comes now waits for the next.</summary>
+    /// <summary>Starts two look-ups, so that a caller arriving now waits for the next one.</summary>
     private static async Task<Under> FillAsync(
         PoolHarness pool, SharedLookup<long, string> lookup, AskedServer<long> server)
     {

@@ -3,7 +3,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Sharing;
 
-/// <summary>Who shares an asking with whom, and what the others do to a caller: nothing.</summary>
+/// <summary>Which callers share a read batch, and that they do not affect each other.</summary>
 public sealed class SharedReadTests
 {
     [Fact]
@@ -77,7 +77,7 @@ public sealed class SharedReadTests
         running[0].Answer.SetResult("1");
         await pool.FinishAsync(first[0]);
         Task<Asked<int>> next = server.NextAsync();
-        await pool.AdvanceUntilAsync("the next asking", _ => next.IsCompleted, stepMilliseconds: 5);
+        await pool.AdvanceUntilAsync("the next read batch", _ => next.IsCompleted, stepMilliseconds: 5);
         (await next).Answer.SetResult("3");
         Assert.Equal("3", (await pool.FinishAsync(waiting)).Value);
         running[1].Answer.SetResult("2");
@@ -170,7 +170,7 @@ public sealed class SharedReadTests
         await pool.UntilAsync("the rent", static c => c.Pending == 1);
         await leaves.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pool.FinishAsync(leaving));
-        await pool.UntilAsync("nobody waits", static c => c.Pending == 0);
+        await pool.UntilAsync("no rent pending", static c => c.Pending == 0);
         foreach (RentOutcome rented in all) pool.Return(rented);
         Assert.Equal(0, server.Count);
     });
@@ -190,7 +190,7 @@ public sealed class SharedReadTests
         Assert.Equal(pool.In(3000 - 120), second.Connection.Deadline);
         pool.Advance(100);
 
-        // Its statement was not: nothing was done for it.
+        // Its statement was never sent: no work was done for it.
         Assert.Equal(RefusalReason.TimedOut, (await pool.FinishAsync(waiting)).Refusal);
         second.Answer.SetResult("b");
         Assert.Equal(["b", "b"], await ValuesAsync(pool, [patient, hasty]));
@@ -226,7 +226,7 @@ public sealed class SharedReadTests
             await pool.AdvanceUntilAsync("no line", _ => read.LineCount == 0);
         }, static o => o.MaxConnections = 4);
 
-    /// <summary>Two callers whose two askings are under way.</summary>
+    /// <summary>Starts two callers with two read batches in progress.</summary>
     private static async Task<(Task<SharedAnswer<string>>[] Callers, Asked<int>[] Running)> FillAsync(
         PoolHarness pool, SharedRead<int, string> read, AskedServer<int> server)
     {
@@ -248,7 +248,7 @@ public sealed class SharedReadTests
         CancellationToken token = default) => read.AskAsync(question, deadline, token).AsTask();
 
     private static async Task AnswerAsync(PoolHarness pool, AskedServer<int> server, string answer) =>
-        (await pool.FinishAsync(server.NextAsync(), "an asking")).Answer.SetResult(answer);
+        (await pool.FinishAsync(server.NextAsync(), "a read batch")).Answer.SetResult(answer);
 
     private static async Task<string?[]> ValuesAsync(PoolHarness pool, Task<SharedAnswer<string>>[] callers) =>
         [.. (await pool.FinishAsync(Task.WhenAll(callers), "the callers")).Select(static a => a.GetValueOrThrow())];

@@ -6,7 +6,7 @@ using UPool.Tests.Fakes;
 namespace UPool.Tests.Sharing;
 
 /// <summary>
-/// Callers, a writer, a server that answers whenever it likes, leavers and deadlines, in random order (INV-10).
+/// Callers, a writer, a server that answers at any time, callers that leave, and deadlines, in random order (INV-10).
 /// </summary>
 public sealed class SharingModelTests
 {
@@ -14,7 +14,7 @@ public sealed class SharingModelTests
     private const int Acts = 120;
     private const int Questions = 3;
 
-    // Far more than the thread pool takes to come to its work.
+    // Far more than the thread pool needs to run the work.
     private const int MostTurns = 1_000_000;
 
     [Fact]
@@ -26,7 +26,7 @@ public sealed class SharingModelTests
             var random = new Random(unchecked((int)seed + life));
             try
             {
-                // More connections than askings of one question may have, fewer than those of all.
+                // More connections than read batches of one key may run at once, fewer than those of all keys.
                 await PoolHarness.RunAsync(
                     pool => new Life(pool, random).RunAsync(), static o => o.MaxConnections = 4);
             }
@@ -71,8 +71,8 @@ public sealed class SharingModelTests
                     static underWay => Assert.InRange(underWay.Count(), 1, 2));
             }
 
-            // Whoever still waits is answered: nobody is forgotten. Nor is anything left under way: an asking whose
-            // callers have all gone may arrive only now.
+            // Every caller that still waits gets an answer, and nothing stays in progress: a read batch whose callers
+            // have all left may arrive only now.
             for (int turn = 0; _callers.Count > 0 || _read.LineCount > 0; turn++)
             {
                 if (turn == MostTurns)
@@ -130,7 +130,7 @@ public sealed class SharingModelTests
                 _next = _server.NextAsync();
             }
 
-            // Those that all have left are cut off: their place is free although nobody has answered them.
+            // A read batch whose callers have all left is cut off: its place is free although it was never answered.
             _asked.RemoveAll(static asked => asked.Token.IsCancellationRequested && asked.Answer.TrySetCanceled());
             foreach (Caller caller in _callers.Where(static caller => caller.Answer.IsCompleted).ToList())
             {
@@ -148,7 +148,7 @@ public sealed class SharingModelTests
                 {
                     long seen = long.Parse(answer.Value!, CultureInfo.InvariantCulture);
                     Assert.True(
-                        seen >= caller.Version, $"an answer of {seen} to who came at {caller.Version} (INV-10)");
+                        seen >= caller.Version, $"an answer of {seen} to a caller of {caller.Version} (INV-10)");
                 }
             }
             catch (FakeDbException)
@@ -160,7 +160,7 @@ public sealed class SharingModelTests
             }
             catch (OperationCanceledException)
             {
-                Assert.True(caller.Leaves.IsCancellationRequested, "somebody else's leaving ended a caller");
+                Assert.True(caller.Leaves.IsCancellationRequested, "another caller's cancellation ended this caller");
             }
         }
 

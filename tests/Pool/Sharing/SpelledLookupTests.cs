@@ -4,7 +4,7 @@ using UPool.Tests.Fakes;
 
 namespace UPool.Tests.Sharing;
 
-/// <summary>A look-up by text answers what a single SELECT would: the server decides which spellings are one
+/// <summary>A look-up by text returns what a single SELECT would: the server decides which spellings are one
 /// key.</summary>
 public sealed class SpelledLookupTests
 {
@@ -105,7 +105,7 @@ public sealed class SpelledLookupTests
                 async keys => (await pool.FinishAsync(lookup.AskManyAsync(keys).AsTask())).GetValueOrThrow()!, table);
         });
 
-    /// <summary>A table whose collation knows no case.</summary>
+    /// <summary>A table with a case-insensitive collation.</summary>
     private sealed class FoldingTable(StringComparer comparer)
     {
         public Dictionary<string, string> Rows { get; } = Enumerable.Range(0, 300).Select(static i => $"k{i}")

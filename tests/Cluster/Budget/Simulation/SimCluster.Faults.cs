@@ -1,12 +1,12 @@
 namespace UPool.Cluster.Tests.Budget.Simulation;
 
-/// <content>What goes wrong, and what the cluster's membership makes of it.</content>
+/// <content>Faults, and how the cluster's membership reacts.</content>
 internal sealed partial class SimCluster
 {
     private int _missingFor;
     private long _splitUntil;
 
-    /// <summary>Whether a process is struck at this point.</summary>
+    /// <summary>Draws whether a fault hits a process at this point.</summary>
     public SimStrike Strike(SimPoint point)
     {
         if (Faults.Stops == 0 && Faults.Crashes == 0) return SimStrike.None;
@@ -15,7 +15,7 @@ internal sealed partial class SimCluster
         double chance = Random.NextDouble();
         if (chance < Faults.Crashes)
         {
-            // Somebody starts the process anew.
+            // The process is restarted.
             Scheduler.After(Millis(500, 8_000), () => StartSilo().Pool.SetDemand(Random.Next(2 * Ceiling)));
             return SimStrike.Crash;
         }
@@ -23,7 +23,7 @@ internal sealed partial class SimCluster
         return chance < Faults.Crashes + Faults.Stops ? SimStrike.Stop : SimStrike.None;
     }
 
-    /// <summary>How long a process stops: often a moment, sometimes beyond lease and grace.</summary>
+    /// <summary>The duration of a stop: often short, sometimes beyond lease and grace.</summary>
     public long StopDuration() => Random.NextInt64(Random.Next(3) switch
     {
         0 => Math.Min(SimScheduler.Second, Faults.LongestStop),
@@ -31,7 +31,7 @@ internal sealed partial class SimCluster
         _ => Faults.LongestStop,
     });
 
-    /// <summary>Another activation beside the current one, which does not know.</summary>
+    /// <summary>Starts a second activation beside the current one, which does not know of it.</summary>
     public void Split(long duration)
     {
         if (_silos.Count < 2) return;
@@ -64,7 +64,7 @@ internal sealed partial class SimCluster
         WatchCoordinator();
         if (Time >= _splitUntil)
         {
-            // The grain directory settles on one; a process that is stopped hears of it when it goes on, or later.
+            // The grain directory settles on one; a stopped process learns of it when it resumes, or later.
             foreach (SimCoordinator old in _coordinators)
             {
                 if (old != _current && !old.Host.IsStopped && Random.Next(10) == 0) old.Deactivate();
@@ -96,8 +96,8 @@ internal sealed partial class SimCluster
         }
     }
 
-    /// <summary>A coordinator that is gone, or whose process does not answer, is activated somewhere else: some seconds
-    /// later when it died, at once when it went by itself.</summary>
+    /// <summary>Activates a coordinator elsewhere if the current one has ended or its process does not reply: seconds
+    /// later after a crash, at once after a clean stop.</summary>
     private void WatchCoordinator()
     {
         bool isMissing = _current is null || _current.IsGone || _current.Host.IsStopped;

@@ -2,29 +2,29 @@ using UPool.Cluster.Budget;
 
 namespace UPool.Cluster.Tests.Budget.Simulation;
 
-/// <content>What must be true once nothing goes wrong any more.</content>
+/// <content>The conditions that must hold after all faults have ended.</content>
 internal sealed partial class SimCluster
 {
-    // All that was begun while things went wrong is over by then: stops, partitions and long statements of up to 40
-    // seconds, then a lease with its grace, and what its reclaim takes.
+    // By then every fault has ended: stops, partitions and long statements of up to 40 seconds, then a lease with its
+    // grace, and the reclaim.
     private const long CalmDown = 90 * SimScheduler.Second;
 
-    // In use, of the permits above the floors, once settled under saturating demand.
+    // The share of permits above the floors in use, after settling under saturating demand.
     private const double LeastInUse = 0.97;
 
-    // As many renewal intervals may a change of demand take.
+    // A change of demand may take at most this many renewal intervals.
     private const int SettlingIntervals = 3;
 
-    // One open after the other, at this server.
+    // Opens run one after the other; this is the time of each on the simulated server.
     private const long OpenTime = 20 * SimScheduler.Millisecond;
 
     private readonly List<SimMove> _moves = [];
 
-    /// <summary>What the load's moves to one silo have cost.</summary>
+    /// <summary>The cost of each move of the load to one silo.</summary>
     public IReadOnlyList<SimMove> Moves => _moves;
 
-    /// <summary>Ends all faults, waits, and wants every permit back and in use where the load is, twice
-    /// moved.</summary>
+    /// <summary>Ends all faults, waits, and requires every permit back and in use where the load is, also after two
+    /// moves of the load.</summary>
     public void Settle()
     {
         Calm();
@@ -38,7 +38,7 @@ internal sealed partial class SimCluster
         for (int move = 0; move < 2 && _silos.Count > 1; move++) MoveLoad(_silos[Random.Next(_silos.Count)]);
     }
 
-    /// <summary>Ends all faults, and waits until all that was begun is over.</summary>
+    /// <summary>Ends all faults and waits until their effects are over.</summary>
     public void Calm()
     {
         Faults = SimFaults.None;
@@ -50,7 +50,7 @@ internal sealed partial class SimCluster
         foreach (SimSilo silo in _silos.ToArray()) silo.Pool.SetDemand(demand);
     }
 
-    /// <summary>Only this one has work from now on: wants the permits there in time, and notes what was lost.</summary>
+    /// <summary>Moves all load to this silo, requires the permits to follow in time, and records the loss.</summary>
     private void MoveLoad(SimSilo loaded)
     {
         int due = Math.Min(Limit - (_silos.Count - 1) * Settings.Floor, loaded.Ceiling);
@@ -75,11 +75,11 @@ internal sealed partial class SimCluster
         }
     }
 
-    /// <summary>Nothing is held for the dead, nothing waits, and the sum is whole.</summary>
+    /// <summary>Checks that nothing is held for dead silos, nothing is pending, and the sum is complete.</summary>
     private void CheckAllIsBack()
     {
         BudgetView view = Ledger?.View(_current!.Now) ?? throw Violation("there is no coordinator");
-        if (view.IsLearning || view.Orphans > 0) throw Violation("the ledger has not come to rest");
+        if (view.IsLearning || view.Orphans > 0) throw Violation("the ledger has not settled");
         if (view.Leases.Length != _silos.Count)
             throw Violation($"{view.Leases.Length} leases for {_silos.Count} silos");
         if (view.Leases.FirstOrDefault(static lease => lease.Held != lease.Permits) is { } lease)

@@ -3,20 +3,20 @@ using UPool.Cluster.Budget;
 namespace UPool.Cluster.Tests.Budget.Simulation;
 
 /// <summary>
-/// A deployment: silos, its coordinators, one server, the network between them, and what goes wrong. After every step
-/// it compares the server's sessions, and everybody's rights to have them, with the budget (INV-2).
+/// A deployment: silos, coordinators, one server, the network between them, and faults. After every step it compares
+/// the server's sessions, and the rights of all silos to have them, with the budget (INV-2).
 /// </summary>
 internal sealed partial class SimCluster
 {
     private readonly List<SimSilo> _silos = [];
 
-    // Dead ones of which the server may still have something.
+    // Dead silos whose sessions the server may still have.
     private readonly List<SimSilo> _dead = [];
 
     private readonly List<SimCoordinator> _coordinators = [];
     private SimCoordinator? _current;
 
-    // What happened last, for whoever has to understand a violation.
+    // The last events, for a violation's message.
     private readonly (long Time, string Who, string What, long One, long Other)[] _notes =
         new (long, string, string, long, long)[600];
 
@@ -37,7 +37,7 @@ internal sealed partial class SimCluster
         EverySecond();
     }
 
-    /// <summary>A cluster whose pools share a number of permits, each of them up to all.</summary>
+    /// <summary>Creates a cluster whose pools share a number of permits; each pool may have all of them.</summary>
     public static SimCluster Create(uint seed, int silos, int shared, SimFaults faults)
     {
         BudgetSettings settings = new BudgetOptions { MaxSilos = 4 * silos + 4, MaxClients = 0 }.ToSettings(0);
@@ -60,16 +60,16 @@ internal sealed partial class SimCluster
 
     public int Ceiling { get; }
 
-    /// <summary>How long a connection is used, on average.</summary>
+    /// <summary>The average time for which a connection is used.</summary>
     public long Hold { get; }
 
-    /// <summary>What all pools may have together.</summary>
+    /// <summary>The most sessions that all pools together may have.</summary>
     public int Limit { get; set; }
 
-    /// <summary>Everybody's rights as last noted; never too few.</summary>
+    /// <summary>The sum of all silos' rights as last recorded; never too low.</summary>
     public int Rights { get; set; }
 
-    /// <summary>The most sessions there were at once.</summary>
+    /// <summary>The most concurrent sessions so far.</summary>
     public int MaxSessions { get; private set; }
 
     public long Time => Scheduler.Time;
@@ -109,7 +109,7 @@ internal sealed partial class SimCluster
         return Hold / 2 + Random.NextInt64(Hold);
     }
 
-    /// <summary>A silo's request goes to where the coordinator is thought to be.</summary>
+    /// <summary>Sends a silo's request to the assumed address of the coordinator.</summary>
     public void Send(SimSilo from, LeaseRequest request)
     {
         if (Locate() is { } coordinator)
@@ -119,8 +119,8 @@ internal sealed partial class SimCluster
     public void Reply(SimSilo host, SimSilo to, LeaseReply reply) =>
         Deliver(host, to, SimPoint.BeforeAccept, () => to.Receive(reply));
 
-    /// <summary>A process asks the server over its control connection. The answer may get lost, before or after the
-    /// work was done, and the work may be done long after nobody waits for it any more.</summary>
+    /// <summary>Executes a process's request to the server over its control connection. The reply may be lost before or
+    /// after the work, and the work may run long after the caller has given up.</summary>
     public void Call<T>(
         SimProcess client, SimPoint answered, Func<T> work, Action<T> done, Action failed, bool mayBeLate = false)
     {
@@ -150,7 +150,7 @@ internal sealed partial class SimCluster
                 () => client.Then(answered, Millis(0, 4), Fail));
         });
 
-        // A command's timeout; on a frozen server too.
+        // The command timeout, also on a frozen server.
         client.Then(answered, 3 * SimScheduler.Second, Fail);
 
         void Fail()
@@ -186,7 +186,7 @@ internal sealed partial class SimCluster
         if (sessions <= Limit && Rights <= Limit) return;
         if (sessions <= Limit)
         {
-            // Rights are noted when they change, and time takes them away in silence.
+            // Rights are recorded when they change; the passage of time reduces them without an event.
             foreach (SimSilo silo in _silos) silo.NoteRights();
             if (Rights <= Limit) return;
         }
@@ -200,7 +200,7 @@ internal sealed partial class SimCluster
             : $"rights to {Rights} sessions, with {Limit} permits and {stopped} processes stopped in an open");
     }
 
-    /// <summary>Keeps in mind what happened, for the message of a violation.</summary>
+    /// <summary>Records an event for a violation's message.</summary>
     public void Note(string who, string what, long one = 0, long other = 0) =>
         _notes[_noted++ % _notes.Length] = (Time, who, what, one, other);
 

@@ -4,19 +4,18 @@ using UPool.MySql;
 namespace UPool.Cluster.Tests.Budget.Simulation;
 
 /// <summary>
-/// One activation of the coordinator, in the process of a silo, with the real <see cref="Ledger"/>, doing what the
-/// grain does: gathers renewals, writes on condition, then answers; looks at the server; ends the sessions of those who
-/// are gone.
+/// One activation of the coordinator, in a silo's process, with the real <see cref="Ledger"/>. It does the grain's
+/// work: collects renewals, writes conditionally, then replies; looks at the server; kills the sessions of dead silos.
 /// </summary>
 internal sealed class SimCoordinator
 {
-    // Renewals are gathered for this long at most.
+    // The longest time for which renewals are collected.
     private const long MaxGather = 100 * SimScheduler.Millisecond;
 
     private const long ReclaimInterval = 500 * SimScheduler.Millisecond;
     private const long LookInterval = 500 * SimScheduler.Millisecond;
 
-    // Unless the ledger wants one now.
+    // The default interval; the ledger can request an immediate look.
     private static readonly TimeSpan SeldomLook = TimeSpan.FromSeconds(5);
 
     private const int MaxBatch = 2000;
@@ -50,7 +49,7 @@ internal sealed class SimCoordinator
 
     public TimeSpan Now => _host.Now;
 
-    /// <summary>A request arrives in its process.</summary>
+    /// <summary>Receives a request that arrived at its process.</summary>
     public void Receive(LeaseRequest request, SimSilo from)
     {
         if (IsGone) return;
@@ -127,7 +126,7 @@ internal sealed class SimCoordinator
             mayBeLate: true));
     }
 
-    /// <summary>A conflict, or no answer: what does storage say?</summary>
+    /// <summary>After a conflict or a missing reply: reads storage to learn the outcome.</summary>
     private void Resume(LedgerBatch batch) => _cluster.Call(
         _host,
         SimPoint.AfterRead,
@@ -208,7 +207,7 @@ internal sealed class SimCoordinator
         Reclaim([.. gone]);
     }
 
-    /// <summary>Looks for their sessions and kills what it finds, until the server knows none of them.</summary>
+    /// <summary>Finds and kills their sessions until the server has none of them.</summary>
     private void Reclaim(HashSet<string> gone)
     {
         if (IsOver) return;

@@ -1,6 +1,7 @@
 namespace UPool.Cluster.Tests.Budget.Simulation;
 
-/// <summary>Where a process can be stopped or die: between a check and its act, or between two acts.</summary>
+/// <summary>The points at which a process can stop or die: between a check and its action, or between two
+/// actions.</summary>
 public enum SimPoint
 {
     // Of a pool.
@@ -31,28 +32,28 @@ public enum SimPoint
     AfterLook,
 }
 
-/// <summary>What is switched off: each must be found out.</summary>
+/// <summary>The safeguard that is switched off; the simulation must detect each.</summary>
 internal enum SimSwitch
 {
     None,
 
-    /// <summary>Permits are given away after lease and grace, without asking the server.</summary>
+    /// <summary>Reassigns permits after lease and grace without asking the server.</summary>
     AskingTheServer,
 
-    /// <summary>Every reply counts, and every request.</summary>
+    /// <summary>Accepts every reply and every request, outdated ones included.</summary>
     Sequence,
 
-    /// <summary>Silos are answered before the ledger is written, whatever comes of the write.</summary>
+    /// <summary>Replies to silos before the ledger is written, whatever the write's outcome.</summary>
     WriteBeforeAnswer,
 
-    /// <summary>The pool does not compare the end of its lease; the agent's timers alone do.</summary>
+    /// <summary>The pool does not compare the lease's end; only the agent's timers enforce it.</summary>
     LeaseCheck,
 
-    /// <summary>The coordinator reclaims at the end of a lease.</summary>
+    /// <summary>The coordinator reclaims at the end of the lease, without the grace.</summary>
     Grace,
 }
 
-/// <summary>How often what goes wrong. Chances are of one event; rates are per second of the whole cluster.</summary>
+/// <summary>The frequency of each fault. Chances are per event; rates are per second for the whole cluster.</summary>
 internal sealed record SimFaults
 {
     public SimSwitch Off { get; init; }
@@ -61,26 +62,25 @@ internal sealed record SimFaults
 
     public double Duplicates { get; init; }
 
-    /// <summary>The chance that a message takes up to <see cref="LongDelay"/> instead of some milliseconds: it is then
-    /// overtaken.</summary>
+    /// <summary>The chance that a message takes up to <see cref="LongDelay"/> instead of some milliseconds, so that
+    /// later messages overtake it.</summary>
     public double Delays { get; init; }
 
     public long LongDelay { get; init; } = 12 * SimScheduler.Second;
 
-    /// <summary>The chance that a storage call's outcome stays unknown: before it was done, after it was done, or done
-    /// late.</summary>
+    /// <summary>The chance that the outcome of a storage call stays unknown: not done, done, or done late.</summary>
     public double UnknownWrites { get; init; }
 
-    /// <summary>The longest that a storage call takes.</summary>
+    /// <summary>The longest time of a storage call.</summary>
     public long StorageDelay { get; init; } = 2 * SimScheduler.Millisecond;
 
-    /// <summary>The chance at each point that the process stops there.</summary>
+    /// <summary>The chance at each point that the process stops.</summary>
     public double Stops { get; init; }
 
-    /// <summary>The chance at each point that the process dies there.</summary>
+    /// <summary>The chance at each point that the process dies.</summary>
     public double Crashes { get; init; }
 
-    /// <summary>The one point to which stops and crashes are confined; all when null.</summary>
+    /// <summary>The only point for stops and crashes; null: every point.</summary>
     public SimPoint? Only { get; init; }
 
     /// <summary>The longest stop.</summary>
@@ -88,7 +88,7 @@ internal sealed record SimFaults
 
     public double DemandChanges { get; init; }
 
-    /// <summary>Sessions that the server ends by itself.</summary>
+    /// <summary>The rate of sessions that the server closes on its own.</summary>
     public double SessionLosses { get; init; }
 
     public double Partitions { get; init; }
@@ -103,12 +103,12 @@ internal sealed record SimFaults
 
     public double Leaves { get; init; }
 
-    /// <summary>The chance that a statement is long: its connection is away for up to 40 seconds.</summary>
+    /// <summary>The chance that a statement is long: it keeps its connection for up to 40 seconds.</summary>
     public double LongStatements { get; init; } = 0.01;
 
     public static SimFaults None { get; } = new() { LongStatements = 0 };
 
-    /// <summary>Everything, at rates at which a cluster still gets something done.</summary>
+    /// <summary>All faults, at rates at which the cluster still makes progress.</summary>
     public static SimFaults All { get; } = new()
     {
         Loss = 0.03,
@@ -128,5 +128,5 @@ internal sealed record SimFaults
     };
 }
 
-/// <summary>What the simulation found: a promise that was broken.</summary>
+/// <summary>A violated guarantee that the simulation found.</summary>
 internal sealed class SimViolationException(string message) : Exception(message);

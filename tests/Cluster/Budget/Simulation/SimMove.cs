@@ -1,8 +1,8 @@
 namespace UPool.Cluster.Tests.Budget.Simulation;
 
-/// <summary>A move of the load to one silo, and what was lost meanwhile: permits that could have been at work there, by
-/// the time for which they were not.</summary>
-/// <param name="permits">As many moved.</param>
+/// <summary>A move of the load to one silo and its loss: the permits that could have worked there, times the time for
+/// which they did not.</summary>
+/// <param name="permits">The number of permits that moved.</param>
 internal sealed class SimMove(int permits)
 {
     private double _ungranted;
@@ -10,10 +10,10 @@ internal sealed class SimMove(int permits)
 
     public int Permits => permits;
 
-    /// <summary>Permit-seconds for each permit that moved, until the silo had it.</summary>
+    /// <summary>Permit-seconds lost for each moved permit until the silo was granted it.</summary>
     public double LossUntilGranted => _ungranted / permits;
 
-    /// <summary>The same until it was in use: with what one open after the other takes.</summary>
+    /// <summary>The same, until the permit was in use; includes opening one connection after the other.</summary>
     public double LossUntilUsed => _unused / permits;
 
     public void Note(int ungranted, int unused, long duration)

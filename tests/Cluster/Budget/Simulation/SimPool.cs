@@ -3,13 +3,13 @@ using UPool.Cluster.Budget;
 namespace UPool.Cluster.Tests.Budget.Simulation;
 
 /// <summary>
-/// A pool as the design has it: the lease's end is compared at every rent, at every open and again after the handshake;
-/// a session is registered before its first use; one open at a time; a closed session keeps its permit until the server
-/// says that it is gone.
+/// The pool's design in small: it compares the lease's end at every rent, at every open and again after the handshake;
+/// registers a session before its first use; opens one at a time; and a closed session keeps its permit until the
+/// server confirms that it is gone.
 /// </summary>
 internal sealed class SimPool
 {
-    // After a failed open, and between two questions whether a session is gone.
+    // After a failed open, and between two checks whether a session is gone.
     private const long RetryPause = 200 * SimScheduler.Millisecond;
 
     private readonly SimSilo _silo;
@@ -21,7 +21,7 @@ internal sealed class SimPool
 
     public SimPool(SimSilo silo) => _silo = silo;
 
-    /// <summary>Work that wants a connection each.</summary>
+    /// <summary>The number of connections that the current work needs.</summary>
     public int Demand { get; private set; }
 
     public int Permits { get; private set; }
@@ -42,8 +42,8 @@ internal sealed class SimPool
 
     private bool IsLeaseOver => _silo.Now >= LeaseEnd;
 
-    /// <summary>What an open could still make of a lease that is long gone, lease and grace: the process is stopped, or
-    /// dead, or hangs inside it. What INV-2 allows for.</summary>
+    /// <summary>Whether an open may outlive its lease and grace because the process stopped, died or hangs inside it.
+    /// INV-2 allows for this.</summary>
     public bool IsStoppedInAnOpen => _attempt is { } attempt && (attempt.IsOverdue || _silo.Now >= CutOff);
 
     public LeaseFigures Figures()
@@ -61,7 +61,7 @@ internal sealed class SimPool
         return figures;
     }
 
-    /// <summary>The same figures, without taking the peak.</summary>
+    /// <summary>The same figures, without resetting the peak.</summary>
     public LeaseFigures Glance() => new() { Idle = Sessions - _used.Count, Used = _used.Count, Pending = Pending };
 
     public void SetDemand(int demand)
@@ -90,7 +90,7 @@ internal sealed class SimPool
         CloseSurplus();
     }
 
-    /// <summary>Rents what is idle and wanted, and opens one more when that is not enough.</summary>
+    /// <summary>Rents idle connections as needed, and opens one more if they are not enough.</summary>
     public void Work()
     {
         if (IsDraining || (IsLeaseOver && !_silo.IsOff(SimSwitch.LeaseCheck))) return;
@@ -107,7 +107,7 @@ internal sealed class SimPool
         NotePeak();
         if (_used.Count >= Demand || _attempt is not null || Sessions >= Permits) return;
 
-        // Past the last check: from here to the next one the process may be stopped for as long as it likes.
+        // After the last check: the process may stop here for any time before the next one.
         var attempt = _attempt = new SimAttempt();
         _silo.Then(SimPoint.BeforeConnect, 0, () => Connect(attempt));
     }
@@ -123,13 +123,13 @@ internal sealed class SimPool
         foreach (SimSession session in _used.ToArray()) Close(session);
     }
 
-    /// <summary>Its process died: an open that was not sent will never be.</summary>
+    /// <summary>The process died: an unsent open will never be sent.</summary>
     public void OnDied()
     {
         if (_attempt is { IsSent: false } or { Session.IsEnded: true }) _attempt = null;
     }
 
-    /// <summary>The server has ended a session: its client hears of it in a while.</summary>
+    /// <summary>The server closed a session; its client notices after a delay.</summary>
     public void OnEnded(SimSession session)
     {
         if (_attempt?.Session == session && (_silo.IsDead || _attempt.IsClosing)) _attempt = null;
@@ -142,12 +142,12 @@ internal sealed class SimPool
         });
     }
 
-    /// <summary>The connection of an open never reached the server.</summary>
+    /// <summary>Ends an open whose connection never reached the server.</summary>
     private void EndAttempt()
     {
         if (_attempt is not { } attempt) return;
 
-        // Its permit is held through the pause, as the pool does.
+        // The permit is held through the pause, as in the pool.
         _silo.Then(SimPoint.BeforeClose, RetryPause, () =>
         {
             if (_attempt == attempt) _attempt = null;
@@ -217,8 +217,8 @@ internal sealed class SimPool
             Work();
         });
 
-    /// <summary>The lease ended during an open: the session is closed, and it counts as this open's until the server
-    /// has dropped it.</summary>
+    /// <summary>The lease ended during an open: closes the session, which counts as this open's until the server has
+    /// dropped it.</summary>
     private void CloseAttempt(SimAttempt attempt)
     {
         attempt.IsClosing = true;
@@ -267,7 +267,7 @@ internal sealed class SimPool
         Confirm(session);
     }
 
-    /// <summary>Closed here; the permit is free when the server says so (INV-1).</summary>
+    /// <summary>After a close: frees the permit when the server confirms that the session is gone (INV-1).</summary>
     private void Confirm(SimSession session)
     {
         _closing++;
@@ -283,7 +283,8 @@ internal sealed class SimPool
         _silo.Cluster.Scheduler.After(_silo.Cluster.Millis(0, 2), () => _silo.Cluster.Server.Reach(
             () =>
             {
-                // By its id alone, like a real KILL; after a restart it may be another's, who will survive it.
+                // By id alone, like a real KILL; after a restart the id may belong to another session, whose owner must
+                // survive that.
                 bool isThere = !session.IsEnded && _silo.Cluster.Server.Kill(session.Id);
                 if (isThere) Again(session, gone, 5 * SimScheduler.Millisecond);
                 else _silo.Then(SimPoint.BeforeClose, _silo.Cluster.Millis(0, 2), gone);
@@ -295,13 +296,12 @@ internal sealed class SimPool
 
     private void NotePeak() => _peak = Math.Max(_peak, _used.Count + Pending);
 
-    /// <summary>An open, from its last check until its session is registered and was looked at again, or is
-    /// gone.</summary>
+    /// <summary>An open, from its last check until its session is registered and checked again, or is gone.</summary>
     private sealed class SimAttempt
     {
         public bool IsSent { get; set; }
 
-        /// <summary>Whether lease and grace of its last check had run out when the next lease came.</summary>
+        /// <summary>Whether lease and grace of its last check had expired when the next lease came.</summary>
         public bool IsOverdue { get; set; }
 
         public SimSession? Session { get; set; }

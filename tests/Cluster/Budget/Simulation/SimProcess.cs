@@ -1,9 +1,9 @@
 namespace UPool.Cluster.Tests.Budget.Simulation;
 
-/// <summary>One life of a process: its own clock, and that it may be stopped or die before any of its steps.</summary>
+/// <summary>One incarnation of a process: it has its own clock, and may stop or die before any of its steps.</summary>
 internal class SimProcess
 {
-    // Clocks run up to 1 % fast or slow, and begin anywhere.
+    // Clocks run up to 1 % fast or slow and start at any time.
     private const double MaxDrift = 0.01;
 
     private readonly double _rate;
@@ -23,10 +23,10 @@ internal class SimProcess
 
     public bool IsDead { get; private set; }
 
-    /// <summary>Whether nothing strikes it.</summary>
+    /// <summary>Whether no fault hits this process.</summary>
     public bool IsImmune { get; set; }
 
-    /// <summary>Until when it is stopped, in true time.</summary>
+    /// <summary>The end of its stop, in true time.</summary>
     public long StoppedUntil { get; private set; }
 
     public bool IsStopped => Cluster.Time < StoppedUntil;
@@ -34,15 +34,15 @@ internal class SimProcess
     /// <summary>Its own monotonic clock.</summary>
     public TimeSpan Now => _offset + TimeSpan.FromMicroseconds(Cluster.Time * _rate);
 
-    /// <summary>When its own clock will show a time.</summary>
+    /// <summary>The true time at which its own clock will show a time.</summary>
     public long TrueTime(TimeSpan own) => (long)Math.Ceiling((own - _offset).TotalMicroseconds / _rate);
 
-    /// <summary>Runs a step of this process later, unless it is dead by then; once it goes on when it is
-    /// stopped.</summary>
+    /// <summary>Runs a step of this process after a delay; a dead process never runs it, a stopped one when it
+    /// resumes.</summary>
     public void Then(SimPoint point, long delay, Action step) =>
         Cluster.Scheduler.After(delay, () => Enter(point, step));
 
-    /// <summary>The same, when its own clock shows a time.</summary>
+    /// <summary>The same, at a time of its own clock.</summary>
     public void ThenAt(SimPoint point, TimeSpan own, Action step) =>
         Cluster.Scheduler.At(TrueTime(own), () => Enter(point, step));
 
@@ -54,7 +54,7 @@ internal class SimProcess
         StoppedUntil = Math.Max(StoppedUntil, Cluster.Time + duration);
     }
 
-    /// <summary>Dies; of a machine that loses its power no server hears.</summary>
+    /// <summary>Dies; after a power loss the server does not notice.</summary>
     public void Crash(bool isPowerLoss)
     {
         if (IsDead || IsImmune) return;
@@ -65,7 +65,7 @@ internal class SimProcess
         Cluster.OnDied(this);
     }
 
-    /// <summary>Ends as a program does.</summary>
+    /// <summary>Ends normally.</summary>
     public void Exit() => Crash(isPowerLoss: false);
 
     private void Enter(SimPoint point, Action step)

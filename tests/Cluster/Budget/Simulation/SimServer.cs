@@ -3,7 +3,7 @@ using UPool.MySql;
 
 namespace UPool.Cluster.Tests.Budget.Simulation;
 
-/// <summary>A session as the server counts it: from its accept until the server notices its end.</summary>
+/// <summary>A session in the server's count: from its accept until the server notices its end.</summary>
 internal sealed class SimSession
 {
     public required long Id { get; init; }
@@ -14,10 +14,10 @@ internal sealed class SimSession
 
     public required bool IsControl { get; init; }
 
-    /// <summary>Whether a statement runs: then the server does not look whether its client is still there.</summary>
+    /// <summary>Whether a statement runs; until it ends, the server does not notice a dead client.</summary>
     public bool IsBusy { get; set; }
 
-    /// <summary>Whether the client has logged on: before that the server waits for it, but not for ever.</summary>
+    /// <summary>Whether the client has logged in; before that, the server waits only for a limited time.</summary>
     public bool IsAuthenticated { get; set; }
 
     public bool IsEnded { get; set; }
@@ -26,13 +26,13 @@ internal sealed class SimSession
 }
 
 /// <summary>
-/// The database's server: counts sessions, has an accept queue that outlives its clients, freezes, restarts (and then
-/// has no sessions, an empty register, and perhaps not the last writes), and never notices a dead client whose
-/// statement runs.
+/// The database server. It counts sessions; its accept queue outlives clients; it freezes and restarts (then without
+/// sessions, with an empty register, perhaps without its last writes); it never notices a dead client whose statement
+/// runs.
 /// </summary>
 internal sealed class SimServer
 {
-    // A log-on that does not come is given up: the server's connect_timeout.
+    // The server's connect_timeout, for a login that does not come.
     private const long ConnectTimeout = 10 * SimScheduler.Second;
 
     private readonly SimCluster _cluster;
@@ -56,7 +56,7 @@ internal sealed class SimServer
 
     public bool IsFrozen { get; private set; }
 
-    /// <summary>Sessions that are not control connections.</summary>
+    /// <summary>The number of sessions other than control connections.</summary>
     public int PoolSessions { get; private set; }
 
     public int ControlSessions { get; private set; }
@@ -64,9 +64,9 @@ internal sealed class SimServer
     public ServerLife Life =>
         new($"server/{_life}", TimeSpan.FromSeconds((_cluster.Time - _startedAt) / SimScheduler.Second));
 
-    /// <summary>What reaches the server is done at once, when it answers again, or never.</summary>
-    /// <param name="work">What the server does.</param>
-    /// <param name="refused">What happens when there is no server.</param>
+    /// <summary>Runs work on the server at once, after a freeze, or never.</summary>
+    /// <param name="work">The server's work.</param>
+    /// <param name="refused">Called if the server is down.</param>
     public void Reach(Action work, Action refused)
     {
         if (IsDown) refused();
@@ -74,7 +74,7 @@ internal sealed class SimServer
         else work();
     }
 
-    /// <summary>Somebody connects: the kernel takes the connection even while the server is frozen.</summary>
+    /// <summary>Connects a client: the kernel accepts the connection even while the server is frozen.</summary>
     public void Connect(SimProcess client, bool isControl, Action<SimSession> accepted, Action refused) => Reach(
         () =>
         {
@@ -89,7 +89,7 @@ internal sealed class SimServer
             Count(session, 1);
             if (client.IsDead)
             {
-                // The end of a dead process arrives right behind its connection; of a dead machine nothing does.
+                // A dead process's close arrives right behind its connection; after a power loss, nothing arrives.
                 End(session, Millis(1, 5));
             }
 
@@ -101,7 +101,7 @@ internal sealed class SimServer
         },
         refused);
 
-    /// <summary>A session registers itself; false when it has ended.</summary>
+    /// <summary>Registers a session; false if it has ended.</summary>
     public bool Register(SimSession session)
     {
         if (session.IsEnded) return false;
@@ -110,7 +110,7 @@ internal sealed class SimServer
         return true;
     }
 
-    /// <summary>All sessions, with who registered them by id and host.</summary>
+    /// <summary>All sessions, with the registered owner by id and host.</summary>
     public List<DeploymentSession> List()
     {
         var list = new List<DeploymentSession>(_sessions.Count);
@@ -124,17 +124,17 @@ internal sealed class SimServer
         return list;
     }
 
-    /// <summary>KILL: false for error 1094, no such session.</summary>
+    /// <summary>KILL; false for error 1094, no such session.</summary>
     public bool Kill(long id)
     {
         if (!_sessions.TryGetValue(id, out SimSession? session)) return false;
 
-        // One in ten has much to roll back.
+        // One session in ten has a long rollback.
         End(session, session.IsBusy && _cluster.Random.Next(10) == 0 ? Millis(500, 1400) : Millis(0, 4));
         return true;
     }
 
-    /// <summary>One session is lost, any one.</summary>
+    /// <summary>Closes one session at random.</summary>
     public void EndOne()
     {
         if (IsDown || IsFrozen || _sessions.Count == 0) return;
@@ -142,14 +142,14 @@ internal sealed class SimServer
         End(_sessions.Values.ElementAt(_cluster.Random.Next(_sessions.Count)), 0);
     }
 
-    /// <summary>All connections of a process are gone, or silent for ever.</summary>
+    /// <summary>Closes all connections of a process, or silences them forever after a power loss.</summary>
     public void LoseClient(SimProcess client, bool isPowerLoss)
     {
         if (isPowerLoss) return;
 
         foreach (SimSession session in _sessions.Values)
         {
-            // What waits in the accept queue is not among them.
+            // Connections in the accept queue are not among these.
             if (session.Client == client && !session.IsBusy) End(session, Millis(0, 3));
         }
     }
@@ -169,13 +169,13 @@ internal sealed class SimServer
             (Action Work, Action Refused)[] waiting = [.. _waiting];
             _waiting.Clear();
 
-            // Who had a connection may be heard before those who wait for one.
+            // The server may serve existing connections before waiting ones.
             _cluster.Random.Shuffle(waiting);
             foreach ((Action work, _) in waiting) work();
         });
     }
 
-    /// <summary>Ends with all its sessions and comes back; with an empty register, and without its last
+    /// <summary>Goes down with all its sessions and comes back with an empty register and without its last
     /// writes.</summary>
     public void Restart(long downtime, int lostWrites)
     {
@@ -235,10 +235,10 @@ internal sealed class SimServer
     private long Millis(int from, int to) => _cluster.Random.Next(from * 1000, to * 1000 + 1);
 }
 
-/// <summary>Grain storage on that server: one row with a version.</summary>
+/// <summary>Grain storage on the simulated server: one row with a version.</summary>
 internal sealed class SimStorage
 {
-    // As many as a restart may take back.
+    // The most writes that a restart may lose.
     private const int Kept = 16;
 
     private readonly List<(LedgerState State, int Version)> _history = [(new LedgerState(), 0)];
@@ -246,8 +246,8 @@ internal sealed class SimStorage
 
     public (LedgerState State, int Version) Read() => _history[^1];
 
-    /// <summary>Writes when nobody else has; the new version, or null. A version is never used twice, lost writes or
-    /// not.</summary>
+    /// <summary>Writes if the version is still current; returns the new version, or null. No version is ever used
+    /// twice, even after lost writes.</summary>
     public int? TryWrite(LedgerState state, int version)
     {
         if (_history[^1].Version != version) return null;

@@ -5,7 +5,7 @@ namespace UPool.Cluster.Tests.Budget.Simulation;
 /// <summary>One incarnation of a silo: its pool, and its agent with the real <see cref="LeaseHolder"/>.</summary>
 internal sealed class SimSilo : SimProcess
 {
-    // What closing takes, with room: used connections are cut off this long before everything must be closed.
+    // The time to close, with a margin: used connections are cut off this long before everything must be closed.
     private static readonly TimeSpan CutOffMargin = TimeSpan.FromSeconds(1);
 
     private readonly LeaseHolder _holder;
@@ -28,10 +28,10 @@ internal sealed class SimSilo : SimProcess
 
     public int Weight { get; }
 
-    /// <summary>Its pool's sessions by the server's count.</summary>
+    /// <summary>The number of its pool's sessions on the server.</summary>
     public int ServerSessions { get; set; }
 
-    /// <summary>Until when nothing reaches or leaves it.</summary>
+    /// <summary>The end of its partition from the network.</summary>
     public long PartitionedUntil { get; set; }
 
     public bool IsLeaving { get; private set; }
@@ -54,7 +54,7 @@ internal sealed class SimSilo : SimProcess
         Renew();
     }
 
-    /// <summary>One control connection, so that there is something to reclaim of each.</summary>
+    /// <summary>Opens one control connection, so that each silo leaves something to reclaim.</summary>
     public void ConnectControl()
     {
         if (IsDead) return;
@@ -70,7 +70,7 @@ internal sealed class SimSilo : SimProcess
             () => Then(SimPoint.BeforeConnect, SimScheduler.Second, ConnectControl));
     }
 
-    /// <summary>Looks when to ask next. To be called whenever the pool's figures change.</summary>
+    /// <summary>Schedules the next renewal. Call it whenever the pool's figures change.</summary>
     public void Renew()
     {
         if (IsDead) return;
@@ -94,11 +94,11 @@ internal sealed class SimSilo : SimProcess
         Renew();
     }
 
-    /// <summary>The most sessions it has a right to, or has.</summary>
+    /// <summary>The most sessions that it may have or has.</summary>
     public int RightsNow() => Math.Max(Permits, ServerSessions);
 
-    /// <summary>Something happened to what it may have or has. Time alone only takes rights away, and is not
-    /// noted.</summary>
+    /// <summary>Records a change of its rights or its sessions. The passage of time only reduces rights and is not
+    /// recorded.</summary>
     public void NoteRights()
     {
         int rights = RightsNow();

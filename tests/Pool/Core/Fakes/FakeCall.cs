@@ -1,6 +1,6 @@
 namespace UPool.Tests.Fakes;
 
-/// <summary>The kinds of calls that reach the fake server; each has a gate of its own.</summary>
+/// <summary>The kinds of calls to the fake server; each has its own gate.</summary>
 public enum Step
 {
     Open,
@@ -8,34 +8,34 @@ public enum Step
     Reset,
     Kill,
 
-    /// <summary>The server drops the session; only then is a close complete.</summary>
+    /// <summary>The server drops the session; a close is complete only then.</summary>
     Close,
     Statement,
     Row,
     NextResult,
 
-    /// <summary>The rows that were not read are skipped.</summary>
+    /// <summary>The skip over unread rows.</summary>
     CloseReader,
     Begin,
     Commit,
     Rollback,
     ChangeDatabase,
 
-    /// <summary>An open with changed credentials, before they are adopted.</summary>
+    /// <summary>An open with changed credentials, before the pool adopts them.</summary>
     OpenChanged,
 
-    /// <summary>Whether a transaction is open.</summary>
+    /// <summary>The check whether a transaction is open.</summary>
     Look,
 
-    /// <summary>The savepoint in front of a statement that may commit, and its release.</summary>
+    /// <summary>The savepoint before a statement that may commit, and its release.</summary>
     Mark,
     TakeMark,
 }
 
-/// <summary>One call that has reached the fake server and waits for its answer.</summary>
+/// <summary>A call that has reached the fake server and waits for its answer.</summary>
 internal sealed class FakeCall(Step step, FakeDbConnection? connection)
 {
-    // Inline, as a driver's I/O thread would go on: what follows runs on the thread that answers.
+    // Continuations run inline on the answering thread, as on a driver's I/O thread.
     private readonly TaskCompletionSource _answer = new();
 
     public Step Step => step;

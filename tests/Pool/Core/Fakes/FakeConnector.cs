@@ -10,8 +10,8 @@ using UPool.Core;
 namespace UPool.Tests.Fakes;
 
 /// <summary>
-/// A driver and its server without any I/O. Each kind of call answers at once, is held until the test lets it finish,
-/// or fails. Counts sessions as a server does, and notes what no pool may do to a driver.
+/// A driver and its server without any I/O. Each kind of call is answered at once, held until the test finishes it, or
+/// failed. It counts sessions as a server does and records calls that a pool must never make.
 /// </summary>
 internal sealed class FakeConnector : IConnector
 {
@@ -54,32 +54,32 @@ internal sealed class FakeConnector : IConnector
 
     public string? Problem { get; private set; }
 
-    /// <summary>Whether statements can be ended on the server.</summary>
+    /// <summary>Whether statements can be killed on the server.</summary>
     public bool CanKill { get; set; } = true;
 
-    /// <summary>Rows in each result and results of each reader.</summary>
+    /// <summary>The rows in each result, and the results of each reader.</summary>
     public int Rows { get; set; } = 2;
 
     public int Results { get; set; } = 2;
 
-    /// <summary>Whether a reader's steps throw at the call, before there is a task.</summary>
+    /// <summary>Whether a reader's steps throw synchronously, before there is a task.</summary>
     public bool ThrowAtTheCall { get; set; }
 
     public bool IsDisposed { get; private set; }
 
-    /// <summary>Answers each call in place of the gates, when set.</summary>
+    /// <summary>If set, answers each call instead of the gates.</summary>
     public Action<FakeCall>? Behaviour { get; set; }
 
-    /// <summary>Called at the start of each open, the one moment at which a server gets one more session.</summary>
+    /// <summary>Called at the start of each open, the only time at which a server gets one more session.</summary>
     public Action? Opening { get; set; }
 
     /// <summary>Called at the start of each statement.</summary>
     public Action<FakeDbConnection, string>? Executing { get; set; }
 
-    /// <summary>Which of two servers answers.</summary>
+    /// <summary>The number of the server, of two, that answers.</summary>
     public int Present { get; private set; }
 
-    /// <summary>Sessions as the present server counts them: from the start of an open to the end of a close.</summary>
+    /// <summary>The present server's session count: from the start of an open to the end of a close.</summary>
     public int Sessions
     {
         get
@@ -96,7 +96,7 @@ internal sealed class FakeConnector : IConnector
         }
     }
 
-    /// <summary>What a driver must never be asked to do and was.</summary>
+    /// <summary>Calls that a driver must never get and got.</summary>
     public IReadOnlyList<string> Violations
     {
         get
@@ -105,7 +105,7 @@ internal sealed class FakeConnector : IConnector
         }
     }
 
-    /// <summary>The statements that are durable: executed in autocommit, or committed.</summary>
+    /// <summary>The durable statements: executed in autocommit, or committed.</summary>
     public IReadOnlyList<string> Applied
     {
         get
@@ -123,23 +123,23 @@ internal sealed class FakeConnector : IConnector
         }
     }
 
-    /// <summary>How many calls of a kind have reached the server.</summary>
+    /// <summary>The number of calls of a kind so far.</summary>
     public int CallsOf(Step step)
     {
         lock (_gate) return _calls[(int)step];
     }
 
-    /// <summary>Holds calls of these kinds from now on until the test answers them.</summary>
+    /// <summary>From now on holds calls of these kinds until the test answers them.</summary>
     public void Hold(params Step[] steps) => Rules(steps, new Rule(IsHeld: true, null, 0));
 
-    /// <summary>Fails calls of a kind from now on.</summary>
+    /// <summary>From now on fails calls of a kind.</summary>
     public void Fail(Step step, DriverFailure kind = DriverFailure.Connection, int times = int.MaxValue) =>
         Rules([step], new Rule(IsHeld: false, kind, times));
 
-    /// <summary>Answers these kinds at once from now on; those that are held stay so.</summary>
+    /// <summary>From now on answers these kinds at once; held calls stay held.</summary>
     public void AnswerNew(params Step[] steps) => Rules(steps, default);
 
-    /// <summary>Answers these kinds at once from now on, and those that are held.</summary>
+    /// <summary>Answers held calls of these kinds, and from now on new ones at once.</summary>
     public void Answer(params Step[] steps)
     {
         Rules(steps, default);
@@ -148,16 +148,16 @@ internal sealed class FakeConnector : IConnector
         foreach (FakeCall call in held) Finish(call, null);
     }
 
-    /// <summary>Holds every kind of call: a server that is frozen.</summary>
+    /// <summary>Holds every kind of call, as a frozen server does.</summary>
     public void Freeze() => Hold(Enum.GetValues<Step>());
 
-    /// <summary>Answers everything, at once and from now on.</summary>
+    /// <summary>Answers all held calls, and from now on new ones at once.</summary>
     public void Heal() => Answer(Enum.GetValues<Step>());
 
-    /// <summary>The next call of a kind that is held; waits for it to arrive.</summary>
+    /// <summary>Waits for the next held call of a kind.</summary>
     public ValueTask<FakeCall> HeldAsync(Step step) => _arrived[(int)step].Reader.ReadAsync();
 
-    /// <summary>A call of a kind that is held now, if there is one.</summary>
+    /// <summary>Takes a held call of a kind, if there is one.</summary>
     public bool TryTakeHeld(Step step, [NotNullWhen(true)] out FakeCall? call) =>
         _arrived[(int)step].Reader.TryRead(out call);
 
@@ -175,7 +175,7 @@ internal sealed class FakeConnector : IConnector
         if (problem is not null) ProblemFound?.Invoke();
     }
 
-    /// <summary>The other of two servers answers from now on.</summary>
+    /// <summary>From now on the other of two servers answers.</summary>
     public void SwitchOver()
     {
         lock (_gate) Present = 1 - Present;
@@ -192,7 +192,7 @@ internal sealed class FakeConnector : IConnector
         lock (_gate) _applied.AddRange(statements);
     }
 
-    /// <summary>A call reaches the server.</summary>
+    /// <summary>Registers a call that reaches the server.</summary>
     public void Arrive(FakeCall call)
     {
         if (Behaviour is { } behaviour)
@@ -216,14 +216,14 @@ internal sealed class FakeConnector : IConnector
         else call.Succeed();
     }
 
-    /// <summary>What sessions are opened with.</summary>
+    /// <summary>The credentials for new sessions.</summary>
     public string Credentials { get; private set; } = "first";
 
     public Task<PhysicalConnection> OpenAsync() => OpenAsync(Step.Open, Credentials);
 
     public ICandidate Prepare(string connectionString) => new Candidate(this, connectionString);
 
-    /// <summary>A server has dropped a session.</summary>
+    /// <summary>Counts a session that a server has dropped.</summary>
     public void EndSession(int server)
     {
         lock (_gate) _sessions[server]--;

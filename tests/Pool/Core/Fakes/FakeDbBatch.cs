@@ -7,7 +7,7 @@ namespace UPool.Tests.Fakes;
 
 internal sealed class FakeDbBatch : DbBatch
 {
-    // The driver's own, because a list of commands is a lot of code; it is never executed.
+    // The driver's own class, because a command list is much code; it is never executed.
     private readonly MySqlBatch _commands = new();
 
     public override int Timeout { get; set; }

@@ -21,7 +21,7 @@ internal sealed class FakeDbCommand : DbCommand
 
     protected override DbConnection? DbConnection { get; set; }
 
-    // The driver's own, as in FakeDbBatch.
+    // The driver's own class, as in FakeDbBatch.
     protected override DbParameterCollection DbParameterCollection { get; } = new MySqlCommand().Parameters;
 
     protected override DbTransaction? DbTransaction { get; set; }

@@ -7,8 +7,8 @@ using UPool.Core;
 namespace UPool.Tests.Fakes;
 
 /// <summary>
-/// The driver's connection, as strict as the real one: one operation at a time, no statement beside an open reader or
-/// outside its current transaction, which a reset of the session does not end.
+/// The driver's connection, as strict as the real one: one operation at a time; no statement beside an open reader or
+/// outside its current transaction. A session reset does not end the driver's transaction object.
 /// </summary>
 internal sealed class FakeDbConnection(FakeConnector server, int id) : DbConnection
 {
@@ -22,22 +22,22 @@ internal sealed class FakeDbConnection(FakeConnector server, int id) : DbConnect
 
     public FakeConnector Server => server;
 
-    /// <summary>The driver's own note of its transaction.</summary>
+    /// <summary>The driver's record of its transaction.</summary>
     public FakeDbTransaction? Transaction { get; set; }
 
-    /// <summary>The driver's own note of its open reader.</summary>
+    /// <summary>The driver's record of its open reader.</summary>
     public FakeDbDataReader? Reader { get; set; }
 
-    /// <summary>Whether the server has a transaction open, whatever the driver notes.</summary>
+    /// <summary>Whether the server has an open transaction, whatever the driver's record says.</summary>
     public bool IsInServerTransaction => _uncommitted is not null;
 
-    /// <summary>Whether the savepoint is there; it goes with its transaction.</summary>
+    /// <summary>Whether the savepoint exists; it ends with its transaction.</summary>
     public bool IsMarked { get; set; }
 
-    /// <summary>Whether something was executed since the session was new.</summary>
+    /// <summary>Whether anything was executed since the session was as new.</summary>
     public bool IsDirty { get; private set; }
 
-    /// <summary>Whether anything but SELECTs that ended well was executed since the session was new.</summary>
+    /// <summary>Whether anything but successful SELECTs was executed since the session was as new.</summary>
     public bool IsSpoiled { get; private set; }
 
     [AllowNull]
@@ -51,7 +51,7 @@ internal sealed class FakeDbConnection(FakeConnector server, int id) : DbConnect
 
     public override ConnectionState State => _state;
 
-    /// <summary>The session is lost; the next call finds out.</summary>
+    /// <summary>Loses the session; the next call fails.</summary>
     public void Die()
     {
         Volatile.Write(ref _isDead, true);
@@ -64,14 +64,14 @@ internal sealed class FakeDbConnection(FakeConnector server, int id) : DbConnect
         _uncommitted = null;
     }
 
-    /// <summary>A kill reaches the session.</summary>
+    /// <summary>Receives a kill of the running statement.</summary>
     public void Interrupt()
     {
         IsSpoiled = true;
         Volatile.Read(ref _inFlight)?.Fail(new FakeDbException(DriverFailure.Statement, "interrupted"));
     }
 
-    /// <summary>The driver's socket is closed.</summary>
+    /// <summary>Closes the driver's socket.</summary>
     public void CloseDriver()
     {
         _state = ConnectionState.Closed;

@@ -5,7 +5,7 @@ using UPool.Core;
 
 namespace UPool.Tests.Fakes;
 
-/// <summary>Results whose rows hold their own number. What is not here, no test needs.</summary>
+/// <summary>Results whose rows contain their own number. Only the members that tests need are implemented.</summary>
 internal sealed class FakeDbDataReader(FakeDbConnection connection) : DbDataReader
 {
     private int _row;
@@ -47,7 +47,7 @@ internal sealed class FakeDbDataReader(FakeDbConnection connection) : DbDataRead
             }
             catch (FakeDbException exception) when (exception.Kind != DriverFailure.Connection)
             {
-                // As the real one, which keeps it to itself.
+                // As the real one, which swallows the error.
             }
             finally
             {
@@ -118,7 +118,7 @@ internal sealed class FakeDbDataReader(FakeDbConnection connection) : DbDataRead
         base.Dispose(disposing);
     }
 
-    // What has arrived already is given at once, as the driver does.
+    // Data that has already arrived is returned synchronously, as by the driver.
     private Task<bool> AdvanceAsync(Step step, Func<bool> advance, CancellationToken token)
     {
         if (token.CanBeCanceled) connection.Server.Violate("the driver saw a caller's token");

@@ -16,18 +16,18 @@ internal sealed class FakePhysicalConnection(FakeConnector server, int id, int s
 
     public override bool CanKill => server.CanKill;
 
-    /// <summary>What it was opened with.</summary>
+    /// <summary>The credentials that it was opened with.</summary>
     public required string Credentials { get; init; }
 
-    /// <summary>For books without a server: as if another one answered.</summary>
+    /// <summary>For PoolBooks tests without a server: as if another server answered.</summary>
     public bool Elsewhere { get; set; }
 
     public override bool IsElsewhere => Elsewhere || serverNumber != server.Present;
 
-    /// <summary>Who holds it, for tests that look for two owners.</summary>
+    /// <summary>Its current holder, for tests that look for two owners.</summary>
     public object? Owner { get; set; }
 
-    /// <summary>The session is lost; the next call finds out.</summary>
+    /// <summary>Loses the session; the next call fails.</summary>
     public void Die() => Fake.Die();
 
     public override Task PingAsync() => Fake.CallAsync(Step.Ping);
@@ -38,7 +38,7 @@ internal sealed class FakePhysicalConnection(FakeConnector server, int id, int s
 
         await Fake.CallAsync(Step.Reset);
 
-        // As the real one: the session is as new, the driver's note of a transaction is not touched.
+        // As the real one: the session is as new, but the driver's record of a transaction stays.
         Fake.ResetSession();
     }
 

@@ -2,8 +2,8 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace UPool.Tests.Fakes;
 
-/// <summary>A fake clock that can also go on without any timer firing: a process that was stopped, as it
-/// wakes.</summary>
+/// <summary>A fake clock that can also advance without firing timers, as for a process that resumes after a
+/// stop.</summary>
 internal sealed class JumpingClock : FakeTimeProvider
 {
     private long _jumped;

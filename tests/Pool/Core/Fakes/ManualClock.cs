@@ -1,6 +1,6 @@
 namespace UPool.Tests.Fakes;
 
-/// <summary>A clock whose timers fire only when the test says so: a process that was paused.</summary>
+/// <summary>A clock whose timers fire only on the test's command, as in a paused process.</summary>
 internal sealed class ManualClock : TimeProvider
 {
     private readonly List<ManualTimer> _timers = [];

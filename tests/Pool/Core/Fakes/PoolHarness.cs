@@ -3,8 +3,8 @@ using UPool.Core;
 namespace UPool.Tests.Fakes;
 
 /// <summary>
-/// A pool over the fake driver and a fake clock. Waits are for events and bounded in real time; whoever waits past the
-/// bound sees the pool's snapshot. At every open and every look the sessions are compared with the permits (INV-1).
+/// A pool on the fake driver and a fake clock. Waits are for events and have a limit in real time; beyond it the test
+/// fails with the pool's snapshot. At every open and every check the sessions are compared with the permits (INV-1).
 /// </summary>
 internal sealed class PoolHarness
 {
@@ -12,10 +12,10 @@ internal sealed class PoolHarness
 
     private readonly Lock _gate = new();
 
-    // The most that the sessions may be: the permits, or after a shrink what there was then. Guarded by _gate.
+    // The most sessions allowed: the permits, or after a shrink the sessions that existed then. Guarded by _gate.
     private int _ceiling;
 
-    // From when to when the pool had a lease, by the order in which they were set.
+    // The periods in which the pool had a lease, in the order in which they were set.
     private readonly List<(long From, long To)> _leases = [];
 
     private PoolHarness(Action<PoolOptions>? configure, bool needsLease)
@@ -27,7 +27,7 @@ internal sealed class PoolHarness
         Server.Opening = () => Check(Pool.Counts);
     }
 
-    /// <summary>Set by a test that drains: full capacity is not expected of it.</summary>
+    /// <summary>Set by a test that drains: the final check then expects no full capacity.</summary>
     public bool IsDrained { get; set; }
 
     public PoolOptions Options { get; }
@@ -45,7 +45,7 @@ internal sealed class PoolHarness
     public PoolCounts Counts => Pool.Counts;
 
     /// <summary>
-    /// Runs a test; afterwards every permit is back, each connection works, and nothing was done that must not be.
+    /// Runs a test, then checks that every permit is back, each connection works, and no rule was violated.
     /// </summary>
     public static async Task RunAsync(
         Func<PoolHarness, Task> test, Action<PoolOptions>? configure = null, bool needsLease = false)
@@ -84,7 +84,7 @@ internal sealed class PoolHarness
         }
     }
 
-    /// <summary>Sets a lease that ends after this long, and its grace so long after it.</summary>
+    /// <summary>Sets a lease that ends after this time, and its grace this long after that.</summary>
     public PoolLease Grant(int permits, double milliseconds = 10_000, double grace = 5_000)
     {
         long endsAt = Clock.GetTimestamp() + TimeSpan.FromMilliseconds(milliseconds).Ticks;
@@ -94,7 +94,7 @@ internal sealed class PoolHarness
         return lease;
     }
 
-    /// <summary>Sets a lease, or takes it away.</summary>
+    /// <summary>Sets a lease, or removes it.</summary>
     public void Grant(PoolLease? lease)
     {
         long from = Clock.GetTimestamp();
@@ -104,8 +104,8 @@ internal sealed class PoolHarness
             _ceiling = Math.Max(Pool.Permits, Math.Min(_ceiling, Sessions(Pool.Counts)));
         }
 
-        // The clock stands while the pool's own work goes on: a tick apart, what was rented just before, which may not
-        // have come to light yet, is told from what is rented after.
+        // The clock does not move while the pool's own work continues. One tick separates connections rented just
+        // before, which the test may not have seen yet, from those rented after.
         Clock.Jump(TimeSpan.FromTicks(1));
         if (_leases.Count > 0) _leases[^1] = (_leases[^1].From, Math.Min(_leases[^1].To, Clock.GetTimestamp()));
         _leases.Add((from, lease?.EndsAt ?? from));
@@ -114,7 +114,7 @@ internal sealed class PoolHarness
     public bool WasLeasedAt(long timestamp) =>
         _leases.Exists(lease => lease.From <= timestamp && timestamp < lease.To);
 
-    /// <summary>The process stood still for so long, and no timer has fired yet.</summary>
+    /// <summary>Simulates a process stop of this length; no timer has fired yet.</summary>
     public void Jump(double milliseconds) => Clock.Jump(TimeSpan.FromMilliseconds(milliseconds));
 
     /// <summary>Starts a rent.</summary>
@@ -130,14 +130,14 @@ internal sealed class PoolHarness
         return outcome;
     }
 
-    /// <summary>Rents at the ADO.NET surface and expects a connection.</summary>
+    /// <summary>Opens through ADO.NET and expects a connection.</summary>
     public async Task<PooledConnection> OpenedAsync(Deadline deadline = default)
     {
         RentResult result = await FinishAsync(Source.RentAsync(deadline).AsTask());
         return result.GetConnectionOrThrow();
     }
 
-    /// <summary>Returns as one who has had something executed.</summary>
+    /// <summary>Returns a connection on which something was executed.</summary>
     public void Return(RentOutcome rented)
     {
         rented.Connection!.HasExecuted = true;
@@ -160,10 +160,10 @@ internal sealed class PoolHarness
         await UntilAsync("warm", c => c.Idle == connections && c is { Used: 0, Opening: 0, Closing: 0 });
     }
 
-    /// <summary>Waits for a call to be held by the server.</summary>
+    /// <summary>Waits until the server holds a call.</summary>
     public Task<FakeCall> HeldAsync(Step step) => FinishAsync(Server.HeldAsync(step).AsTask(), $"a held {step}");
 
-    /// <summary>Waits for a task that nothing but the thread pool delays.</summary>
+    /// <summary>Waits for a task that only the thread pool can delay.</summary>
     public async Task<T> FinishAsync<T>(Task<T> task, string what = "the task")
     {
         await FinishAsync((Task)task, what);
@@ -177,14 +177,14 @@ internal sealed class PoolHarness
         await task;
     }
 
-    /// <summary>Waits for the pool to come to a state; the fake clock stands.</summary>
+    /// <summary>Waits until the pool reaches a state; the fake clock does not move.</summary>
     public Task UntilAsync(string what, Func<PoolCounts, bool> reached) => UntilAsync(what, reached, TimeSpan.Zero);
 
-    /// <summary>Lets the fake clock run until the pool comes to a state.</summary>
+    /// <summary>Advances the fake clock until the pool reaches a state.</summary>
     public Task AdvanceUntilAsync(string what, Func<PoolCounts, bool> reached, double stepMilliseconds = 10) =>
         UntilAsync(what, reached, TimeSpan.FromMilliseconds(stepMilliseconds));
 
-    /// <summary>Advances in steps and gives the pool's own work time between them.</summary>
+    /// <summary>Advances in steps, with time for the pool's own work between them.</summary>
     public async Task AdvanceAsync(TimeSpan time)
     {
         Clock.Advance(time);
@@ -195,7 +195,7 @@ internal sealed class PoolHarness
         $"{Pool.Snapshot()}; closed {string.Join(", ", Pool.Snapshot().Closed)}; problem: {Pool.Problem}; "
         + $"server sessions {Server.Sessions}; log: {string.Join(" | ", Log.Entries.TakeLast(5).Select(e => e.Text))}";
 
-    /// <summary>INV-1 at this moment.</summary>
+    /// <summary>Checks INV-1 now.</summary>
     public void Check(PoolCounts counts)
     {
         int ceiling, sessions = Server.Sessions;
@@ -203,7 +203,7 @@ internal sealed class PoolHarness
         {
             ceiling = _ceiling;
 
-            // What a shrink left over never grows again.
+            // The surplus left by a shrink never grows again.
             _ceiling = Math.Max(Pool.Permits, Math.Min(_ceiling, Sessions(Pool.Counts)));
         }
 
@@ -220,20 +220,21 @@ internal sealed class PoolHarness
             Log.Entries, entry => entry.Text.Contains(FakeConnector.Secret, StringComparison.Ordinal));
     }
 
-    /// <summary>Heals the server and expects full capacity: all permits rented at once, each connection
+    /// <summary>Heals the server and expects full capacity: all permits can be rented and each connection
     /// works.</summary>
     public async Task AssertWholeAsync()
     {
         Server.Heal();
         Server.SetProblem(null);
 
-        // In long steps: credentials that were refused are tried again after 10 s.
+        // In long steps: refused credentials are tried again after 10 s.
         await AdvanceUntilAsync(
             "rest", c => c is { Used: 0, Opening: 0, Closing: 0, Pending: 0 } && Pool.Problem is null,
             stepMilliseconds: 50);
         AssertNoViolation();
 
-        // What died unseen is found out by whoever rents it next, and those of its age go with it: not counted here.
+        // A session that died unnoticed fails in its next rent and takes its generation with it; such rents are not
+        // checked here.
         foreach (RentOutcome outcome in await RentAllAsync())
         {
             if (outcome.Connection is not FakePhysicalConnection { Fake: var fake } connection) continue;
@@ -264,7 +265,7 @@ internal sealed class PoolHarness
         AssertNoViolation();
     }
 
-    /// <summary>Drains and expects that no session is left.</summary>
+    /// <summary>Drains and expects that no session remains.</summary>
     public async Task AssertDrainsAsync()
     {
         Task<bool> drain = Pool.DrainAsync(TimeSpan.FromSeconds(1));
@@ -281,7 +282,7 @@ internal sealed class PoolHarness
         if (Options.MaxPending >= permits)
             return await FinishAsync(Task.WhenAll(Enumerable.Range(0, permits).Select(_ => Rent())), "full capacity");
 
-        // Where nobody may wait, one that is refused has one opened for the next.
+        // With MaxPending 0, a refused rent makes the pool open a connection for the next one.
         List<RentOutcome> rented = [];
         while (rented.Count < permits)
         {
@@ -296,7 +297,7 @@ internal sealed class PoolHarness
     private static int Sessions(PoolCounts counts) =>
         counts.Used - counts.UsedElsewhere + counts.Idle + counts.Opening + counts.Closing;
 
-    // The pool's work runs on the thread pool: let it have the processor, then look again.
+    // The pool's work runs on the thread pool: yield the processor, then check again.
     private static async Task PauseAsync()
     {
         for (int i = 0; i < 20; i++) await Task.Yield();

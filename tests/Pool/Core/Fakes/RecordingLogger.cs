@@ -4,12 +4,12 @@ using Microsoft.Extensions.Logging;
 
 namespace UPool.Tests.Fakes;
 
-/// <summary>Keeps what is logged.</summary>
+/// <summary>Records log entries.</summary>
 internal sealed class RecordingLogger : ILogger, ILoggerFactory
 {
     public ConcurrentQueue<(LogLevel Level, int Id, string Text)> Entries { get; } = new();
 
-    /// <summary>Whether it throws after each line, as one whose disk is full.</summary>
+    /// <summary>Whether it throws after each entry, as a logger whose disk is full.</summary>
     public bool Throws { get; set; }
 
     public IEnumerable<string> Of(int id) => Entries.Where(entry => entry.Id == id).Select(entry => entry.Text);

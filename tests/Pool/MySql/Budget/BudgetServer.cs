@@ -8,8 +8,8 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 namespace UPool.Tests.MySql.Budget;
 
 /// <summary>
-/// A private server with the register of sessions: looks at a register see all sessions of an account, so nobody else's
-/// tests may use it. Control connections and pools of several processes are made on it, each by its incarnation.
+/// A private server with the session register. Private, because a look at the register sees all sessions of an account,
+/// other tests' included. It creates control connections and pools of several processes, each with its incarnation.
 /// </summary>
 public sealed class BudgetServer : IAsyncDisposable
 {
@@ -22,7 +22,7 @@ public sealed class BudgetServer : IAsyncDisposable
 
     public string ConnectionString => Server.ConnectionString();
 
-    /// <summary>An account with every right, for looking and for getting in the way.</summary>
+    /// <summary>A connection with all rights, to observe and to interfere.</summary>
     public MySqlConnection Root { get; private set; } = null!;
 
     public string Log => _log.ToString();
@@ -51,8 +51,8 @@ public sealed class BudgetServer : IAsyncDisposable
         await ExecuteAsync(Root, await reader.ReadToEndAsync());
     }
 
-    /// <summary>The control connections of a process, by the account with PROCESS and CONNECTION ADMIN unless
-    /// given.</summary>
+    /// <summary>The control connections of a process; by default with the account that has PROCESS and CONNECTION
+    /// ADMIN.</summary>
     public ControlConnections CreateControl(string? incarnation = "silo-1", string? connectionString = null)
     {
         var control = new ControlConnections(
@@ -73,7 +73,7 @@ public sealed class BudgetServer : IAsyncDisposable
         return pool;
     }
 
-    /// <summary>A session beside every pool.</summary>
+    /// <summary>A session outside every pool.</summary>
     public async Task<MySqlConnection> ConnectAsync(string? connectionString = null)
     {
         var builder = new MySqlConnectionStringBuilder(connectionString ?? ConnectionString)
@@ -88,7 +88,7 @@ public sealed class BudgetServer : IAsyncDisposable
         return connection;
     }
 
-    /// <summary>A session of a process that does nothing about it any more: killed, or stopped.</summary>
+    /// <summary>A session of a process that no longer acts: killed, or stopped.</summary>
     public async Task<(MySqlConnection Connection, DeploymentSession Session)> ConnectDeadAsync(string incarnation)
     {
         MySqlConnection connection = await ConnectAsync();
@@ -98,7 +98,7 @@ public sealed class BudgetServer : IAsyncDisposable
             facts.Session.Id, facts.Session.Host, incarnation, IsControl: false, facts.Session.Server.Name!));
     }
 
-    /// <summary>An account of the server's root, for a test of rights.</summary>
+    /// <summary>Creates an account with these grants, for a test of rights.</summary>
     public async Task<string> CreateAccountAsync(string name, params string[] grants)
     {
         await ExecuteAsync(Root, $"CREATE USER '{name}'@'%' IDENTIFIED BY '{Server.Password}'");
@@ -107,11 +107,11 @@ public sealed class BudgetServer : IAsyncDisposable
         return new MySqlConnectionStringBuilder(ConnectionString) { UserID = name }.ConnectionString;
     }
 
-    /// <summary>Rows of the register, without the witness.</summary>
+    /// <summary>The number of rows of the register, without the witness.</summary>
     public Task<long> RowsAsync(string where = "TRUE") =>
         ScalarAsync(Root, $"SELECT COUNT(*) FROM upool_session WHERE ConnectionId <> 0 AND {where}");
 
-    /// <summary>The server's own count, of which this root connection is one.</summary>
+    /// <summary>The server's own session count, including this root connection.</summary>
     public async Task<long> ConnectedAsync()
     {
         await using MySqlCommand command = Root.CreateCommand();
@@ -134,7 +134,7 @@ public sealed class BudgetServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        // Pools before the control connections that they were made with.
+        // Dispose pools before the control connections that they use.
         foreach (IAsyncDisposable one in Enumerable.Reverse(_made)) await one.DisposeAsync();
         await Root.DisposeAsync();
         await Server.DisposeAsync();

@@ -7,8 +7,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql.Budget;
 
-/// <summary>What a start refuses in words: rights that are lacking, and servers on which no budget can be
-/// kept.</summary>
+/// <summary>Start errors with their messages: missing rights, and servers on which no budget can be kept.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class CheckTests
 {
@@ -31,7 +30,7 @@ public sealed class CheckTests
         else Assert.Contains($"the account of the control connections {problem}", found, StringComparison.Ordinal);
         Assert.DoesNotContain(server.Server.Password, $"{found}", StringComparison.Ordinal);
 
-        // It takes back what it says once it may, in the same process.
+        // The problem disappears once the rights are granted, in the same process.
         await ExecuteAsync(
             server.Root, InFamilysWords("GRANT PROCESS, CONNECTION ADMIN ON *.* TO 'upool_other'@'%'")!);
         Assert.Null(await control.CheckAsync(server.ConnectionString));
@@ -71,7 +70,7 @@ public sealed class CheckTests
         Assert.InRange(most - 1, 1, ControlConnections.MaxConnections);
     }
 
-    /// <summary>Off by default on MariaDB, where nothing is asked of it.</summary>
+    /// <summary>Off by default on MariaDB, which does not need it.</summary>
     [Fact]
     public async Task Check_WithoutPerformanceSchema_IsRefusedOnMySqlAlone()
     {
@@ -87,7 +86,7 @@ public sealed class CheckTests
             "cannot say when a session is gone: no budget can be kept there.", found, StringComparison.Ordinal);
         Assert.Contains("Start the server with performance_schema=ON.", found, StringComparison.Ordinal);
 
-        // Without a budget it is used, and warned of once.
+        // Without a budget the server is used, with one warning.
         PooledDataSource pool = server.CreatePool(server.CreateControl(incarnation: null), 2);
         for (int i = 0; i < 3; i++)
         {
@@ -123,7 +122,7 @@ public sealed class CheckTests
     {
         await using BudgetServer server = await BudgetServer.StartAsync();
 
-        // Each session has a table of its own behind the name, as if each had come to another server.
+        // Each session has its own table of that name, as if each had reached another server.
         await ExecuteAsync(server.Root, "CREATE TABLE register LIKE upool_session");
         await ExecuteAsync(
             server.Root,
@@ -145,7 +144,7 @@ public sealed class CheckTests
             "is reached through a multiplexing proxy or a local socket", await control.CheckAsync(through),
             StringComparison.Ordinal);
 
-        // And nothing is used there, whoever did not check.
+        // The server is not used, even by a pool that did not check.
         RentResult refused = await server.CreatePool(control, 1, through).RentAsync();
         Assert.Contains("behind a multiplexing proxy", refused.Message, StringComparison.Ordinal);
     }

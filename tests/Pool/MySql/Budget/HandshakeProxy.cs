@@ -5,8 +5,8 @@ using System.Net.Sockets;
 namespace UPool.Tests.MySql.Budget;
 
 /// <summary>
-/// Relays to a server and tells each client another connection id in the handshake, as a multiplexing proxy does that
-/// keeps ids of its own.
+/// Relays to a server and gives each client another connection id in the handshake, as a multiplexing proxy with its
+/// own ids does.
 /// </summary>
 internal sealed class HandshakeProxy : IAsyncDisposable
 {
@@ -51,8 +51,8 @@ internal sealed class HandshakeProxy : IAsyncDisposable
                 await server.ConnectAsync(IPAddress.Loopback, _port, _stop.Token);
                 NetworkStream to = server.GetStream(), from = client.GetStream();
 
-                // The greeting: a header of four bytes, the protocol's version, the server's by a text that a zero
-                // ends, and then the connection id.
+                // The greeting: a header of four bytes, the protocol version, the zero-terminated server version, then
+                // the connection id.
                 var greeting = new byte[4096];
                 int length = await to.ReadAtLeastAsync(greeting, 64, cancellationToken: _stop.Token);
                 Span<byte> id = greeting.AsSpan(Array.IndexOf(greeting, (byte)0, 5) + 1, 4);

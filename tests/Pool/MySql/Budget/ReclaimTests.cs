@@ -10,7 +10,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql.Budget;
 
-/// <summary>What the server says of the sessions of processes that are gone, and ending them until it knows none
+/// <summary>Looks at the sessions of dead processes on the server, and kills until the server knows none
 /// (INV-2).</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class ReclaimTests
@@ -24,7 +24,7 @@ public sealed class ReclaimTests
         await using DbConnection used = await pool.OpenConnectionAsync();
         (MySqlConnection dead, DeploymentSession deadSession) = await server.ConnectDeadAsync("silo-2");
 
-        // One that nobody registered: between its handshake and its registration, or of somebody else.
+        // An unregistered session: between its handshake and its registration, or of another application.
         await using MySqlConnection stranger = await server.ConnectAsync();
         (MySqlConnection gone, DeploymentSession goneSession) = await server.ConnectDeadAsync("silo-3");
         await gone.CloseAsync();
@@ -39,7 +39,7 @@ public sealed class ReclaimTests
         Assert.Single(look.Sessions, session => session is { Incarnation: "silo-1", IsControl: true });
         Assert.DoesNotContain(look.Sessions, session => session.Id == server.Root.ServerThread);
 
-        // The row of the one that closed is removed once the server has said that it does not know it.
+        // The closed session's row is removed after the server has confirmed that it does not know the session.
         await server.UntilAsync(
             "the row of a closed session gone", async () => await server.RowsAsync("Incarnation = 'silo-3'") == 0);
         Assert.DoesNotContain(goneSession, (await control.LookAsync()).Sessions);
@@ -54,7 +54,8 @@ public sealed class ReclaimTests
         ControlConnections control = server.CreateControl("silo-1", server.ConnectionString);
         (MySqlConnection dead, DeploymentSession session) = await server.ConnectDeadAsync("silo-2");
 
-        // Registered by an account that this one may not see: it counts until the server has said that it is gone.
+        // Registered by an account whose sessions this one may not see: it counts until the server confirms that it is
+        // gone.
         await ExecuteAsync(
             server.Root, "INSERT INTO upool_session (Server, ConnectionId, Host, Account, Incarnation, IsControl) "
                 + $"VALUES ('{session.Server}', 4000000, '10.0.0.1:1', 'upool_before', 'silo-3', FALSE)");
@@ -82,7 +83,7 @@ public sealed class ReclaimTests
         await ExecuteAsync(server.Root, "BEGIN");
         await ExecuteAsync(server.Root, "UPDATE t SET v = 2 WHERE id = 1");
 
-        // A process that was killed or stopped: its sessions run on, and nobody reads what they answer.
+        // A killed or stopped process: its sessions run on, and nothing reads their results.
         List<MySqlConnection> dead = [];
         List<Task> running = [];
         foreach (string statement in (string[])[
@@ -109,7 +110,7 @@ public sealed class ReclaimTests
         long before = await server.ConnectedAsync();
         await control.EndAsync(theirs);
 
-        // The server's own count, at this very moment: no permit is free any earlier.
+        // The server's own count at this moment: no permit may be free earlier.
         Assert.Equal(before - 5, await server.ConnectedAsync());
         Assert.DoesNotContain((await control.LookAsync()).Sessions, session => session.Incarnation == "silo-2");
         Assert.Equal(0, await server.RowsAsync("Incarnation = 'silo-2'"));
@@ -134,20 +135,20 @@ public sealed class ReclaimTests
         int counted = 0;
         while (!end.IsCompleted)
         {
-            // The order matters: what is counted first is compared with an answer that came later at the earliest.
+            // The order matters: the count is read before the check whether the end was confirmed.
             bool isCounted = await server.ConnectedAsync() == with;
             if (end.IsCompleted) break;
 
             counted += isCounted ? 1 : 0;
 
-            // While it rolls back it stands in every look.
+            // While the session rolls back, every look must include it.
             Assert.True(
                 !isCounted || (await control.LookAsync()).Sessions.Contains(session)
                     || await server.ConnectedAsync() < with);
         }
 
         Assert.Equal(with - 1, await server.ConnectedAsync());
-        Assert.True(counted > 0, "the rollback was over at once: nothing was waited for");
+        Assert.True(counted > 0, "the rollback ended at once: the test waited for nothing");
         TestContext.Current.TestOutputHelper?.WriteLine(
             $"not answered at {counted} looks, at which the server still counted it");
         await dead.DisposeAsync();
@@ -183,7 +184,7 @@ public sealed class ReclaimTests
                 await socket.ConnectAsync("127.0.0.1", server.Server.Port);
             }
 
-            // Behind them in the accept queue. The sessions that are there hear nothing before the thaw either.
+            // The look queues behind them in the accept queue. Existing sessions get no answer before the thaw either.
             Task<ServerLook> looking = control.FreshLookAsync();
             server.Server.Thaw();
             ServerLook look = await looking;
@@ -198,7 +199,7 @@ public sealed class ReclaimTests
         await using BudgetServer server = await BudgetServer.StartAsync();
         ControlConnections control = server.CreateControl();
 
-        // Accepted and silent: a process that was stopped in the middle of its handshake.
+        // Accepted and silent: a process that was stopped during its handshake.
         using (var socket = new TcpClient())
         {
             await socket.ConnectAsync("127.0.0.1", server.Server.Port);
@@ -231,8 +232,8 @@ public sealed class ReclaimTests
         Assert.InRange(most - 1, 1, ControlConnections.MaxConnections);
     }
 
-    /// <summary>The lane would have to confirm the end of the session that a fresh one replaces: while it is silent,
-    /// membership keeps the one it has.</summary>
+    /// <summary>A fresh look replaces the storage's session, whose end the lane would have to confirm; while the lane
+    /// is silent, membership keeps its session.</summary>
     [Fact]
     public async Task FreshLook_LaneIsSilent_IsRefusedAndTheStorageKeepsItsSession()
     {
@@ -285,7 +286,7 @@ public sealed class ReclaimTests
         ControlConnections control = server.CreateControl(incarnation: null, account);
         (MySqlConnection alive, DeploymentSession session) = await server.ConnectDeadAsync("silo-2");
 
-        // Not listed for this account, and there all the same: "I cannot see it" is not "it is gone".
+        // Not listed for this account, but it still exists: "not visible" does not mean "gone".
         Task gone = control.KillLane.WaitUntilGoneAsync(new ServerSession(session.Id, session.Host));
         await server.UntilAsync("the problem", () => Task.FromResult(control.Health.Problem is not null));
         Assert.Contains("(error 1095): grant their account PROCESS", control.Health.Problem, StringComparison.Ordinal);
@@ -293,7 +294,7 @@ public sealed class ReclaimTests
         Assert.False(gone.IsCompleted);
         Assert.Equal(1, await ScalarAsync(alive, "SELECT 1"));
 
-        // Others are answered meanwhile, and the storage is used.
+        // Other questions are answered meanwhile, and the storage works.
         await using (DbConnection storage = await control.Storage.OpenConnectionAsync())
             await control.KillLane.WaitUntilGoneAsync(new ServerSession(999_999, "10.0.0.1:1"));
 
@@ -304,8 +305,8 @@ public sealed class ReclaimTests
         await alive.DisposeAsync();
     }
 
-    /// <summary>A session keeps the rights that it began with, so the lane tries new ones. What it closes stays with
-    /// the server here until it is killed, and there is never one too many (INV-2).</summary>
+    /// <summary>A session keeps the rights that it began with, so the lane tries new sessions. Here a closed one stays
+    /// on the server until it is killed, and there is never one too many (INV-2).</summary>
     [Fact]
     public async Task Close_IsDenied_LaneTriesNewSessionsWithoutAThirdControlConnection()
     {
@@ -316,7 +317,7 @@ public sealed class ReclaimTests
         {
             Port = (uint)relay.Port,
 
-            // The goodbye is known to the relay without TLS only.
+            // The relay recognizes COM_QUIT only without TLS.
             SslMode = MySqlSslMode.None,
             AllowPublicKeyRetrieval = true,
         }.ConnectionString;
@@ -342,6 +343,6 @@ public sealed class ReclaimTests
         await alive.DisposeAsync();
     }
 
-    /// <summary>The lane opens its session when it is asked anything.</summary>
+    /// <summary>Makes the lane open its session, which any request does.</summary>
     private static Task OpenLaneAsync(ControlConnections control) => control.KillLane.KillStatementAsync(default);
 }

@@ -9,7 +9,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql.Budget;
 
-/// <summary>Every session of a deployment with a budget says whose it is, before its first use (INV-2).</summary>
+/// <summary>Every session of a deployment with a budget registers its owner before its first use (INV-2).</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class RegisterTests
 {
@@ -23,7 +23,7 @@ public sealed class RegisterTests
         Assert.True(pool.NeedsLease);
         await using (DbConnection connection = await pool.OpenConnectionAsync())
         {
-            // The first statement of the session's renter finds it there, as the process list shows it.
+            // The renter's first statement finds the row, and it agrees with the process list.
             Assert.Equal("upool,silo-1@here:7,0", await TextAsync(
                 connection,
                 "SELECT CONCAT_WS(',', Account, Incarnation, IsControl) FROM upool_session s "
@@ -31,7 +31,7 @@ public sealed class RegisterTests
                 + "WHERE s.ConnectionId = CONNECTION_ID()"));
         }
 
-        // A session that is reset and rented again is not registered again.
+        // A session that is reset and rented again does not register again.
         await UntilAsync(pool, s => s.Idle == 1);
         await ExecuteAsync(server.Root, "UPDATE upool_session SET Created = '2000-01-01'");
         await using (DbConnection connection = await pool.OpenConnectionAsync())
@@ -41,7 +41,7 @@ public sealed class RegisterTests
         pool.Clear();
         await server.UntilAsync("the row gone", async () => await server.RowsAsync("NOT IsControl") == 0);
 
-        // The lane's own is there: it had to confirm the close.
+        // The lane's own row exists: the lane had to confirm the close.
         Assert.Equal(1, await server.RowsAsync("IsControl AND Account = 'upool_control'"));
     }
 
@@ -92,7 +92,7 @@ public sealed class RegisterTests
             await server.CreateTableAsync();
         }
 
-        // The session that was there before the table registers once it is returned; the pool's next open succeeds.
+        // The session opened before the table existed registers at its return; the pool's next open succeeds.
         await server.UntilAsync("a control row", async () => await server.RowsAsync("IsControl") >= 1);
         await UntilAsync(pool, s => s.Idle == 1, what: "the pool's own recovery");
         Assert.Equal(1, await server.RowsAsync("NOT IsControl"));
@@ -159,7 +159,7 @@ public sealed class RegisterTests
         Assert.True(after.Uptime < TimeSpan.FromSeconds(30), $"{after.Uptime}");
         Assert.Equal(before.Server, after.Server);
 
-        // The sessions of before were replaced, as nobody can know them there any more.
+        // The earlier sessions were replaced: the new register does not contain them.
         await UntilAsync(pool, s => s is { Idle: 0, Used: 0, Closing: 0 }, what: "the end of the sessions of before");
         await (await pool.OpenConnectionAsync()).DisposeAsync();
         await server.UntilAsync("its row", async () => await server.RowsAsync("Incarnation = 'silo-1'") >= 2);
