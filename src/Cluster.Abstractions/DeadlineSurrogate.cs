@@ -1,15 +1,15 @@
 namespace UPool.Cluster;
 
 /// <summary>
-/// A <see cref="Deadline"/> on the wire: the time that was left when it was sent. It is counted anew from its arrival,
-/// so the clocks of two machines need not agree; what the journey took is not deducted. Inside a process Orleans copies
-/// the structure as it is, and none of this happens.
+/// A <see cref="Deadline"/> on the wire: the time that was left when it was sent. It counts anew from its arrival, so
+/// the clocks of two machines need not agree; the travel time is not deducted. Inside a process Orleans copies the
+/// struct as it is, without this conversion.
 /// </summary>
 [GenerateSerializer, Immutable]
 [Alias("UPool.Deadline")]
 internal struct DeadlineSurrogate
 {
-    /// <summary>The time left; <see cref="Timeout.InfiniteTimeSpan"/> when there is no deadline.</summary>
+    /// <summary>The time left; <see cref="Timeout.InfiniteTimeSpan"/> if there is no deadline.</summary>
     [Id(0)] public TimeSpan Remaining { get; set; }
 }
 

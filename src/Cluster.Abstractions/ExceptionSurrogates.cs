@@ -1,8 +1,8 @@
 namespace UPool.Cluster;
 
-// The pool knows no Orleans, so its exceptions get their codecs here. Without one the caller would see a
-// CodecNotFoundException and the real error would be lost. What caused them stays behind: it may be of a type that the
-// caller does not have, and a driver's message may hold a parameter's value (INV-8).
+// The pool does not reference Orleans, so its exceptions get their codecs here. Without one the caller would see a
+// CodecNotFoundException and the real error would be lost. Inner exceptions are not sent: the caller may not have their
+// type, and a driver's message may hold a parameter's value (INV-8).
 
 /// <summary>A <see cref="RentRefusedException"/> on the wire.</summary>
 [GenerateSerializer, Immutable]
@@ -12,7 +12,7 @@ internal struct RentRefusedSurrogate
     /// <summary>Why the rent was refused.</summary>
     [Id(0)] public RefusalReason Reason { get; set; }
 
-    /// <summary>The refusal in words.</summary>
+    /// <summary>The message of the refusal.</summary>
     [Id(1)] public string Message { get; set; }
 }
 
@@ -21,7 +21,7 @@ internal struct RentRefusedSurrogate
 [Alias("UPool.DeadlineExceededException")]
 internal struct DeadlineExceededSurrogate
 {
-    /// <summary>What did not end in time.</summary>
+    /// <summary>The message, which names the operation that did not end in time.</summary>
     [Id(0)] public string Message { get; set; }
 }
 
@@ -30,7 +30,7 @@ internal struct DeadlineExceededSurrogate
 [Alias("UPool.OutcomeUnknownException")]
 internal struct OutcomeUnknownSurrogate
 {
-    /// <summary>What was sent and not answered.</summary>
+    /// <summary>The message, which names the request that was sent and not answered.</summary>
     [Id(0)] public string Message { get; set; }
 }
 
@@ -39,7 +39,7 @@ internal struct OutcomeUnknownSurrogate
 [Alias("UPool.TransactionEndedException")]
 internal struct TransactionEndedSurrogate
 {
-    /// <summary>What was not sent, and why.</summary>
+    /// <summary>The message, which names the request that was not sent, and the reason.</summary>
     [Id(0)] public string Message { get; set; }
 
     /// <summary>Whether something of the transaction may be stored.</summary>
@@ -51,7 +51,7 @@ internal struct TransactionEndedSurrogate
 [Alias("UPool.ConnectionSeveredException")]
 internal struct ConnectionSeveredSurrogate
 {
-    /// <summary>What was taken away, and why.</summary>
+    /// <summary>The message, which names the connection that was taken away, and the reason.</summary>
     [Id(0)] public string Message { get; set; }
 }
 

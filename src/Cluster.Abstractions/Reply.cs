@@ -3,13 +3,13 @@ namespace UPool.Cluster;
 /// <summary>How a call to a worker ended.</summary>
 public enum ReplyStatus
 {
-    /// <summary>Done; the value is there.</summary>
+    /// <summary>Done; the value is set.</summary>
     Ok = 0,
 
-    /// <summary>What was asked for does not exist.</summary>
+    /// <summary>The requested item does not exist.</summary>
     NotFound,
 
-    /// <summary>The input is wrong; the detail says what. Nothing was changed.</summary>
+    /// <summary>The input is wrong; the detail names the error. Nothing was changed.</summary>
     Invalid,
 
     /// <summary>The pool refused; see <see cref="Reply{T}.Refusal"/>. Nothing was sent to the database.</summary>
@@ -21,8 +21,8 @@ public enum ReplyStatus
     /// <summary>The database or the cluster cannot be reached. Nothing was changed.</summary>
     Unavailable,
 
-    /// <summary>A read did not end by its deadline; or a transaction, before its commit was sent: it was rolled back.
-    /// Nothing was changed.</summary>
+    /// <summary>A read did not end by its deadline, or a transaction did not before its commit was sent and was rolled
+    /// back. Nothing was changed.</summary>
     DeadlineExceeded,
 
     /// <summary>A write whose outcome cannot be known (INV-9).</summary>
@@ -39,13 +39,13 @@ public sealed record Reply<T>
     /// <summary>How the call ended.</summary>
     [Id(0)] public required ReplyStatus Status { get; init; }
 
-    /// <summary>The value when <see cref="Status"/> is <see cref="ReplyStatus.Ok"/>.</summary>
+    /// <summary>The value if <see cref="Status"/> is <see cref="ReplyStatus.Ok"/>.</summary>
     [Id(1)] public T? Value { get; init; }
 
     /// <summary>Why the pool refused; 0 unless <see cref="Status"/> is Refused or Unavailable.</summary>
     [Id(2)] public RefusalReason Refusal { get; init; }
 
-    /// <summary>What went wrong, in one line for a person; holds no secret and no parameter value.</summary>
+    /// <summary>The error, in one line for a person; holds no secret and no parameter value.</summary>
     [Id(3)] public string? Detail { get; init; }
 }
 
@@ -55,7 +55,7 @@ public static class Reply
     /// <summary>A value.</summary>
     public static Reply<T> Ok<T>(T value) => new() { Status = ReplyStatus.Ok, Value = value };
 
-    /// <summary>What was asked for does not exist.</summary>
+    /// <summary>The requested item does not exist.</summary>
     public static Reply<T> NotFound<T>() => new() { Status = ReplyStatus.NotFound, Detail = "not found" };
 
     /// <summary>The input is wrong.</summary>
@@ -69,7 +69,7 @@ public static class Reply
         Detail = detail,
     };
 
-    /// <summary>Any other way to end.</summary>
+    /// <summary>Any other status.</summary>
     public static Reply<T> Ended<T>(ReplyStatus status, string? detail = null) =>
         new() { Status = status, Detail = detail };
 }

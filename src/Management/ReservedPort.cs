@@ -31,7 +31,7 @@ internal sealed class ReservedPort : IDisposable
     {
         Func<EndPoint, Socket> bind = options.CreateBoundListenSocket;
         options.CreateBoundListenSocket = endPoint =>
-            endPoint is IPEndPoint { Port: var port } && port == Port && Interlocked.Exchange(ref _socket, null) is { } socket
+            (endPoint as IPEndPoint)?.Port == Port && Interlocked.Exchange(ref _socket, null) is { } socket
                 ? socket
                 : bind(endPoint);
     }

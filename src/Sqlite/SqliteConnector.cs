@@ -10,12 +10,12 @@ using UPool.Core;
 namespace UPool.Sqlite;
 
 /// <summary>
-/// Opens a SQLite file. Its operations run on the caller's thread: SQLite has no other way, a statement of the embedded
-/// default takes microseconds, and no production service stands on it.
+/// Opens a SQLite file. Its operations run on the caller's thread: SQLite offers no other way, a statement of the
+/// embedded default takes microseconds, and no production service depends on it.
 /// </summary>
 internal sealed class SqliteConnector(string path) : IConnector
 {
-    // SQLITE_BUSY, SQLITE_FULL and the like are answers to a statement; these mean that the file itself is of no use.
+    // SQLITE_BUSY, SQLITE_FULL and the like are answers to a statement; these mean that the file itself is unusable.
     private const int IoError = 10, Corrupt = 11, CannotOpen = 14, NotADatabase = 26;
 
     private readonly string _connectionString = new SqliteConnectionStringBuilder
@@ -23,7 +23,7 @@ internal sealed class SqliteConnector(string path) : IConnector
         DataSource = path,
         Pooling = false,
 
-        // Seconds a writer waits for another writer's lock.
+        // Seconds that a writer waits for another writer's lock.
         DefaultTimeout = 5,
     }.ConnectionString;
 
@@ -65,14 +65,14 @@ internal sealed class SqliteConnector(string path) : IConnector
     {
         var copy = new SqliteCommand { CommandText = command.CommandText };
 
-        // Shared: SQLite knows input parameters only, and reads them when the statement begins.
+        // Shared, not copied: SQLite has input parameters only, and reads them when the statement begins.
         foreach (SqliteParameter parameter in command.Parameters) copy.Parameters.Add(parameter);
         return copy;
     }
 
     public DbBatch CopyBatch(DbBatch batch) => throw new InvalidOperationException("bug: a batch over SQLite.");
 
-    // SQLite goes by the value.
+    // SQLite derives the type from the value.
     public void ApplyColumnType(DbParameter parameter, DataRow column)
     {
     }

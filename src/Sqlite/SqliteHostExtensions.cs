@@ -6,12 +6,12 @@ using UPool.Core;
 
 namespace UPool.Sqlite;
 
-/// <summary>Puts the embedded default into a host.</summary>
+/// <summary>Adds the embedded default to a host.</summary>
 public static class SqliteHostExtensions
 {
     /// <summary>
-    /// Lets the host's pool work on a SQLite file where there is no connection string and <c>UPool:Embedded</c> is
-    /// true, as it is in Development unless configured.
+    /// Lets the host's pool use a SQLite file if there is no connection string and <c>UPool:Embedded</c> is true, as it
+    /// is in Development unless configured.
     /// </summary>
     public static IHostApplicationBuilder AddUPoolSqlite(this IHostApplicationBuilder builder)
     {

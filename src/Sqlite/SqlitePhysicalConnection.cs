@@ -17,7 +17,8 @@ internal sealed class SqlitePhysicalConnection(SqliteConnection inner) : Physica
     {
         await inner.OpenAsync(CancellationToken.None).ConfigureAwait(false);
 
-        // Readers and the one writer do not block each other; kept in the file, so a repetition costs nothing.
+        // Readers and the one writer do not block each other. The file keeps the mode, so setting it again costs
+        // nothing.
         using SqliteCommand command = inner.CreateCommand();
         command.CommandText = "PRAGMA journal_mode = WAL";
         await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
@@ -25,8 +26,8 @@ internal sealed class SqlitePhysicalConnection(SqliteConnection inner) : Physica
 
     public override Task PingAsync() => Task.CompletedTask;
 
-    /// <summary>Opens the file anew: SQLite has no reset, and an open costs less than undoing what a renter may have
-    /// done.</summary>
+    /// <summary>Reopens the file: SQLite has no reset, and an open costs less than undoing the changes of a
+    /// renter.</summary>
     public override async Task ResetAsync()
     {
         await inner.CloseAsync().ConfigureAwait(false);

@@ -9,19 +9,19 @@ using UPool.Hosting;
 namespace UPool.Cluster.Budget;
 
 /// <summary>
-/// This process's hand in the budget: renews its lease, sets the pool's permits at once in both directions, and hands
-/// them back when the process leaves. A client of the cluster, which has no pool, holds its place with it.
+/// This process's part in the budget: it renews the lease, applies the permits to the pool in both directions at once,
+/// and returns them when the process leaves. A client of the cluster has no pool; its lease reserves its place.
 /// </summary>
 /// <remarks>
-/// It may be late, lose an answer or be stopped in the middle: what must never happen is held by the pool, which looks
-/// at the lease's end wherever a permit is used (INV-2). This class only keeps the lease alive.
+/// The agent may run late, lose an answer or be stopped at any point. Safety does not depend on it: the pool checks the
+/// end of the lease wherever a permit is used (INV-2). The agent only keeps the lease alive.
 /// </remarks>
 internal sealed partial class BudgetAgent : IAsyncDisposable
 {
-    /// <summary>What the startup shows while there is no lease.</summary>
+    /// <summary>The place under which the process reports that it has no lease.</summary>
     private const string Place = "Budget";
 
-    // A shrink that is under way, or a drain, is looked at this often: the pool tells nobody when a session is gone.
+    // The poll interval during a shrink or a drain: the pool raises no event when a session is gone.
     private static readonly TimeSpan ShrinkPollInterval = TimeSpan.FromMilliseconds(50);
 
     // How often the server's max_connections is read again when the budget is "auto".
@@ -46,7 +46,7 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
     private TimeSpan _numberReadAt;
     private bool _wasHealthy = true;
 
-    // Since the last request: the pool forgets its own at every look.
+    // The peak since the last request; the pool resets its own at every read.
     private int _peak;
 
     public BudgetAgent(
@@ -74,12 +74,11 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
 
     private TimeSpan Now => _clock.GetElapsedTime(_epoch);
 
-    // Asked for when it is needed: in a client the cluster itself is made of this, by way of its life cycle.
+    // Resolved on use: in a client the cluster itself depends on this agent, through its life cycle.
     private IConnectionBudgetGrain Coordinator => _services.GetRequiredService<IGrainFactory>()
         .GetGrain<IConnectionBudgetGrain>(_identity.CoordinatorKey);
 
-    /// <summary>Begins to ask, and waits for the first lease: with permits in a silo, with a place in a
-    /// client.</summary>
+    /// <summary>Starts renewing and waits for the first lease: in a silo one with permits, in a client any.</summary>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         if (_pool is not null) _pool.PermitsWanted += Wake;
@@ -88,8 +87,8 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
     }
 
     /// <summary>
-    /// Hands the permits back: to be called once the pool has been drained. Does not throw when nobody takes them: the
-    /// lease then runs out.
+    /// Returns the permits. To be called after the pool has drained. Does not throw if that fails: the lease then runs
+    /// out.
     /// </summary>
     public async Task LeaveAsync(TimeSpan timeout)
     {
@@ -134,7 +133,7 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
                 }
                 catch (Exception exception) when (!_stop.IsCancellationRequested)
                 {
-                    // Whatever it was: an agent that ended would let the lease run out, and the silo with it.
+                    // Catch everything: if this loop ended, the lease would run out and the silo with it.
                     LogStepFailed(exception);
                     await Task.Delay(LeaseHolder.MaxPauseWhileWaiting, _clock, _stop.Token);
                 }
@@ -145,7 +144,7 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits until it is time to ask, or asks.</summary>
+    /// <summary>Waits until the next request is due, or sends it.</summary>
     private async Task StepAsync()
     {
         await RefreshNumberAsync();
@@ -175,8 +174,8 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
         }
     }
 
-    /// <summary>Sends a request, and copies of it while no answer comes: the first answer or failure of any decides. A
-    /// lost message costs the lease no more than <see cref="LeaseHolder.ResendInterval"/>.</summary>
+    /// <summary>Sends a request, and copies of it while no answer comes. The first answer or failure of any copy
+    /// decides, so a lost message costs the lease at most <see cref="LeaseHolder.ResendInterval"/>.</summary>
     private async Task<LeaseReply> SendAsync(
         LeaseHolder holder, LeaseRequest request, TimeSpan timeout, CancellationToken cancellationToken)
     {
@@ -192,7 +191,7 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
             if (left > holder.ResendInterval) left = holder.ResendInterval;
             try
             {
-                // This task never fails, so a timeout is the wait's own and not a call's.
+                // WhenAny never fails, so a timeout is that of this wait and not of a call.
                 await first.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, _clock, cancellationToken);
             }
             catch (TimeoutException) when (Now < deadline)
@@ -225,14 +224,14 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
         if (reply.IsLease && (_pool is null || terms.Permits > 0) && _first.TrySetResult()) Welcome(holder, reply);
     }
 
-    /// <summary>What an operator should know of the first lease.</summary>
+    /// <summary>Logs the sum of the budget, and checks the account's limit.</summary>
     private void Welcome(LeaseHolder holder, LeaseReply reply)
     {
         LogSum(BudgetSum.Of(holder.Settings with { ServerConnections = reply.ServerConnections }).ToString());
         if (_pool is not null) CheckFenceAsync(_pool, BudgetSum.Of(holder.Settings)).Ignore();
     }
 
-    /// <summary>Looks whether the server itself bounds the pools' account, as is recommended for production.</summary>
+    /// <summary>Checks whether the server limits the pools' account, as is recommended for production.</summary>
     private async Task CheckFenceAsync(PooledDataSource pool, BudgetSum sum)
     {
         try
@@ -246,13 +245,13 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
         }
         catch (Exception exception) when (exception is DbException or OperationCanceledException)
         {
-            // Only advice: whoever has no connection at this moment hears of that elsewhere.
+            // The check is only advice, and a missing connection is reported elsewhere.
         }
     }
 
     private void Tell(LeaseHolder holder, string? problem)
     {
-        // One answer that is late is no news: the lease goes on.
+        // A single late answer is not reported while the lease still gives permits.
         bool isNews = problem is null || holder.PermitsAt(Now) == 0;
         _health.Set(Timestamp(holder.Terms.End), isNews ? problem : null);
         _status.Report(Place, isNews ? problem : null);
@@ -274,7 +273,7 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
         };
     }
 
-    /// <summary>A server that comes back has no old sessions, and the coordinator need not wait for any.</summary>
+    /// <summary>Notes a restart: the server has no old sessions, so the coordinator need not wait for any.</summary>
     private void NoteRestart(LeaseHolder holder)
     {
         bool isHealthy = _control.Connections.Health.IsHealthy;
@@ -293,7 +292,7 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
         }
         catch (DbException) when (_holder is not null)
         {
-            // The last known one holds until the server answers again.
+            // Keep the last known number until the server answers again.
             _numberReadAt = Now;
             return;
         }
@@ -336,16 +335,16 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
         }
         catch (SemaphoreFullException)
         {
-            // Two at once: it is awake.
+            // Two wakes at once: the loop is already awake.
         }
         catch (ObjectDisposedException)
         {
-            // A rent that came during the stop.
+            // A rent during the stop.
         }
     }
 
     [LoggerMessage(2801, LogLevel.Warning,
-        "The permits could not be handed back ({What}); the lease runs out by itself.")]
+        "The permits could not be returned ({What}); they are free after the lease and its grace.")]
     private partial void LogNotHandedBack(string what);
 
     [LoggerMessage(2802, LogLevel.Information, "The connection budget. {Sum}")]
@@ -357,8 +356,8 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
     private partial void LogNoFence(int shared);
 
     [LoggerMessage(2804, LogLevel.Warning,
-        "The pools' account may have {Limit} connections by the server, and the pools share {Shared}: the rest of the "
-        + "budget cannot be used. Raise its MAX_USER_CONNECTIONS.")]
+        "The server allows the pools' account {Limit} connections, and the pools share {Shared}: the rest of the "
+        + "budget cannot be used. Raise the account's MAX_USER_CONNECTIONS.")]
     private partial void LogFenceTooLow(long limit, int shared);
 
     [LoggerMessage(2899, LogLevel.Error, "bug: a step of the budget's agent failed.")]

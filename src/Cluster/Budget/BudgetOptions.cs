@@ -10,13 +10,13 @@ public sealed class BudgetOptions
     /// <summary>The section of the configuration.</summary>
     public const string Section = "UPool:Budget";
 
-    /// <summary>The value of <see cref="ServerConnections"/> that asks the server.</summary>
+    /// <summary>The value of <see cref="ServerConnections"/> that derives it from the server's limit.</summary>
     public const string Auto = "auto";
 
     /// <summary>
     /// The most sessions that all processes of the deployment together may have on the server (INV-2): a number from 1
-    /// to 100,000, or <c>auto</c>: <see cref="AutoShare"/> of the server's <c>max_connections</c>, read again when it
-    /// changes. Off by default: every silo then uses its own <c>UPool:Pool:MaxConnections</c>.
+    /// to 100,000, or <c>auto</c> for <see cref="AutoShare"/> of the server's <c>max_connections</c>, which is followed
+    /// when it changes. Off by default: every silo then uses its own <c>UPool:Pool:MaxConnections</c>.
     /// </summary>
     public string? ServerConnections { get; set; }
 
@@ -25,50 +25,50 @@ public sealed class BudgetOptions
     /// others.</summary>
     public double AutoShare { get; set; } = 0.8;
 
-    /// <summary>The most silos at a time, the surge of a roll-out included; one more does not start. Default 8; 1 to
+    /// <summary>The most silos at a time, including the surge of a roll-out; further ones do not start. Default 8; 1 to
     /// 10,000.</summary>
     public int MaxSilos { get; set; } = 8;
 
-    /// <summary>The most processes that are clients of the cluster (an Api without a silo), the surge of a roll-out
-    /// included; one more does not start. Default 4; 0 to 10,000.</summary>
+    /// <summary>The most processes that are clients of the cluster (an Api without a silo) at a time, including the
+    /// surge of a roll-out; further ones do not start. Default 4; 0 to 10,000.</summary>
     public int MaxClients { get; set; } = 4;
 
     /// <summary>
-    /// Sessions kept back: for an operator's look, and for processes stopped inside an open, past its last check.
-    /// Default 2; 0 to 1,000.
+    /// Sessions kept back for an operator, and for processes stopped inside an open after its last check. Default 2; 0
+    /// to 1,000.
     /// </summary>
     public int Reserve { get; set; } = 2;
 
-    /// <summary>The permits that every silo keeps, wanted or not. Default 1; 1 to 1,000.</summary>
+    /// <summary>The permits that every silo keeps, even if it needs none. Default 1; 1 to 1,000.</summary>
     public int Floor { get; set; } = 1;
 
-    /// <summary>The silo's share beside others that want more than there is: one of weight 2 gets twice as much.
-    /// Default 1; 1 to 100.</summary>
+    /// <summary>The silo's weight when silos want more permits than there are: one of weight 2 gets twice as much as
+    /// one of weight 1. Default 1; 1 to 100.</summary>
     public int Weight { get; set; } = 1;
 
     /// <summary>How often a silo renews its lease. Default 1 s; 100 ms to 1 min.</summary>
     public TimeSpan RenewInterval { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// How long a lease lasts without a renewal: for so long may the coordinator be away. Default 10 s; 1 s to 10 min,
-    /// and at least three times <see cref="RenewInterval"/>.
+    /// How long a lease lasts without a renewal, and so how long the coordinator may be unavailable. Default 10 s; 1 s
+    /// to 10 min, and at least three times <see cref="RenewInterval"/>.
     /// </summary>
     public TimeSpan LeaseDuration { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>The time after a lease in which its holder ends what is running; used connections are cut off at its
-    /// end. Default 5 s; 100 ms to 10 min.</summary>
+    /// <summary>The time after a lease in which its holder ends running work; used connections are cut off at its end.
+    /// Default 5 s; 100 ms to 10 min.</summary>
     public TimeSpan Grace { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>Whether there is a budget.</summary>
     internal bool IsOn => !string.IsNullOrWhiteSpace(ServerConnections);
 
-    /// <summary>Whether the server's own limit decides.</summary>
+    /// <summary>Whether the number is derived from the server's limit.</summary>
     internal bool IsAuto => string.Equals(ServerConnections?.Trim(), Auto, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>The number on a server with this limit.</summary>
+    /// <summary>The number on a server with this <c>max_connections</c>.</summary>
     internal int NumberOn(int maxConnections) => Number ?? Math.Max(1, (int)(maxConnections * AutoShare));
 
-    /// <summary>What every request carries, with the number that holds now.</summary>
+    /// <summary>The settings that every request carries, with the current number.</summary>
     internal BudgetSettings ToSettings(int serverConnections) => new()
     {
         ServerConnections = serverConnections,
@@ -81,13 +81,13 @@ public sealed class BudgetOptions
         Grace = Grace,
     };
 
-    /// <summary>The number; null when it is <c>auto</c>, off, or no number.</summary>
+    /// <summary>The configured number; null if it is <c>auto</c>, off or not a number.</summary>
     internal int? Number =>
         int.TryParse(ServerConnections, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number
             : null;
 }
 
-/// <summary>Names the key of a value that cannot be.</summary>
+/// <summary>Refuses invalid values and names their keys.</summary>
 internal sealed class BudgetOptionsValidator : IValidateOptions<BudgetOptions>
 {
     private const int MaxServerConnections = 100_000;
@@ -126,7 +126,7 @@ internal sealed class BudgetOptionsValidator : IValidateOptions<BudgetOptions>
                 + "renewal would end a lease.");
         }
 
-        // Of "auto" the server has to be asked first; the process says so then.
+        // With "auto" the number must first be read from the server; the process reports the sum then.
         if (problems.Count == 0 && options.Number is { } number)
         {
             var sum = BudgetSum.Of(options.ToSettings(number));

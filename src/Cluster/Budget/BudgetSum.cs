@@ -3,8 +3,8 @@ using UPool.MySql;
 namespace UPool.Cluster.Budget;
 
 /// <summary>
-/// What must fit into the deployment's number, part by part: all server connections there can be besides those that
-/// the pools share above their floors.
+/// The parts that must fit into the deployment's number: all possible server connections except those that the pools
+/// share above their floors.
 /// </summary>
 internal sealed record BudgetSum
 {
@@ -16,28 +16,28 @@ internal sealed record BudgetSum
         Floors = settings.MaxSilos * settings.Floor;
     }
 
-    /// <summary>What the sum is of.</summary>
+    /// <summary>The settings that are added up.</summary>
     public BudgetSettings Settings { get; }
 
-    /// <summary>The control connections of all silos, of a roll-out's surge included.</summary>
+    /// <summary>The control connections of all silos, including a roll-out's surge.</summary>
     public int SiloControl { get; }
 
-    /// <summary>The control connections of the clients: their look-ups of gateways.</summary>
+    /// <summary>The control connections of the clients, for their look-ups of gateways.</summary>
     public int ClientControl { get; }
 
     /// <summary>The control connections of one process that applies the schema.</summary>
     public static int Migration => ControlConnections.MaxConnections;
 
-    /// <summary>What nobody is given.</summary>
+    /// <summary>Connections that are never granted.</summary>
     public int Reserve => Settings.Reserve;
 
     /// <summary>The floors of all silos.</summary>
     public int Floors { get; }
 
-    /// <summary>The least number that covers all of it.</summary>
+    /// <summary>The smallest number that covers all parts.</summary>
     public int Needed => SiloControl + ClientControl + Migration + Reserve + Floors;
 
-    /// <summary>What the silos' pools share, floors included; never negative.</summary>
+    /// <summary>The connections that the silos' pools share, floors included; never negative.</summary>
     public int Shared => Math.Max(
         0, Settings.ServerConnections - SiloControl - ClientControl - Migration - Reserve);
 
@@ -47,7 +47,7 @@ internal sealed record BudgetSum
     /// <summary>Adds up the parts.</summary>
     public static BudgetSum Of(BudgetSettings settings) => new(settings);
 
-    /// <summary>The sum in words, for the start and for whoever has to change it.</summary>
+    /// <summary>The sum in words, for the log at the start and for error messages.</summary>
     public override string ToString()
     {
         string parts = $"{Settings.MaxSilos} silos (those of a roll-out's surge included) with "
@@ -56,7 +56,7 @@ internal sealed record BudgetSum
             + $"control connections each ({ClientControl}), the migration ({Migration}), the reserve ({Reserve})";
         return Fits
             ? $"Of {Settings.ServerConnections} server connections {Needed} are taken by {parts}; "
-                + $"{Settings.ServerConnections - Needed} move to where the load is."
+                + $"{Settings.ServerConnections - Needed} are distributed by demand."
             : $"UPool:Budget:ServerConnections is {Settings.ServerConnections}, and {Needed} are needed: {parts}. "
                 + "Raise ServerConnections within the server's max_connections, or lower MaxSilos, MaxClients, "
                 + "Reserve or Floor.";

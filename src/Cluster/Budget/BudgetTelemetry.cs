@@ -2,13 +2,13 @@ using System.Diagnostics.Metrics;
 
 namespace UPool.Cluster.Budget;
 
-/// <summary>All instruments of the budget. Those of the ledger are measured where the coordinator is, and nowhere
-/// else: a sum over all processes is right.</summary>
+/// <summary>All instruments of the budget. The ledger's are measured only in the coordinator's process, so a sum over
+/// all processes is correct.</summary>
 internal sealed class BudgetTelemetry : IDisposable
 {
     private readonly Meter _meter = new(PooledDataSource.MeterName);
 
-    // The newest view of the ledger; null where the coordinator is not.
+    // The newest view of the ledger; null in a process without the coordinator.
     private volatile BudgetView? _view;
 
     public BudgetTelemetry(LeaseHealth lease)
@@ -18,20 +18,20 @@ internal sealed class BudgetTelemetry : IDisposable
             "The most server connections of the whole deployment.");
         _meter.CreateObservableGauge(
             "upool.budget.shared", () => Of(static view => view.Shared), "{connection}",
-            "What of them the pools share.");
+            "The part of them that the pools share.");
         _meter.CreateObservableGauge(
             "upool.budget.held", () => Of(static view => view.Held), "{connection}",
-            "What counts as held: shrinks that are not acknowledged and dead silos included.");
+            "Connections that count as held, including unacknowledged shrinks and dead silos.");
         _meter.CreateObservableGauge(
             "upool.budget.unregistered", () => Of(static view => view.Orphans), "{connection}",
-            "Sessions of the deployment's accounts that nobody registered; they count as used.");
+            "Unregistered sessions of the deployment's accounts; they count as used.");
         _meter.CreateObservableGauge(
             "upool.budget.leases", Leases, "{lease}", "Leases on record, by state.");
         _meter.CreateObservableGauge(
             "upool.budget.lease.remaining", () => Left(lease), "s", "How long this process's lease still lasts.");
     }
 
-    /// <summary>What metrics and reports call a state.</summary>
+    /// <summary>The name of a state in metrics and reports.</summary>
     public static string NameOf(LeaseState state) => state switch
     {
         LeaseState.Live => "live",
@@ -42,10 +42,10 @@ internal sealed class BudgetTelemetry : IDisposable
         _ => "unheard",
     };
 
-    /// <summary>What the ledger is like now.</summary>
+    /// <summary>Publishes the newest view of the ledger.</summary>
     public void Show(BudgetView view) => _view = view;
 
-    /// <summary>The coordinator is not here any more.</summary>
+    /// <summary>Ends the ledger's metrics: the coordinator has left this process.</summary>
     public void Clear() => _view = null;
 
     public void Dispose() => _meter.Dispose();

@@ -9,12 +9,12 @@ using UPool.MySql;
 namespace UPool.Cluster.Budget;
 
 /// <summary>
-/// The coordinator: gives requests to the ledger in batches, writes it, and only then answers; asks the server about
-/// those whose lease and grace are over. Everything that is decided is decided by <see cref="Ledger"/>.
+/// The coordinator. It passes requests to the ledger in batches, writes the ledger and only then answers, and asks the
+/// server about incarnations whose lease and grace are over. <see cref="Ledger"/> makes all decisions.
 /// </summary>
 /// <remarks>
-/// Two activations may exist for a moment. Each answers only after a write that nobody else has overtaken, so the older
-/// one answers nobody any more (INV-2). Reentrant, so that requests gather while a write is under way.
+/// Two activations may exist for a moment. Each answers only after a write that no other activation has overtaken, so
+/// the older one can answer no more requests (INV-2). Reentrant, so that requests gather during a write.
 /// </remarks>
 [Reentrant]
 [KeepAlive]
@@ -27,15 +27,15 @@ internal sealed partial class ConnectionBudgetGrain(
     TimeProvider clock,
     ILogger<ConnectionBudgetGrain> logger) : Grain, IConnectionBudgetGrain
 {
-    // How long the first request of a batch waits for others: one write then serves all of them. A twentieth of the
-    // default interval, which nobody notices.
+    // How long the first request of a batch waits for others, so that one write serves them all. A twentieth of the
+    // default renewal interval: too short to be noticed.
     private static readonly TimeSpan GatherInterval = TimeSpan.FromMilliseconds(50);
 
-    // How often the ledger is asked whose grace is over. Looking costs nothing while there is nobody.
+    // How often the ledger is asked whose grace is over; cheap if there is none.
     private static readonly TimeSpan TendInterval = TimeSpan.FromMilliseconds(500);
 
-    // How often the server is asked for sessions of nobody; and while a process has left, whose place somebody may wait
-    // for, whether its control connections are gone too.
+    // How often the server is asked for sessions of no recorded incarnation. More often after a process has left:
+    // another may wait for its place, which is free once its control connections are gone.
     private static readonly TimeSpan ObserveInterval = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LeftInterval = TimeSpan.FromSeconds(1);
 
@@ -95,7 +95,7 @@ internal sealed partial class ConnectionBudgetGrain(
 
     public Task<BudgetView> View() => Task.FromResult(Ledger.View(Now));
 
-    /// <summary>Writes and answers until nobody waits.</summary>
+    /// <summary>Writes and answers until no request waits.</summary>
     private async Task WriteAllAsync()
     {
         try
@@ -125,7 +125,7 @@ internal sealed partial class ConnectionBudgetGrain(
         }
         catch (Exception exception)
         {
-            // Whether it was written is not known, not even after a conflict: what the conflict is with may be our own.
+            // The outcome is unknown, even after a conflict: the conflicting write may be our own.
             _unresolved = batch;
             _problem = Describe(exception);
             LogNotWritten(_problem);
@@ -138,8 +138,8 @@ internal sealed partial class ConnectionBudgetGrain(
         telemetry.Show(Ledger.View(Now));
     }
 
-    /// <summary>Finds out what became of a write whose outcome is unknown. False while that cannot be known; nobody is
-    /// answered until then.</summary>
+    /// <summary>Finds out the outcome of a write that is unknown. False while it stays unknown; no request is answered
+    /// until then.</summary>
     private async Task<bool> TryResolveAsync()
     {
         if (_unresolved is not { } batch) return true;
@@ -160,14 +160,15 @@ internal sealed partial class ConnectionBudgetGrain(
             return true;
         }
 
-        // Another activation has written: this one has nothing more to say.
+        // Another activation has written, so this one can answer no more requests.
         _problem = "Another coordinator of the budget has taken over.";
         LogOvertaken();
         DeactivateOnIdle();
         return false;
     }
 
-    /// <summary>Asks the server about those whose grace is over, and now and then about sessions of nobody.</summary>
+    /// <summary>Asks the server about incarnations whose grace is over, and at intervals about sessions of no recorded
+    /// incarnation.</summary>
     private async Task TendAsync()
     {
         if (_isTending || _unresolved is not null) return;
@@ -188,28 +189,28 @@ internal sealed partial class ConnectionBudgetGrain(
 
     private async Task ObserveAsync(IReadOnlyList<string> reclaims)
     {
-        // One at a time: an older look taken in after a newer one would bring back what is over.
+        // One look at a time: an older result applied after a newer one would bring back sessions that are gone.
         while (!_looking.IsCompleted) await _looking;
         await (_looking = LookAsync(reclaims));
     }
 
     private async Task LookAsync(IReadOnlyList<string> reclaims)
     {
-        // Taken back before the question: whoever wants a look meanwhile wants another one.
+        // Reset before the look: a request for a look that arrives during it needs another one.
         bool isWanted = _mustObserve;
         _mustObserve = false;
         TimeSpan askedAt = Now;
         ServerLook look;
         try
         {
-            // Opens that a frozen server has yet to accept are seen only by a session that came after them.
+            // Opens that a frozen server has not accepted yet are seen only by a session opened after them.
             look = reclaims.Count > 0
                 ? await control.Connections.FreshLookAsync()
                 : await control.Connections.LookAsync();
         }
         catch (Exception exception)
         {
-            // Nothing is known, so nothing is given away; asked again at the next turn.
+            // Nothing is known, so no permit is freed; the next turn asks again.
             _mustObserve |= isWanted;
             if (reclaims.Count > 0) LogCannotLook(Describe(exception));
             return;
@@ -230,7 +231,7 @@ internal sealed partial class ConnectionBudgetGrain(
             }
         }
 
-        // Never gives up by itself; while it asks about these, there is no use in asking again.
+        // EndAsync never gives up: while it works on earlier sessions, a second call is useless.
         if (ending.Count == 0 || !_ending.IsCompleted) return;
 
         LogEnding(ending.Count);

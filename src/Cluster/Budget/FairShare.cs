@@ -1,23 +1,24 @@
 namespace UPool.Cluster.Budget;
 
-/// <summary>One who shares.</summary>
-/// <param name="Least">What it gets first, if there is enough.</param>
-/// <param name="Most">What it gets at most; not below <paramref name="Least"/>.</param>
+/// <summary>One claim to a share.</summary>
+/// <param name="Least">The part it gets first, if there is enough.</param>
+/// <param name="Most">The most it gets; not below <paramref name="Least"/>.</param>
 /// <param name="Weight">Its weight, from 1.</param>
-/// <param name="Has">What it has: of permits that cannot be halved, whoever has one keeps it.</param>
+/// <param name="Has">The permits it has: among equal claims, one that already has the next permit keeps it.</param>
 internal readonly record struct Claim(int Least, int Most, int Weight, int Has);
 
 /// <summary>
-/// Max-min fair shares in whole permits, by progressive filling: everybody's level (share by weight) rises together,
-/// from each one's least to each one's most, until nothing is left. (D. Bertsekas, R. Gallager, Data Networks, 6.5.2.)
+/// Max-min fair shares in whole permits, by progressive filling: the levels (share by weight) of all claims rise
+/// together, from each one's least to its most, until nothing is left. (D. Bertsekas, R. Gallager, Data Networks,
+/// 6.5.2.)
 /// </summary>
 internal static class FairShare
 {
-    // Halvings of the interval in which the level lies: far below one permit by any weight.
+    // Halvings of the interval that contains the level: the rest is far below one permit for any weight.
     private const int Halvings = 60;
 
-    /// <summary>Fills <paramref name="shares"/>; their sum is never above <paramref name="total"/>, and below it only
-    /// when everybody has their most.</summary>
+    /// <summary>Fills <paramref name="shares"/>. Their sum never exceeds <paramref name="total"/>, and is below it only
+    /// if every claim gets its most.</summary>
     public static void Fill(ReadOnlySpan<Claim> claims, int total, Span<int> shares)
     {
         long least = 0, most = 0;
@@ -33,7 +34,7 @@ internal static class FairShare
             return;
         }
 
-        // Not even the least for all: then that is what is shared.
+        // Not enough for every Least: then each Least is an upper bound, and the total is shared below it.
         bool isShort = least > total;
         double level = Level(claims, Math.Max(0, total), isShort);
         long given = 0;
@@ -46,7 +47,7 @@ internal static class FairShare
         if (given < total) GiveRest(claims, (int)(total - given), shares, isShort);
     }
 
-    /// <summary>The highest level whose whole permits fit.</summary>
+    /// <summary>The highest level whose whole permits fit into the total.</summary>
     private static double Level(ReadOnlySpan<Claim> claims, int total, bool isShort)
     {
         double low = 0, high = 1;
@@ -63,8 +64,9 @@ internal static class FairShare
         return low;
     }
 
-    /// <summary>One each, to those whose level would be the lowest with it. Among equals to those who have it already:
-    /// two who saturate an odd number would else hand the odd one to and fro.</summary>
+    /// <summary>Gives one permit each to the claims whose level stays the lowest with it. Equal claims: first those
+    /// that already have the permit, or two that saturate an odd number would pass the odd one back and
+    /// forth.</summary>
     private static void GiveRest(ReadOnlySpan<Claim> claims, int rest, Span<int> shares, bool isShort)
     {
         var next = new List<(double Level, bool Lacks, int At)>();

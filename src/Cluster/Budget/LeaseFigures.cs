@@ -1,12 +1,12 @@
 namespace UPool.Cluster.Budget;
 
-/// <summary>What a pool counts, taken together under its lock, after the permits of the grant that the same request
-/// names as applied were set.</summary>
+/// <summary>A pool's counts, read together under its lock, after it was set to the permits of the grant that the same
+/// request names as applied.</summary>
 [GenerateSerializer, Immutable]
 [Alias("UPool.LeaseFigures")]
 internal readonly record struct LeaseFigures
 {
-    /// <summary>Connections being opened, until they have been registered and looked at once more.</summary>
+    /// <summary>Connections being opened, until they have been registered and checked once more.</summary>
     [Id(0)] public int Opening { get; init; }
 
     /// <summary>Connections that wait to be rented.</summary>
@@ -15,14 +15,14 @@ internal readonly record struct LeaseFigures
     /// <summary>Connections that are rented, reset or recovered.</summary>
     [Id(2)] public int Used { get; init; }
 
-    /// <summary>Connections that are closed here and that the server may still hold.</summary>
+    /// <summary>Connections closed here that the server may still hold.</summary>
     [Id(3)] public int Closing { get; init; }
 
-    /// <summary>Rents that wait.</summary>
+    /// <summary>Pending rents.</summary>
     [Id(4)] public int Pending { get; init; }
 
-    /// <summary>The most of used and pending together since the figures of the request before; 0 when it is not
-    /// counted. A moment's figures would miss what comes and goes within an interval.</summary>
+    /// <summary>The peak of used and pending together since the figures of the previous request; 0 if not counted.
+    /// Momentary figures would miss load that comes and goes within an interval.</summary>
     [Id(5)] public int Peak { get; init; }
 
     /// <summary>The median wait of recent rents.</summary>
@@ -34,7 +34,7 @@ internal readonly record struct LeaseFigures
     /// <summary>The 99th percentile of the waits of recent rents.</summary>
     [Id(8)] public TimeSpan WaitP99 { get; init; }
 
-    /// <summary>All that the server may count: opening, open and closing.</summary>
+    /// <summary>All connections that the server may count: opening, open and closing.</summary>
     public int Sessions => Opening + Idle + Used + Closing;
 
     /// <summary>How many connections this pool could use.</summary>

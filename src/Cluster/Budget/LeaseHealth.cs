@@ -1,7 +1,6 @@
 namespace UPool.Cluster.Budget;
 
-/// <summary>What this silo's lease is like, for whoever shows it. Without a budget there is none, and nothing
-/// ails.</summary>
+/// <summary>The state of this silo's lease, for reports. Without a budget there is no lease and no problem.</summary>
 internal sealed class LeaseHealth(TimeProvider clock)
 {
     private readonly Lock _gate = new();
@@ -25,7 +24,7 @@ internal sealed class LeaseHealth(TimeProvider clock)
         }
     }
 
-    /// <summary>Why there are no permits, or fewer than there should be; null when all is well.</summary>
+    /// <summary>Why there are no permits, or fewer than there should be; null if there is no problem.</summary>
     public string? Problem
     {
         get
@@ -34,7 +33,7 @@ internal sealed class LeaseHealth(TimeProvider clock)
         }
     }
 
-    /// <summary>Tells when the lease ends, as a timestamp of the clock, and what ails.</summary>
+    /// <summary>Sets the end of the lease, as a timestamp of the clock, and the problem.</summary>
     public void Set(long end, string? problem)
     {
         lock (_gate)

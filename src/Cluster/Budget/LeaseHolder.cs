@@ -1,34 +1,34 @@
 namespace UPool.Cluster.Budget;
 
 /// <summary>
-/// The silo's side of a lease: numbers the requests, counts the lease from before it sent one, and lets only the answer
-/// to its newest request count. Pure: the agent gives it its own monotonic time, sends what it makes, and sets in the
-/// pool what it says. Not for several threads.
+/// The silo's side of a lease: it numbers the requests, counts the lease from before a request is sent, and accepts
+/// only the answer to its newest request. Pure: the agent passes in its own monotonic time, sends the requests, and
+/// sets the terms in the pool. Not thread-safe.
 /// </summary>
 /// <remarks>
 /// <para>The agent's loop: wait until <see cref="NextAskAt"/>; take the pool's figures; <see cref="Ask"/>; send, and
-/// send the same again each <see cref="ResendInterval"/>; give the answer to <see cref="Accept"/>, set its terms in the
-/// pool, then <see cref="MarkApplied"/>. When sending fails: <see cref="MarkFailed"/>.</para>
-/// <para>The figures must be taken after the terms were set: a request that names a grant as applied, with more than
-/// its permits neither open nor to be opened, is what lets somebody else grow (INV-2).</para>
+/// send the same request again each <see cref="ResendInterval"/>; pass the answer to <see cref="Accept"/>, set its
+/// terms in the pool, then <see cref="MarkApplied"/>. If sending fails: <see cref="MarkFailed"/>.</para>
+/// <para>Take the figures after the terms were set: a request that names a grant as applied, with no more than its
+/// permits open or opening, is what lets another silo grow (INV-2).</para>
 /// </remarks>
 internal sealed class LeaseHolder
 {
-    /// <summary>What a holder takes off each lease and grace for drifting clocks: of a clock that runs 1 % slow beside
-    /// one that runs 1 % fast, a third is left over.</summary>
+    /// <summary>The part that a holder takes off each lease and grace for drifting clocks: with one clock 1 % slow and
+    /// the other 1 % fast, a third of it is left over.</summary>
     public const double ClockDrift = 0.03;
 
     /// <summary>The longest pause between two requests while the pool waits for permits.</summary>
     public static readonly TimeSpan MaxPauseWhileWaiting = TimeSpan.FromMilliseconds(500);
 
     // The shortest pause between two requests: a shrink is acknowledged within it, and a pool whose figures change all
-    // the time asks no oftener.
+    // the time asks at most this often.
     private static readonly TimeSpan MinPause = TimeSpan.FromMilliseconds(50);
 
     // The pause after a first failure; doubles.
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
 
-    // With it an answer is waited for half of the lease.
+    // At this value an answer is waited for half of the lease.
     private const int MaxLateness = 4;
 
     private readonly string _incarnation;
@@ -55,7 +55,7 @@ internal sealed class LeaseHolder
     private bool _asksLeaving;
     private bool _asksEmpty;
 
-    /// <summary>A holder without a lease, that asks at once.</summary>
+    /// <summary>Creates a holder without a lease, which asks at once.</summary>
     public LeaseHolder(
         string incarnation, LeaseRole role, int ceiling, BudgetSettings settings, Random random, int weight = 1)
     {
@@ -70,36 +70,36 @@ internal sealed class LeaseHolder
     /// <summary>The pool's <c>MaxConnections</c>; may change while running.</summary>
     public int Ceiling { get; set; }
 
-    /// <summary>What this process is configured with; changes while running when the number is <c>auto</c>.</summary>
+    /// <summary>The configuration of this process; changes while running if the number is <c>auto</c>.</summary>
     public BudgetSettings Settings { get; set; }
 
-    /// <summary>The newest terms that were accepted.</summary>
+    /// <summary>The newest accepted terms.</summary>
     public LeaseTerms Terms => _terms;
 
     /// <summary>Whether the coordinator has answered that this silo leaves and holds nothing any more.</summary>
     public bool HasLeft { get; private set; }
 
-    /// <summary>How long an answer is waited for before a newer request makes it void: a fifth of the lease, so that
-    /// several tries fit into it, and more after every second that came too late or not at all, up to half of it: a
-    /// coordinator or a storage that is merely slow must be heard some time.</summary>
+    /// <summary>How long an answer is waited for before a newer request makes it void. A fifth of the lease, so that
+    /// several tries fit into it; longer after every second answer that was late or lost, up to half of the lease, so
+    /// that a slow coordinator or storage is heard eventually.</summary>
     public TimeSpan RequestTimeout => Settings.LeaseDuration * Math.Min(0.2 * (1 + _lateness / 2), 0.5);
 
     /// <summary>How long an answer is waited for before the same request is sent once more: a tenth of the lease, so
-    /// that a lease outlives nine losses. A copy, unlike a newer request, voids no answer that is merely late; an
-    /// answer to either is good, because the lease counts from before the first.</summary>
+    /// that a lease outlives nine losses. Unlike a newer request, a copy makes no late answer void; an answer to any
+    /// copy is good, because the lease counts from before the first.</summary>
     public TimeSpan ResendInterval => Settings.LeaseDuration * 0.1;
 
-    /// <summary>The permits at this moment: none once the lease has ended.</summary>
+    /// <summary>The permits at this time: 0 once the lease has ended or the silo leaves.</summary>
     public int PermitsAt(TimeSpan now) => now < _terms.End && !_leaves ? _terms.Permits : 0;
 
-    /// <summary>Makes the next request. To be called before it is sent, because the lease counts from here; its figures
-    /// taken before this call and after the newest terms were set.</summary>
+    /// <summary>Makes the next request. Call it before sending, because the lease counts from here. Take the figures
+    /// before this call and after the newest terms were set.</summary>
     public LeaseRequest Ask(LeaseFigures figures, TimeSpan now)
     {
         if (_applied != _terms.Grant)
             throw new InvalidOperationException($"bug: grant {_terms.Grant} was accepted and never set in the pool.");
 
-        // The one before was never answered.
+        // The previous request was never answered.
         if (_isAsking && !_hasFailed) MarkFailed(_sequence, now);
         _isAsking = true;
         _hasFailed = false;
@@ -128,21 +128,21 @@ internal sealed class LeaseHolder
         };
     }
 
-    /// <summary>Whether this request has neither been answered nor given up.</summary>
+    /// <summary>Whether this request was neither answered nor given up.</summary>
     public bool Awaits(LeaseRequest request) => _isAsking && !_hasFailed && request.Sequence == _sequence;
 
-    /// <summary>Takes an answer; null when it is not the one to the newest request, or comes after the end of the lease
-    /// it gives. Else the terms, to be set in the pool and then marked as applied.</summary>
+    /// <summary>Takes an answer. Null if it does not answer the newest request, or comes after the end of the lease it
+    /// gives; else the terms, to be set in the pool and then marked as applied.</summary>
     public LeaseTerms? Accept(LeaseReply reply, TimeSpan now)
     {
-        // An answer to an older request may give back what a later one took and somebody else has by now (INV-2).
+        // An answer to an older request may give permits that a later one took and another silo has by now (INV-2).
         if (reply.RequestSequence != _sequence || !_isAsking) return null;
 
         if (!reply.IsLease)
         {
             MarkFailed(reply.RequestSequence, now);
 
-            // The coordinator has given up waiting for us. Our own clock should have said so before.
+            // The coordinator has given up this lease. The silo's own clock should have ended it before.
             if (reply.Status == LeaseStatus.Reclaiming && now < _terms.End) _terms = _terms with { End = now };
             return _terms = _terms with { Status = reply.Status };
         }
@@ -165,7 +165,7 @@ internal sealed class LeaseHolder
             reply.Grant, reply.Permits, end, end + reply.Grace * (1 - ClockDrift), reply.Status);
     }
 
-    /// <summary>The terms stand in the pool: the next request may say so.</summary>
+    /// <summary>The terms are set in the pool: the next request may name them as applied.</summary>
     public void MarkApplied(LeaseTerms terms) => _applied = terms.Grant;
 
     /// <summary>The request was not answered, or not with a lease: ask again after a pause.</summary>
@@ -173,14 +173,14 @@ internal sealed class LeaseHolder
     {
         if (sequence != _sequence || !_isAsking || _hasFailed) return;
 
-        // A late answer still counts until the next request is made: it is the newest one's.
+        // A late answer still counts until the next request is made: until then it answers the newest one.
         if (now - _askedAt >= RequestTimeout) _lateness = Math.Min(_lateness + 1, MaxLateness);
         _hasFailed = true;
         _failedAt = now;
         _failures++;
     }
 
-    /// <summary>When to ask next. Changes with the figures: look again when the pool's do.</summary>
+    /// <summary>The time of the next request. It depends on the figures: call again when the pool's change.</summary>
     public TimeSpan NextAskAt(LeaseFigures figures)
     {
         if (_sequence == 0) return TimeSpan.Zero;
@@ -192,14 +192,14 @@ internal sealed class LeaseHolder
         if (_isAsking && !_hasFailed) return _askedAt + RequestTimeout;
         if (_isAsking)
         {
-            // Half of it at random: silos that lost the coordinator together do not come back together.
+            // Half of the pause is random, so that silos that lost the coordinator together do not return together.
             double doubled = FirstRetry.Ticks * Math.Pow(2, Math.Min(_failures - 1, 16));
             return _failedAt + TimeSpan.FromTicks((long)(Math.Min(doubled, pause.Ticks) * (1 - 0.5 * _jitter)));
         }
 
         if (_sawRestart) return _askedAt + MinPause;
 
-        // Somebody waits for what we give back, or might for what we need no more.
+        // Another silo waits for the permits that this one returns, or may want those that it no longer needs.
         if (_owesShrink || _leaves)
             pause = figures.Sessions <= (_leaves ? 0 : _terms.Permits) ? MinPause : Shorter(pause);
         else if (2 * (figures.Used + figures.Pending) < _wanted) pause = Shorter(pause);
@@ -208,11 +208,11 @@ internal sealed class LeaseHolder
         return _askedAt + pause * (1 - 0.1 * _jitter);
     }
 
-    /// <summary>The server restarted: claim again at once.</summary>
+    /// <summary>The server restarted: renew at once.</summary>
     public void MarkRestarted() => _sawRestart = true;
 
-    /// <summary>The silo leaves: from now on it holds no permits and hands back what it closes. The pool's permits must
-    /// have been set to 0 before.</summary>
+    /// <summary>The silo leaves: from now on it holds no permits, and returns those of the connections it closes. The
+    /// pool's permits must have been set to 0 before.</summary>
     public void Leave() => _leaves = true;
 
     private static TimeSpan Shorter(TimeSpan pause) =>

@@ -1,24 +1,24 @@
 namespace UPool.Cluster.Budget;
 
-/// <content>One request: whether it counts, who asks, and what it says is held.</content>
+/// <content>Judges one request: whether it counts, which incarnation sent it, and what that holds.</content>
 internal sealed partial class Ledger
 {
-    // Far above any pool; a figure beyond it is a defect that must not take everybody's permits.
+    // Far above any pool: a larger figure is a bug, which must not take all permits.
     private const int MaxFigure = 100_000;
 
     private const int MaxWeight = 100;
 
-    /// <summary>Takes in what a request says. The entry when it is to be given a lease, else why not.</summary>
+    /// <summary>Applies a request. Returns the entry if it is to be given a lease, else the refusal.</summary>
     private (LeaseEntry? Entry, LeaseReply Reply) Renew(LeaseRequest request, TimeSpan now)
     {
         if (!IsValid(request)) return Refuse(request, LeaseStatus.Invalid);
 
         if (_entries.TryGetValue(request.Incarnation, out LeaseEntry? entry))
         {
-            // What is not the newest may be the double of one whose answer was acted on since (INV-2).
+            // A request that is not newer may be a copy of one whose answer was acted on since (INV-2).
             if (request.Sequence <= entry.Record.Sequence) return Refuse(request, LeaseStatus.Stale);
 
-            // Its sessions are being looked up and ended: what it opened now would be missed, and then freed.
+            // Its sessions are being looked up and ended: one opened now would be missed, and its permit freed.
             if (entry.IsReclaiming) return Refuse(request, LeaseStatus.Reclaiming);
         }
         else
@@ -39,8 +39,8 @@ internal sealed partial class Ledger
     }
 
     /// <summary>
-    /// What the incarnation can hold at most, now that it has sent this. Every answer to an older request of its is
-    /// void, because a holder lets only the answer to its newest count.
+    /// The most that the incarnation can hold, given this request. All answers to its older requests are void, because
+    /// a holder accepts only the answer to its newest.
     /// </summary>
     private static LeaseRecord Judge(LeaseRecord record, LeaseRequest request)
     {
@@ -49,11 +49,11 @@ internal sealed partial class Ledger
         record = record with { Sequence = request.Sequence };
         if (request.IsLeaving)
         {
-            // Its pool's permits are 0 by its own will: what it closes is free.
+            // The silo has set its pool's permits to 0: the permits of closed connections are free.
             return record with { Permits = 0, Held = sessions, HasLeft = sessions == 0 };
         }
 
-        // More than is recorded: the server lost what was written. What is held is held.
+        // The server lost the write of this grant, but its permits are held.
         if (request.AppliedGrant > record.Grant)
         {
             return record with
@@ -64,17 +64,17 @@ internal sealed partial class Ledger
             };
         }
 
-        // Its lease has lapsed: it starts from nothing. What is recorded may have been given away already, by writes
-        // that the server lost.
+        // Its lease has lapsed: it starts from nothing. The recorded permits may already be granted to others, by
+        // writes that the server lost.
         if (request.Permits == 0 && record.Permits > 0 && request.Remaining <= TimeSpan.Zero)
         {
             int left = request.AppliedGrant == record.Grant ? sessions : Math.Max(record.Held, sessions);
             return record with { Grant = record.Grant + 1, Permits = 0, Held = left, HasLeft = false };
         }
 
-        // A shrink is acknowledged by whoever names its grant as applied and its permits as set: what is open beyond
-        // them can only become less, and what has become less is free (INV-2). A grant's number alone would not do:
-        // after lost writes it may have been given twice.
+        // A request that names a shrink's grant as applied and its permits as set acknowledges the shrink: the sessions
+        // beyond the permits can only become fewer, and the permit of each that is gone is free (INV-2). The number of
+        // the grant alone is not enough: after lost writes it may have been given twice.
         bool acknowledges = request.AppliedGrant == record.Grant && request.Permits <= record.Permits;
         int held = acknowledges ? Math.Min(record.Held, Math.Max(record.Permits, sessions)) : record.Held;
         return record with { Held = Math.Max(held, claimed), HasLeft = false };
@@ -99,8 +99,8 @@ internal sealed partial class Ledger
         _isUneven = true;
     }
 
-    /// <summary>Whether one more process of its kind is configured for. One that holds something is there, whatever
-    /// was configured.</summary>
+    /// <summary>Whether the configuration allows one more process of its kind. A process that already holds something
+    /// is admitted whatever the configuration.</summary>
     private bool HasRoomFor(LeaseRequest request)
     {
         if (request.Permits > 0 || request.Figures.Sessions > 0) return _entries.Count < LedgerState.MaxRecords;

@@ -2,27 +2,27 @@ using UPool.MySql;
 
 namespace UPool.Cluster.Budget;
 
-/// <content>The server's word: time alone frees nothing (INV-2).</content>
+/// <content>The server's reports: time alone frees nothing (INV-2).</content>
 internal sealed partial class Ledger
 {
-    // Sessions of nobody the ledger knows, with when they were first seen.
+    // Sessions that belong to no incarnation in the ledger (orphans), with the time when each was first seen.
     private Dictionary<(long Id, string Host), TimeSpan> _orphans = [];
 
     private int _countedOrphans;
 
-    // What the server said while a batch was being written; taken in before the next.
+    // Incarnations reported gone while a batch was being written; removed before the next.
     private readonly List<string> _gone = [];
 
     private TimeSpan _reclaimNotBefore;
 
     /// <summary>
     /// The incarnations whose lease and grace have run out. Their sessions are to be ended until the server knows none
-    /// of them any more; then <see cref="ReportGone"/>. The same ones again until then. From here on they are not
-    /// renewed, so that nothing is opened between the look and the report.
+    /// of them any more; then call <see cref="ReportGone"/>. Until then each call returns them again. From here on they
+    /// are not renewed, so that nothing is opened between the look and the report.
     /// </summary>
     public IReadOnlyList<string> Reclaims(TimeSpan now)
     {
-        // When nothing can be written nobody can renew, and the server would not answer anyway.
+        // While nothing can be written no lease can be renewed, and the server would not answer anyway.
         if (IsCutOff(now) || now < _reclaimNotBefore) return [];
 
         List<string>? found = null;
@@ -37,28 +37,29 @@ internal sealed partial class Ledger
         return found ?? (IReadOnlyList<string>)[];
     }
 
-    /// <summary>The server has said that it knows none of this incarnation's registered sessions.</summary>
+    /// <summary>The server knows none of this incarnation's registered sessions.</summary>
     public void ReportGone(string incarnation)
     {
         _gone.Add(incarnation);
         if (_writing is null) TakeServersWord();
     }
 
-    /// <summary>Whether the server should be looked at now rather than some time: nobody grows before, or sessions of
-    /// nobody hold growth up.</summary>
+    /// <summary>Whether to look at the server now and not later: no lease grows before the look, or orphans hold growth
+    /// up.</summary>
     public bool WantsLook(TimeSpan now) => (_mustLook && now >= _learnUntil) || _orphans.Count > 0;
 
     /// <summary>
-    /// Takes in all sessions of the deployment's account. Those of nobody the ledger knows count as used until they are
-    /// gone; those that are so for longer than a lease with its grace are to be ended.
+    /// Applies a look at all sessions of the deployment's account. Orphans, which belong to no incarnation in the
+    /// ledger, count as used until they are gone. Returns those that have lasted for a lease with its grace: they are
+    /// to be ended.
     /// </summary>
-    /// <param name="sessions">All of them: of the process list, with who registered them.</param>
-    /// <param name="server">Which server it was, and which life of it.</param>
+    /// <param name="sessions">All sessions of the process list, with the incarnation that registered each.</param>
+    /// <param name="server">The server, and its run since its last start.</param>
     /// <param name="askedAt">The coordinator's time before the server was asked.</param>
     public IReadOnlyList<DeploymentSession> Observe(
         IReadOnlyCollection<DeploymentSession> sessions, ServerLife server, TimeSpan askedAt)
     {
-        // What was seen on another server, or before a restart, is not this one's.
+        // Sessions seen on another server, or before a restart, are not on this one.
         if (server.Start != _serverStart) _orphans.Clear();
         TimeSpan patience = _settings.LeaseDuration + _settings.Grace;
         var orphans = new Dictionary<(long Id, string Host), TimeSpan>();
@@ -74,15 +75,16 @@ internal sealed partial class Ledger
                 continue;
             }
 
-            // The sum has room for every process's control connections; whose process is gone goes by its record.
+            // The budget's sum covers every process's control connections; those of a dead process are covered by its
+            // record.
             if (session.IsControl) continue;
 
             (long, string) key = (session.Id, session.Host);
             TimeSpan since = _orphans.TryGetValue(key, out TimeSpan first) ? first : askedAt;
             orphans[key] = since;
 
-            // One that is just being opened is its silo's, with a permit. If it stays it is that of a process that is
-            // stopped inside an open, which the reserve covers until now.
+            // An unregistered session on its first look is being opened by a silo, with a permit. If it stays, its
+            // process is stopped inside an open, which the reserve has covered until now.
             if (session.Incarnation is not null || since < askedAt) counted++;
             if (askedAt - since >= patience) (overdue ??= []).Add(session);
         }
@@ -103,7 +105,7 @@ internal sealed partial class Ledger
         return overdue ?? (IReadOnlyList<DeploymentSession>)[];
     }
 
-    /// <summary>Everything, as operators see it.</summary>
+    /// <summary>The ledger as operators see it.</summary>
     public BudgetView View(TimeSpan now)
     {
         bool isLearning = IsLearning(now);
@@ -150,14 +152,14 @@ internal sealed partial class Ledger
         return _countedOrphans > 0 ? LeaseWait.Orphans : LeaseWait.Shrinks;
     }
 
-    /// <summary>Nothing could be written for so long that leases are running out for that reason alone.</summary>
+    /// <summary>Whether nothing could be written for so long that leases run out for that reason alone.</summary>
     private bool IsCutOff(TimeSpan now) => now - _committedAt > _settings.LeaseDuration / 2;
 
     private void TakeServersWord()
     {
         foreach (string incarnation in _gone)
         {
-            // Reported late, after it came back: then it is not gone. It was not looked for either.
+            // A late report: the incarnation has come back since, so it is not gone and was not looked for.
             if (!_entries.TryGetValue(incarnation, out LeaseEntry? entry)) continue;
             if (entry.IsReclaiming || (entry.Record.HasLeft && !entry.IsRenewing)) Remove(entry);
         }

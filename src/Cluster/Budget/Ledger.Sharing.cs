@@ -3,21 +3,21 @@ using System.Buffers;
 namespace UPool.Cluster.Budget;
 
 /// <content>
-/// Who grows and who shrinks. Max-min fair by what is wanted, floors first; what nobody wants is shared too, so that a
-/// burst need not ask.
+/// Decides which leases grow and which shrink. The shares are max-min fair by demand, floors first; permits that no
+/// silo needs are distributed too, so that a burst need not ask.
 /// </content>
 /// <remarks>
-/// Permits do not flap, because (1) a rise of what is wanted counts at once and a fall only when it has lasted; (2) a
-/// silo shrinks only while somebody lacks permits for work that is there, and all together by no more than is lacking:
-/// idle permits never move to be idle elsewhere; (3) of two who saturate, permits move from one to the other only for a
-/// difference of two or more: for one it would be as uneven the other way round.
+/// Permits do not flap, because (1) a rise of demand counts at once and a fall only when it has lasted; (2) a silo
+/// shrinks only while another lacks permits for present work, and all together by no more than is lacking: idle permits
+/// never move to be idle elsewhere; (3) between two silos that saturate, permits move only for a difference of two or
+/// more: moving one would be as uneven the other way round.
 /// </remarks>
 internal sealed partial class Ledger
 {
-    // Kept with every record: what counts against the budget of all.
+    // The sum of Held over all records, updated with each.
     private int _held;
 
-    // As of the last sharing; lowered as a batch hands out.
+    // As of the last sharing; reduced as a batch grants permits.
     private int _free;
     private int _lacking;
     private int _lackingFloors;
@@ -29,9 +29,9 @@ internal sealed partial class Ledger
     private bool _isUneven = true;
     private bool _isLearning;
 
-    /// <summary>Decides everybody's shares. Once a batch: a renewal costs its part of one pass over all. Measured with
-    /// everybody wanting something else each time, the dearest case: 2 to 10 µs a renewal with 10 to 5,000 silos, and
-    /// at most 2 ms a batch (<c>LedgerSpeedTests</c>).</summary>
+    /// <summary>Computes all shares, once per batch: a renewal costs its part of one pass over all entries. Measured in
+    /// the worst case, with every silo wanting something else each time: 2 to 10 µs a renewal with 10 to 5,000 silos,
+    /// and at most 2 ms a batch (<c>LedgerSpeedTests</c>).</summary>
     private void Share(TimeSpan now)
     {
         bool wasLearning = _isLearning;
@@ -58,24 +58,25 @@ internal sealed partial class Ledger
                 coming += Math.Max(0, record.Held - Math.Max(record.Permits, keeps));
         }
 
-        // Sessions that nobody is recorded for are used (INV-2), but soon ended: they hold up growth and shrink nobody.
+        // Sessions without a record count as used (INV-2), but are soon ended: they hold up growth and shrink no silo.
         _free = unused - unrecorded;
         _lacking = lacking;
         _lackingFloors = lackingFloors;
         _shortage = Math.Max(0, lacking - unused - coming);
     }
 
-    /// <summary>The permits for one whose request was taken in.</summary>
+    /// <summary>Sets the permits of an entry whose request was applied.</summary>
     private LeaseReply Grant(LeaseEntry entry, LeaseRequest request)
     {
         LeaseRecord record = entry.Record;
         int permits = record.Permits;
         if (entry.IsLive && !_isLearning)
         {
-            // Within what it holds already, less what is held beyond the budget: a silo that wakes after its sessions
-            // were ended still counts them, and they must not become permits (INV-2).
-            // What silos below their floor lack is kept for them, whichever silo asks first: others, as what they
-            // want changes, would else take each permit that comes free.
+            // Grow within what it already holds plus what is free, which is negative while more is held than the budget
+            // has: a silo that wakes after its sessions were ended still counts them, and they must not become permits
+            // (INV-2).
+            // The permits that silos below their floor lack are kept for them, whichever silo asks first: otherwise
+            // others, whose demand changes, would take each permit that becomes free.
             int floor = Math.Min(Floor(entry), record.Held + _free);
             int others = _lackingFloors - LacksOfFloor(entry);
             int wanted = Math.Max(floor, Math.Min(entry.Need, record.Held + _free - others));
@@ -116,21 +117,21 @@ internal sealed partial class Ledger
         };
     }
 
-    /// <summary>What it keeps whatever others want: no more than its share, where there is not enough for every
+    /// <summary>The permits it keeps whatever others want: no more than its share, if there is not enough for every
     /// floor.</summary>
     private int Floor(LeaseEntry entry) =>
         entry.IsLive ? Math.Min(entry.Need, Math.Min(_settings.Floor, entry.Ceiling)) : 0;
 
     private int LacksOfFloor(LeaseEntry entry) => Math.Max(0, Floor(entry) - entry.Record.Held);
 
-    /// <summary>Looks who can be given permits; what those hold.</summary>
+    /// <summary>Updates which entries can be given permits; returns the sum of what those hold.</summary>
     private int NoteLive(TimeSpan now)
     {
         int held = 0;
         foreach (LeaseEntry entry in _entries.Values)
         {
-            // Heard of in this very batch, or answered and not run out: one whose lease has ended holds what it holds,
-            // and nothing is planned with it.
+            // It renewed in this batch, or its lease has not run out. One whose lease has ended keeps what it holds,
+            // but gets no share.
             bool isLive = entry.Settings is not null && !entry.IsReclaiming && entry.Record.Role == LeaseRole.Silo
                 && !entry.IsLeaving && (entry.IsRenewing || now < entry.ExpiresAt);
             if (isLive != entry.IsLive) _isUneven = true;
@@ -138,15 +139,15 @@ internal sealed partial class Ledger
             if (isLive) held += entry.Record.Held;
         }
 
-        // What others hold is not there to be shared.
+        // Connections held by others cannot be shared.
         int others = _held - held;
         if (others != _heldByOthers) _isUneven = true;
         _heldByOthers = others;
         return held;
     }
 
-    /// <summary>The settings that leave the least to share hold for all, so that no live process sees its own number
-    /// exceeded.</summary>
+    /// <summary>Chooses the settings that leave the least to share. They apply to all, so that no live process sees its
+    /// own number exceeded.</summary>
     private void ChooseSettings()
     {
         BudgetSettings? least = null;
@@ -165,7 +166,7 @@ internal sealed partial class Ledger
             if (IsLess(settings, least)) least = settings;
         }
 
-        // Those who were not heard of yet may be configured with what held before.
+        // Incarnations that have not renewed yet may be configured with the previous settings.
         if (_isLearning && (least is null || IsLess(_settings, least))) least = _settings;
         if (least is not null) _settings = least;
         _shared = BudgetSum.Of(_settings).Shared;
@@ -179,7 +180,7 @@ internal sealed partial class Ledger
             _ => one.ServerConnections < other.ServerConnections,
         };
 
-    /// <summary>Everybody's share by what is wanted, then with what nobody wants.</summary>
+    /// <summary>Computes every share by demand, then distributes the permits that no silo needs.</summary>
     private void FillShares(int available)
     {
         var live = new List<LeaseEntry>(_entries.Count);

@@ -1,20 +1,21 @@
 namespace UPool.Cluster.Budget;
 
 /// <summary>
-/// Who may hold how many of the deployment's permits (INV-2). Pure: the coordinator's grain gives it requests, what the
-/// server says and its own monotonic time, and writes what it makes before anybody is answered.
+/// The permits that each incarnation of the deployment may hold (INV-2). Pure: the coordinator's grain passes in the
+/// requests, the server's reports and its own monotonic time, and writes the resulting state before any request is
+/// answered.
 /// </summary>
 /// <remarks>
 /// <para>The coordinator's loop: gather requests; <see cref="Apply"/> them to a copy; write its state on condition that
-/// nobody else has written; then <see cref="Commit"/>, and answer. Known not to be written: <see cref="Abort"/>.
-/// Unknown, or a conflict: read, and <see cref="TryResume"/>; when another activation has written, this ledger is over,
-/// and so is its activation. Not for several threads, and one batch at a time.</para>
-/// <para>What keeps the sum: each incarnation's <see cref="LeaseRecord.Held"/> is the most sessions it can have by
-/// anything it was ever told and has not acknowledged, and nobody grows beyond what all of them leave. It falls in two
-/// ways only: the incarnation itself says so, in a request newer than all its others, or the server says that its
-/// sessions are gone.</para>
+/// no other activation has written; then <see cref="Commit"/>, and answer. If it is known not to be written:
+/// <see cref="Abort"/>. If that is unknown, or on a conflict: read, and <see cref="TryResume"/>; if another activation
+/// has written, this ledger and its activation are over. Not thread-safe; one batch at a time.</para>
+/// <para>How the sum is kept: each incarnation's <see cref="LeaseRecord.Held"/> is the most sessions it can have by any
+/// answer that it was ever given and has not acknowledged, and no lease grows beyond what all of them leave. It falls
+/// in two ways only: the incarnation reports it, in a request newer than all its others, or the server confirms that
+/// its sessions are gone.</para>
 /// <para>Read in this order: this file applies and commits, <c>.Renewing</c> judges one request, <c>.Sharing</c>
-/// decides who grows and who shrinks, <c>.Server</c> takes the server's word.</para>
+/// decides which leases grow and which shrink, <c>.Server</c> applies the server's reports.</para>
 /// </remarks>
 internal sealed partial class Ledger
 {
@@ -35,20 +36,21 @@ internal sealed partial class Ledger
     private int _silos;
     private int _clients;
 
-    /// <summary>A coordinator takes over. It lets nobody grow and gives newcomers nothing before every recorded lease
-    /// has been renewed or has run out with its grace.</summary>
-    /// <param name="state">What storage holds; a new record when there is nothing.</param>
+    /// <summary>A coordinator takes over. No lease grows, and newcomers get nothing, before every recorded lease has
+    /// been renewed or has run out with its grace.</summary>
+    /// <param name="state">The stored state; a new record if there is none.</param>
     /// <param name="writer">This activation, by a name that no other ever has.</param>
     /// <param name="server">The server as it is now.</param>
-    /// <param name="own">What this process is configured with: it holds until a request says otherwise.</param>
+    /// <param name="own">The configuration of this process: in force until the first request, if the state has
+    /// none.</param>
     /// <param name="now">The coordinator's time.</param>
-    /// <exception cref="InvalidOperationException">The state is of a newer form than this code knows.</exception>
+    /// <exception cref="InvalidOperationException">The state has a newer format than this code knows.</exception>
     public Ledger(LedgerState state, string writer, ServerLife server, BudgetSettings own, TimeSpan now)
     {
         if (state.Format > LedgerState.CurrentFormat)
         {
             throw new InvalidOperationException(
-                $"The ledger of the connection budget was written in form {state.Format}, and this version knows forms "
+                $"The ledger of the connection budget has format {state.Format}, and this version knows formats "
                 + $"up to {LedgerState.CurrentFormat}. Upgrade this process, or stop those that are newer.");
         }
 
@@ -69,16 +71,16 @@ internal sealed partial class Ledger
             if (record.Duration + record.Grace > longest) longest = record.Duration + record.Grace;
         }
 
-        // What is on the server has to be seen once, whatever was recorded.
+        // The server's sessions must be seen once, whatever was recorded.
         _mustLook = true;
         _learnUntil = now;
 
-        // A server that restarted may have lost the newest writes, and with them a lease that is still held by somebody
-        // who is not recorded. None outlives its duration and grace, counted from the restart: nothing was written in
-        // between. What it leaves on the server is seen by the look after that.
+        // A server that restarted may have lost the newest writes, and with them a lease whose holder is not recorded
+        // but still holds it. No such lease outlasts its duration and grace, counted from the restart, because nothing
+        // was written in between. Its sessions on the server are seen by the look after that.
         if (server.Start == state.ServerStart) return;
 
-        // Another server may have been written to until a moment ago, whenever this one was started.
+        // Another server may have taken writes until a moment ago, whenever this one was started.
         bool isOther = state.ServerName.Length > 0 && server.Name != state.ServerName;
         TimeSpan sinceRestart = isOther ? TimeSpan.Zero : server.Uptime * (1 - LeaseHolder.ClockDrift);
         if (sinceRestart < longest) _learnUntil = now + (longest - sinceRestart);
@@ -87,7 +89,7 @@ internal sealed partial class Ledger
     /// <summary>The newest state that is known to be written.</summary>
     public LedgerState State => _committed;
 
-    /// <summary>Whether nobody grows yet, because this coordinator has just taken over.</summary>
+    /// <summary>Whether no lease grows yet, because this coordinator has just taken over.</summary>
     public bool IsLearning(TimeSpan now)
     {
         if (now < _learnUntil || _mustLook) return true;
@@ -100,8 +102,8 @@ internal sealed partial class Ledger
         return false;
     }
 
-    /// <summary>Applies requests to a copy of the ledger, and makes what is to be written. Of nothing too: the server's
-    /// word is written with the next batch.</summary>
+    /// <summary>Applies requests to a copy of the ledger, and returns the state to be written. No requests are valid
+    /// too: the batch then writes what the server reported.</summary>
     public LedgerBatch Apply(IReadOnlyList<LeaseRequest> requests, TimeSpan now)
     {
         if (_writing is not null) throw new InvalidOperationException("bug: a batch of the ledger is being written.");
@@ -116,7 +118,7 @@ internal sealed partial class Ledger
         {
             if (renewed[at] is not { } entry) continue;
 
-            // Two of one incarnation in one batch: the older is answered for nobody.
+            // Of two requests of one incarnation in a batch, only the newer one is granted.
             if (requests[at].Sequence != entry.Record.Sequence)
             {
                 (_, replies[at]) = Refuse(requests[at], LeaseStatus.Stale);
@@ -140,14 +142,14 @@ internal sealed partial class Ledger
         return _writing = new LedgerBatch(state, replies, [.. touched]);
     }
 
-    /// <summary>The batch was written: its leases are counted from now, and its replies, in the order of the requests,
-    /// may be sent.</summary>
+    /// <summary>The batch was written: its leases count from now, and its replies, in the order of the requests, may be
+    /// sent.</summary>
     public IReadOnlyList<LeaseReply> Commit(LedgerBatch batch, TimeSpan now)
     {
         End(batch);
 
-        // While nothing could be written nobody could renew: that is not the silos' doing. They ask again within an
-        // interval or two, and only then does a lease that ran out meanwhile look like the end of its holder.
+        // While nothing could be written no lease could be renewed, which is not the silos' fault. They ask again
+        // within an interval or two; only after that does a lease that ran out meanwhile mean that its holder is dead.
         BudgetSettings settings = batch.State.Settings!;
         if (IsCutOff(now)) _reclaimNotBefore = now + 3 * settings.RenewInterval;
 
@@ -164,7 +166,7 @@ internal sealed partial class Ledger
         return batch.Replies;
     }
 
-    /// <summary>The batch is known not to be written, now or later: as if it had never been.</summary>
+    /// <summary>The batch is known not to be written, now or later: restores the state before it.</summary>
     public void Abort(LedgerBatch batch)
     {
         End(batch);
@@ -176,20 +178,21 @@ internal sealed partial class Ledger
     }
 
     /// <summary>
-    /// Goes on after a write whose outcome is unknown, with what storage says now. Whether the batch was written or
-    /// not, or will be yet (then the next write conflicts, and this is called again): nobody was answered.
+    /// Continues after a write whose outcome is unknown, with the state that storage has now. Whether the batch was
+    /// written, or will be yet (then the next write conflicts, and this is called again), no request of it was
+    /// answered.
     /// </summary>
-    /// <returns>False when another activation has written: then this one has nothing more to say.</returns>
+    /// <returns>False if another activation has written: then this one can answer no more requests.</returns>
     public bool TryResume(LedgerBatch batch, LedgerState read)
     {
-        // An older state of whom this one took over from is what a server that lost writes has left.
+        // A server that lost writes returns an older state, of the activation that this one took over from.
         bool isOwn = read.Writer == _writer;
         if (!isOwn && (read.Writer != _takenOver.Writer || read.Revision > _takenOver.Revision)) return false;
 
         Abort(batch);
         if (!isOwn || read.Revision <= _committed.Revision) return true;
 
-        // The batch was written. What it says of each is what is known with the requests that were never answered.
+        // The batch was written. Its records hold whatever its unanswered requests reported.
         _committed = read;
         foreach (LeaseRecord record in read.Records)
         {

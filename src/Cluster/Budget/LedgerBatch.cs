@@ -2,7 +2,7 @@ namespace UPool.Cluster.Budget;
 
 /// <summary>
 /// Renewals that were applied to a copy of the ledger. <see cref="State"/> is to be written; only
-/// <see cref="Ledger.Commit"/> gives the replies, so that nobody hears of what was not written (INV-2).
+/// <see cref="Ledger.Commit"/> gives the replies, so that no silo learns of a grant that was not written (INV-2).
 /// </summary>
 internal sealed class LedgerBatch
 {
@@ -13,7 +13,7 @@ internal sealed class LedgerBatch
         Touched = touched;
     }
 
-    /// <summary>What to write.</summary>
+    /// <summary>The state to write.</summary>
     public LedgerState State { get; }
 
     internal LeaseReply[] Replies { get; }

@@ -1,14 +1,14 @@
 namespace UPool.Cluster.Budget;
 
 /// <summary>The requests that the coordinator has not answered yet, and those of its last batch. A copy of one of them
-/// gets the answer of the first: it costs no batch of its own. Not for several threads.</summary>
-/// <remarks>A copy that comes after its batch was answered gets that answer once more. That gives nobody anything new:
-/// the holder counts the lease from before it sent the first, and takes no answer but to its newest request
+/// gets the answer of the first, without a batch for itself. Not thread-safe.</summary>
+/// <remarks>A copy that arrives after its batch was answered gets the same answer again. That grants nothing new: the
+/// holder counts the lease from before it sent the first, and accepts only the answer to its newest request
 /// (INV-2).</remarks>
 internal sealed class RenewalQueue
 {
-    /// <summary>The most requests that wait for the next write: each process has one under way, so twice as many as
-    /// there can be processes is beyond all.</summary>
+    /// <summary>The most requests that wait for the next write. Each process has one outstanding, so twice the possible
+    /// number of processes is never reached.</summary>
     public const int MaxWaiting = 2 * LedgerState.MaxRecords;
 
     private readonly List<Renewal> _waiting = [];
@@ -17,8 +17,8 @@ internal sealed class RenewalQueue
 
     public int Count => _waiting.Count;
 
-    /// <summary>A request arrives; its answer.</summary>
-    /// <exception cref="BudgetUnavailableException">Too many wait.</exception>
+    /// <summary>Adds a request; returns its answer.</summary>
+    /// <exception cref="BudgetUnavailableException">Too many requests wait.</exception>
     public Task<LeaseReply> Add(LeaseRequest request)
     {
         (string, long) key = KeyOf(request);
@@ -33,7 +33,7 @@ internal sealed class RenewalQueue
         return renewal.Reply.Task;
     }
 
-    /// <summary>Those that wait, for the next batch. What was taken before is no longer known.</summary>
+    /// <summary>Takes the waiting requests for the next batch, and forgets those taken before.</summary>
     public IReadOnlyList<Renewal> Take()
     {
         foreach (Renewal former in _taken)
@@ -49,7 +49,7 @@ internal sealed class RenewalQueue
 
     private static (string, long) KeyOf(LeaseRequest request) => (request.Incarnation, request.Sequence);
 
-    /// <summary>One request, and what waits for its answer.</summary>
+    /// <summary>One request and its answer.</summary>
     internal sealed class Renewal(LeaseRequest request)
     {
         public LeaseRequest Request => request;

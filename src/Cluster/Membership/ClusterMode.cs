@@ -6,6 +6,6 @@ public enum ClusterMode
     /// <summary>They do not: one silo, in this process.</summary>
     Localhost,
 
-    /// <summary>By a membership table on the database's server.</summary>
+    /// <summary>Through a membership table on the database's server.</summary>
     MySql,
 }

@@ -2,14 +2,14 @@ namespace UPool.Cluster.Membership;
 
 /// <summary>
 /// The schema that a cluster over MySQL or MariaDB needs: membership, grain storage and the register of sessions.
-/// Run on MySQL 9.7, MariaDB 10.11 and MariaDB 11.8.
+/// Tested on MySQL 9.7, MariaDB 10.11 and MariaDB 11.8.
 /// </summary>
 public static class ClusterSchema
 {
     private const string Prefix = "UPool.Cluster.Membership.Scripts.";
     private const string Suffix = ".sql";
 
-    // Only a budget needs the register of sessions, and some servers refuse a table in memory.
+    // Only a budget needs the register of sessions, and some servers refuse tables in memory.
     private const string Register = "4-session-register";
 
     /// <summary>The scripts in the order in which they are applied. The register of sessions is not required: only a

@@ -3,19 +3,18 @@ using Microsoft.Extensions.Logging;
 namespace UPool.Cluster.Membership;
 
 /// <summary>
-/// Ends a silo that cannot go on, with one line and an exit code of its own
-/// (<see cref="ExitCode"/>). Orleans would print stacks and abort the process, which looks like a
-/// crash.
+/// Ends a silo that cannot continue, with one line and its own exit code (<see cref="ExitCode"/>). Orleans would print
+/// stack traces and abort the process, which looks like a crash.
 /// </summary>
-/// <remarks>The others have given this silo's work away: it must be gone at once, so nothing is waited for but the
-/// lines of the log.</remarks>
+/// <remarks>The other silos have taken over this silo's work, so it must end at once: it waits only for the lines of
+/// the log.</remarks>
 internal sealed partial class FatalEnd(ILoggerFactory loggers, ILogger<FatalEnd> logger) : IFatalErrorHandler
 {
-    /// <summary>The exit code of a silo that cannot go on: the other silos have declared it dead, or its part of the
+    /// <summary>The exit code of a silo that cannot continue: the other silos have declared it dead, or its part of the
     /// cluster has failed.</summary>
     public const int ExitCode = 3;
 
-    // What has been logged is written within milliseconds; a terminal that does not read must not keep the silo alive.
+    // Logged lines are written within milliseconds; a terminal that does not read must not keep the silo alive.
     private static readonly TimeSpan LongestEnd = TimeSpan.FromSeconds(3);
 
     private const int MaxReasonLength = 1_000;
@@ -33,13 +32,13 @@ internal sealed partial class FatalEnd(ILoggerFactory loggers, ILogger<FatalEnd>
             Timeout.InfiniteTimeSpan);
         if (exception is not null) LogFailed(exception.GetType(), exception.StackTrace);
 
-        // Writes out what the log still holds, so that the line below is the last.
+        // Flushes the log, so that the line below is the last.
         loggers.Dispose();
         Console.Error.WriteLine(Describe(context, exception));
         Environment.Exit(ExitCode);
     }
 
-    /// <summary>The one line.</summary>
+    /// <summary>The line that is printed.</summary>
     public static string Describe(string? context, Exception? exception)
     {
         string reason = (context ?? "unknown").ReplaceLineEndings(" ");

@@ -7,14 +7,14 @@ namespace UPool.Cluster.Membership;
 internal static class PortFinder
 {
     // Below the range from which systems take the ports of outgoing connections (Linux 32768, Windows 49152): such a
-    // connection could otherwise take a port between this look and the silo's own bind.
+    // connection could otherwise take a port between this check and the silo's own bind.
     private const int First = 20_000;
     private const int End = 32_000;
     private const int MaxAttempts = 1_000;
 
     /// <summary>A port that is free on an address.</summary>
     /// <param name="address">The address.</param>
-    /// <param name="taken">A port that is spoken for although nobody listens on it yet.</param>
+    /// <param name="taken">A port that is already chosen although no process listens on it yet.</param>
     public static int Find(IPAddress address, int? taken = null)
     {
         for (int attempt = 0; attempt < MaxAttempts; attempt++)

@@ -3,19 +3,19 @@ using System.Globalization;
 
 namespace UPool.Cluster.Membership;
 
-/// <summary>Looks whether tables are there.</summary>
+/// <summary>Checks whether tables exist.</summary>
 internal static class SchemaCheck
 {
     private const string Register = "upool_session";
 
-    // Stored by the last statement of the last script that every silo needs: when it is there, all of it is.
+    // Stored by the last statement of the last script that every silo needs: if it exists, so does the rest.
     private const string LastQuery = "DeleteStorageKey";
 
     /// <summary>The tables without which a silo cannot join.</summary>
     public static IReadOnlyList<string> ClusterTables { get; } =
         ["OrleansQuery", "upool_member", "upool_member_version", "upool_grain_state"];
 
-    // What keeps the ledger, and the register of sessions.
+    // The tables of the ledger, and the register of sessions.
     private static readonly string[] BudgetTables = ["OrleansQuery", "upool_grain_state", Register];
 
     /// <summary>The tables that a silo needs.</summary>
@@ -30,7 +30,7 @@ internal static class SchemaCheck
             (false, false) => [],
         };
 
-    /// <summary>What is in the way of a silo that joins; null when nothing is.</summary>
+    /// <summary>The problem that keeps a silo from joining; null if there is none.</summary>
     /// <exception cref="DbException">The database cannot be reached or refuses the account.</exception>
     public static async Task<string?> ProblemAsync(
         DbDataSource dataSource, IReadOnlyList<string> tables, CancellationToken cancellationToken)
@@ -47,7 +47,7 @@ internal static class SchemaCheck
             : "The schema is being applied, or its last application failed: apply it with 'UPool.Silo --migrate'.";
     }
 
-    /// <summary>Those of the tables that are missing.</summary>
+    /// <summary>The tables that are missing.</summary>
     /// <exception cref="DbException">The database cannot be reached or refuses the account.</exception>
     public static async Task<List<string>> MissingAsync(
         DbDataSource dataSource, IEnumerable<string> tables, CancellationToken cancellationToken)
@@ -71,11 +71,11 @@ internal static class SchemaCheck
         return missing;
     }
 
-    /// <summary>What to say of missing tables.</summary>
+    /// <summary>The problem text for missing tables.</summary>
     public static string Describe(IReadOnlyCollection<string> missing) =>
         $"The database lacks {(missing.Count == 1 ? "the table" : "the tables")} {string.Join(", ", missing)}: apply "
         + $"the schema with 'UPool.Silo --migrate', or set {UPoolClusterOptions.Section}:MigrateAtStart.";
 
-    /// <summary>What to say to anybody of a schema that could not be applied.</summary>
+    /// <summary>The public problem text for a schema that could not be applied.</summary>
     public const string CannotBeApplied = "The schema could not be applied: the log of this process says why.";
 }

@@ -10,6 +10,6 @@ public static partial class SchemaMigrator
     [LoggerMessage(2102, LogLevel.Information, "The schema of database '{Database}' is up to date: {Scripts}.")]
     private static partial void LogUpToDate(ILogger logger, string database, string scripts);
 
-    [LoggerMessage(2103, LogLevel.Warning, "Left out, as nothing but a budget needs it: {Problem}")]
+    [LoggerMessage(2103, LogLevel.Warning, "A script that only a budget needs was not applied: {Problem}")]
     private static partial void LogLeftOut(ILogger logger, string problem);
 }

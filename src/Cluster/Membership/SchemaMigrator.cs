@@ -6,8 +6,8 @@ namespace UPool.Cluster.Membership;
 
 /// <summary>Applies schema scripts to a MySQL or MariaDB database.</summary>
 /// <remarks>
-/// Safe to run again and by several processes at once: every statement is idempotent, and <c>GET_LOCK</c> lets one
-/// process at a time through, so that nobody sees another's half. Nothing is ever dropped or altered.
+/// Safe to run again and by several processes at once: every statement is idempotent, and <c>GET_LOCK</c> admits one
+/// process at a time, so that none sees a half-applied schema. Nothing is ever dropped or altered.
 /// The account needs CREATE, CREATE ROUTINE, EXECUTE, SELECT, INSERT and UPDATE on the database.
 /// </remarks>
 public static partial class SchemaMigrator
@@ -15,19 +15,20 @@ public static partial class SchemaMigrator
     /// <summary>How long one process waits for another that applies the schema.</summary>
     public static readonly TimeSpan LockTimeout = TimeSpan.FromSeconds(60);
 
-    // A table that a long transaction has in use would otherwise stop the start for the server's default: a day.
+    // A table used by a long transaction would otherwise hold the start for the server's default: a day.
     private const int TableLockSeconds = 30;
 
-    // Above both waits, so that the server's own error, which says what was waited for, comes first.
+    // Above both waits, so that the server's own error, which names what was waited for, comes first.
     private const int CommandSeconds = 90;
 
-    // By the database's name, because the lock is one for the whole server; hashed, because MySQL allows 64 characters.
+    // Contains the database's name, because the lock is one for the whole server; hashed, because MySQL allows 64
+    // characters.
     private const string LockName = "CONCAT('upool.schema.', LEFT(SHA2(DATABASE(), 256), 40))";
 
     /// <summary>Applies the scripts in order, on one connection.</summary>
-    /// <param name="dataSource">Names the database in its connection string.</param>
+    /// <param name="dataSource">Its connection string names the database.</param>
     /// <param name="scripts">For example <see cref="ClusterSchema.Scripts"/> and the application's own.</param>
-    /// <param name="logger">Told what was applied.</param>
+    /// <param name="logger">The log for the applied scripts.</param>
     /// <param name="cancellationToken">Stops between statements and while waiting.</param>
     /// <exception cref="SchemaMigrationException">A statement of a required script failed, no database is selected, or
     /// another process held the lock for longer than <see cref="LockTimeout"/>.</exception>
@@ -142,7 +143,7 @@ public static partial class SchemaMigrator
         }
         catch (Exception exception) when (exception is DbException or InvalidOperationException)
         {
-            // The connection broke: the server has released the lock with it, and the cause is already on its way up.
+            // The connection broke: the server has released the lock with it, and the cause is already being thrown.
         }
     }
 

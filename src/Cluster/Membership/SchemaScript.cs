@@ -6,12 +6,12 @@ namespace UPool.Cluster.Membership;
 /// <c>-- query Key</c> begins a text that is stored in <c>OrleansQuery</c> under that key, replacing an older one.
 /// Everything else is the server's own language. A part without a statement is left out.
 /// </remarks>
-/// <param name="Name">What errors and logs call it.</param>
+/// <param name="Name">The script's name in errors and logs.</param>
 /// <param name="Text">The statements.</param>
 public sealed record SchemaScript(string Name, string Text)
 {
-    /// <summary>Whether nothing can start without it. Else it is applied last, and a server that refuses it is told of
-    /// in the log.</summary>
+    /// <summary>Whether nothing can start without it. Otherwise it is applied last, and the log reports a server that
+    /// refuses it.</summary>
     public bool IsRequired { get; init; } = true;
 
     private const string NextMarker = "-- next";

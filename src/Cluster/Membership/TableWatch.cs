@@ -6,9 +6,8 @@ using UPool.Hosting;
 
 namespace UPool.Cluster.Membership;
 
-/// <summary>Says which of the application's tables are missing or cannot be served, until they can, and once what else
-/// they do not do. It holds nothing up: the silo serves what it can, and a table made meanwhile is used at
-/// once.</summary>
+/// <summary>Reports the application's tables that are missing or cannot be served, until they can, and their other
+/// limits once. It delays nothing: the silo serves what it can, and uses a table created meanwhile at once.</summary>
 internal sealed partial class TableWatch(
     IServiceProvider services,
     IOptions<DatabaseOptions> database,
@@ -21,7 +20,7 @@ internal sealed partial class TableWatch(
 
     private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(2);
 
-    // A limit is said once, however often the tables are looked at.
+    // A limit is logged once, however often the tables are checked.
     private readonly HashSet<string> _told = new(StringComparer.Ordinal);
 
     protected override async Task WorkAsync(CancellationToken stoppingToken)
@@ -29,11 +28,11 @@ internal sealed partial class TableWatch(
         RequiredTable[] required = [.. tables];
         if (required.Length == 0 || database.Value.ConnectionString is null) return;
 
-        // Both are there where a connection string has been read.
+        // Both are registered if there is a connection string.
         var status = services.GetRequiredService<ProcessStatus>();
         DbDataSource storage = services.GetRequiredService<ControlDatabase>().Storage;
 
-        // The migration of this very start is about to make them.
+        // The migration of this start is about to create them.
         while (cluster.Value.MigrateAtStart && !status.IsStarted)
         {
             await Task.Delay(RetryInterval, clock, stoppingToken);
@@ -60,7 +59,7 @@ internal sealed partial class TableWatch(
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {
-            // Not ours to tell: the pool sees the same database and says what ails it.
+            // Not reported here: the pool uses the same database and reports its problem.
             return false;
         }
     }

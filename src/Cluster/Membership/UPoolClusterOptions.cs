@@ -12,12 +12,11 @@ public sealed class UPoolClusterOptions
     /// <summary>The name under which grains find the storage: ADO.NET in a cluster, memory in a lone silo.</summary>
     public const string StorageName = "upool";
 
-    /// <summary><c>Localhost</c> by default: one silo in this process. Separate processes need <c>MySql</c>:
-    /// membership and grain storage on the database's server. A text here, so that a wrong one can be refused in
-    /// words.</summary>
+    /// <summary><c>Localhost</c> by default: one silo in this process. Separate processes need <c>MySql</c>: membership
+    /// and grain storage on the database's server. A string, so that validation can name a wrong value.</summary>
     public string Mode { get; set; } = nameof(ClusterMode.Localhost);
 
-    /// <summary>The cluster that this process joins. Required with <c>MySql</c> and never made up, so that two
+    /// <summary>The cluster that this process joins. Required with <c>MySql</c> and never generated, so that two
     /// deployments on one server cannot merge by accident. 1 to 150 characters.</summary>
     public string? ClusterId { get; set; }
 
@@ -39,14 +38,14 @@ public sealed class UPoolClusterOptions
     public bool MigrateAtStart { get; set; }
 
     /// <summary>How long <c>UPool.Silo --migrate</c> waits for a database that does not answer yet, or is still being
-    /// made. 60 seconds by default, 0 to 1 hour. A silo waits for as long as it takes.</summary>
+    /// created. 60 seconds by default, 0 to 1 hour. A silo waits without limit.</summary>
     public TimeSpan MigrateTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>How long a process that was told to stop may take for the requests it has. 30 seconds by default, 1
-    /// second to 10 minutes; keep it below what a supervisor grants.</summary>
+    /// <summary>How long a process that was told to stop may take to finish its requests. 30 seconds by default, 1
+    /// second to 10 minutes; keep it below the time that a supervisor allows.</summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>The mode; Localhost when the text is wrong, which validation refuses.</summary>
+    /// <summary>The mode; Localhost if the text is wrong, which validation refuses.</summary>
     internal ClusterMode ParsedMode => TryParseMode(out ClusterMode mode) ? mode : ClusterMode.Localhost;
 
     internal bool TryParseMode(out ClusterMode mode)
@@ -59,10 +58,10 @@ public sealed class UPoolClusterOptions
     }
 }
 
-/// <summary>Names the key of a value that cannot be.</summary>
+/// <summary>Refuses invalid values and names their keys.</summary>
 internal sealed class UPoolClusterOptionsValidator : IValidateOptions<UPoolClusterOptions>
 {
-    // The width of the columns of the membership and storage tables.
+    // The width of the id columns in the membership and storage tables.
     private const int MaxIdLength = 150;
 
     private static readonly TimeSpan MinShutdownTimeout = TimeSpan.FromSeconds(1);

@@ -5,7 +5,7 @@ using UPool.Hosting;
 
 namespace UPool.Cluster.Registration;
 
-/// <summary>Connects a client of the cluster for as long as it takes, and says what is in the way.</summary>
+/// <summary>Connects a client to the cluster, however long that takes, and reports the problem meanwhile.</summary>
 internal sealed class ClientLifecycle(
     ProcessStatus status, ControlDatabase control, TimeProvider clock, BudgetAgent? budget = null)
     : ILifecycleParticipant<IClusterClientLifecycle>, IClientConnectionRetryFilter
@@ -14,7 +14,8 @@ internal sealed class ClientLifecycle(
 
     private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
 
-    // Else its place in the budget is free only after lease and grace, and the next front of a roll-out waits for it.
+    // Without it the place in the budget is free only after lease and grace, and the next front of a roll-out waits for
+    // it.
     private static readonly TimeSpan LeaveTimeout = TimeSpan.FromSeconds(1);
 
     public void Participate(IClusterClientLifecycle lifecycle) =>
@@ -27,7 +28,7 @@ internal sealed class ClientLifecycle(
             status.Started();
         }, cancellationToken => budget?.LeaveAsync(LeaveTimeout).WaitAsync(cancellationToken) ?? Task.CompletedTask);
 
-    // Orleans' own filter gives up after 15 attempts, and at once when the database with the gateways does not answer.
+    // Orleans' own filter gives up after 15 attempts, and at once if the database with the gateways does not answer.
     public async Task<bool> ShouldRetryConnectionAttempt(Exception exception, CancellationToken cancellationToken)
     {
         status.Report(

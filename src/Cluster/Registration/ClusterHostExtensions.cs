@@ -13,17 +13,17 @@ using UPool.Hosting;
 namespace UPool.Cluster.Registration;
 
 /// <summary>
-/// Makes a host a silo or a client of a cluster by <c>UPool:Cluster</c>. An application with an Orleans cluster of its
-/// own takes <see cref="UPoolHostExtensions.AddUPool"/> and <see cref="WorkerHostExtensions.AddWorkers(ISiloBuilder)"/>
-/// instead, and keeps its clustering, ids and ports.
+/// Makes a host a silo or a client of a cluster by <c>UPool:Cluster</c>. An application that has its own Orleans
+/// cluster uses <see cref="UPoolHostExtensions.AddUPool"/> and
+/// <see cref="WorkerHostExtensions.AddWorkers(ISiloBuilder)"/> instead, and keeps its clustering, ids and ports.
 /// </summary>
 public static class ClusterHostExtensions
 {
-    /// <summary>The ids of a lone silo, which shares nothing with anybody.</summary>
+    /// <summary>The ids of a lone silo, which shares nothing.</summary>
     internal const string LocalId = "upool-local";
 
-    // A silo that was killed leaves its row behind, and one that joins must first see that row go stale: 3 x 3 s here
-    // against Orleans' 3 x 30 s. The price is one small write for each silo every 3 seconds.
+    // A killed silo leaves its row behind, and one that joins must first see that row go stale: 3 x 3 s here against
+    // Orleans' 3 x 30 s. The price is one small write for each silo every 3 seconds.
     private static readonly TimeSpan AliveInterval = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan TableRefreshInterval = TimeSpan.FromSeconds(10);
@@ -34,11 +34,11 @@ public static class ClusterHostExtensions
     /// <summary>A silo in this process, with its pool: a worker process, or co-hosted with an API.</summary>
     /// <remarks>
     /// Hosted services start together from now on (<see cref="HostOptions.ServicesStartConcurrently"/>): the silo waits
-    /// for its database, and the health endpoints must be there to say so. The host's time for stopping is
+    /// for its database, and the health endpoints must be up to report that. The host's time for stopping is
     /// <c>UPool:Cluster:ShutdownTimeout</c>.
     /// </remarks>
     /// <param name="builder">The host.</param>
-    /// <param name="configure">What else the silo needs.</param>
+    /// <param name="configure">Configures the silo further.</param>
     public static IHostApplicationBuilder AddUPoolSilo(
         this IHostApplicationBuilder builder, Action<ISiloBuilder>? configure = null)
     {
@@ -75,7 +75,7 @@ public static class ClusterHostExtensions
     /// <summary>A client of a cluster whose silos are other processes; it has no pool.</summary>
     /// <remarks>Hosted services start together from now on, as in <see cref="AddUPoolSilo"/>.</remarks>
     /// <param name="builder">The host.</param>
-    /// <param name="configure">What else the client needs.</param>
+    /// <param name="configure">Configures the client further.</param>
     public static IHostApplicationBuilder AddUPoolClient(
         this IHostApplicationBuilder builder, Action<IClientBuilder>? configure = null)
     {
@@ -106,7 +106,7 @@ public static class ClusterHostExtensions
         return builder;
     }
 
-    /// <summary>Refuses to start in the mode Localhost: for a process that is of no use without others.</summary>
+    /// <summary>Refuses to start in mode Localhost: for a process that is of no use without others.</summary>
     public static IHostApplicationBuilder RequireCluster(this IHostApplicationBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
@@ -114,7 +114,7 @@ public static class ClusterHostExtensions
         return builder;
     }
 
-    // The cluster is of our making: its ids, and the manner in which its processes start and stop.
+    // uPool owns this cluster: its ids, and how its processes start and stop.
     private static void AddOwnCluster(IHostApplicationBuilder builder)
     {
         if (builder.Services.IsRegistered<OwnCluster>()) return;
@@ -124,7 +124,7 @@ public static class ClusterHostExtensions
         services.AddSingleton<IValidateOptions<DatabaseOptions>, ClusterDatabaseValidator>();
         services.AddSingleton<IValidateOptions<BudgetOptions>, ClusterBudgetValidator>();
 
-        // Values that an application has set in code stay, unless a setting names others.
+        // Values that an application has set in code stay, unless the configuration sets others.
         services.AddOptions<ClusterOptions>().Configure<IOptions<UPoolClusterOptions>>(static (orleans, options) =>
         {
             orleans.ClusterId = options.Value.ClusterId
@@ -149,7 +149,7 @@ public static class ClusterHostExtensions
             else if (endpoint.SiloPort == EndpointOptions.DEFAULT_SILO_PORT)
                 endpoint.SiloPort = PortFinder.Find(address, taken: cluster.GatewayPort);
 
-            // A lone silo has no clients but its own process, and needs no port for others.
+            // A lone silo has no clients outside its process, and needs no port for others.
             if (cluster.GatewayPort is { } gatewayPort) endpoint.GatewayPort = gatewayPort;
             else if (endpoint.GatewayPort == EndpointOptions.DEFAULT_GATEWAY_PORT)
             {
@@ -167,9 +167,9 @@ public static class ClusterHostExtensions
             options.ProbeTimeout = ProbeTimeout;
             options.TableRefreshTimeout = TableRefreshInterval;
 
-            // Orleans counts how long a silo has been joining from the start of its process. One that waited five
-            // minutes for its database would be declared dead by the first that joins. A silo that joins has no work
-            // yet, and gives up by itself when it cannot.
+            // Orleans counts how long a silo has been joining from the start of its process: the first silo that joins
+            // would declare dead one that waited five minutes for its database. A joining silo has no work yet, and
+            // gives up on its own if it cannot join.
             options.EvictWhenMaxJoinAttemptTimeExceeded = false;
         });
         services.Configure<ConnectionOptions>(static options => options.OpenConnectionTimeout = ConnectTimeout);

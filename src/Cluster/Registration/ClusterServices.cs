@@ -36,8 +36,8 @@ internal static class ClusterServices
             provider.GetService<PooledDataSource>()));
     }
 
-    /// <summary>Whether there is a budget. Known before the container is made; a value that cannot be is refused at the
-    /// start.</summary>
+    /// <summary>Whether there is a budget. Known before the container exists; validation refuses an invalid value at
+    /// the start.</summary>
     public static bool HasBudget(IConfiguration configuration) => !string.IsNullOrWhiteSpace(
         configuration[$"{BudgetOptions.Section}:{nameof(BudgetOptions.ServerConnections)}"]);
 

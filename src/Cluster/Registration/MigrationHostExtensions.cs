@@ -14,10 +14,10 @@ namespace UPool.Cluster.Registration;
 /// started.</summary>
 public static partial class MigrationHostExtensions
 {
-    // The same as of a silo that waits for its database.
+    // The same interval as for a silo that waits for its database.
     private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
 
-    // Between two log lines about the reason for waiting.
+    // The interval between two log lines about the reason for waiting.
     private static readonly TimeSpan WaitingInterval = TimeSpan.FromSeconds(10);
 
     /// <summary>Applies the schema of the cluster and of the application, and nothing else. The host is not
@@ -49,8 +49,8 @@ public static partial class MigrationHostExtensions
     }
 
     /// <summary>
-    /// The database of such a program: the control connections, which the budget counts as those of the migration,
-    /// because a pool would need a lease. With the embedded database it is the pool.
+    /// The database of such a program: the control connections, because a pool would need a lease. The budget counts
+    /// them as those of the migration. With the embedded database it is the pool.
     /// </summary>
     public static DbDataSource GetToolDatabase(this IHost host)
     {
@@ -61,14 +61,14 @@ public static partial class MigrationHostExtensions
             : services.GetRequiredService<ControlDatabase>().Storage;
     }
 
-    // It cannot be reached, went away or takes no writes: nothing that the schema could be blamed for.
+    // The server cannot be reached, went away or takes no writes: the schema is not the cause.
     private static bool IsOfTheServer(Exception exception) =>
         exception is SchemaMigrationException { InnerException: { } cause }
             ? ControlConnections.IsOfTheServer(cause)
             : exception is DbException;
 
-    // A database that was started together with this process may take a minute to make its tables, and refuse the
-    // account, not know the database or take no writes until then: as a silo does, wait. Every statement of a migration
+    // A database that was started together with this process may take a minute to create its tables. Until then it may
+    // refuse the account, not know the database or take no writes. Wait, as a silo does: every statement of a migration
     // may be applied again.
     private static async Task WhenUsableAsync(
         Func<Task> apply, ControlDatabase control, TimeSpan timeout, TimeProvider clock, ILogger logger,

@@ -5,11 +5,11 @@ using UPool.Hosting;
 
 namespace UPool.Cluster.Registration;
 
-/// <summary>Marks a host whose cluster is made by <c>UPool:Cluster</c>, not by the application.</summary>
+/// <summary>Marks a host whose cluster is configured by <c>UPool:Cluster</c>, not by the application.</summary>
 internal sealed class OwnCluster;
 
-/// <summary>A lone silo is in nobody's table: no other process could reach it, and it would wait for calls for
-/// ever.</summary>
+/// <summary>Refuses mode Localhost. A lone silo is in no membership table: no other process could reach it, and it
+/// would wait for calls forever.</summary>
 internal sealed class SeparateProcessValidator : IValidateOptions<UPoolClusterOptions>
 {
     public ValidateOptionsResult Validate(string? name, UPoolClusterOptions options) =>
@@ -20,7 +20,7 @@ internal sealed class SeparateProcessValidator : IValidateOptions<UPoolClusterOp
             : ValidateOptionsResult.Success;
 }
 
-/// <summary>The embedded database has no membership table.</summary>
+/// <summary>Refuses mode MySql with the embedded database, which has no membership table.</summary>
 internal sealed class ClusterDatabaseValidator(IOptions<UPoolClusterOptions> cluster)
     : IValidateOptions<DatabaseOptions>
 {
@@ -31,7 +31,7 @@ internal sealed class ClusterDatabaseValidator(IOptions<UPoolClusterOptions> clu
             : ValidateOptionsResult.Success;
 }
 
-/// <summary>A budget is for silos that share it.</summary>
+/// <summary>Refuses a budget for a lone silo, which shares nothing.</summary>
 internal sealed class ClusterBudgetValidator(IOptions<UPoolClusterOptions> cluster) : IValidateOptions<BudgetOptions>
 {
     public ValidateOptionsResult Validate(string? name, BudgetOptions options) =>

@@ -4,14 +4,15 @@ using UPool.Hosting;
 namespace UPool.Cluster.Registration;
 
 /// <summary>
-/// Opens the pool before the silo is active and drains it after its grains have: a lifecycle participant, because a
-/// grain service would start later and stop first. Nothing in a silo whose pool the application has made by itself.
+/// Opens the pool before the silo is active, and drains it after its grains are deactivated: a lifecycle participant,
+/// because a grain service would start later and stop first. No-op in a silo whose application has made the pool
+/// itself.
 /// </summary>
 internal sealed class PoolLifecycle(
     PoolLife? pool = null, ProcessStatus? status = null, BudgetAgent? budget = null)
     : ILifecycleParticipant<ISiloLifecycle>, IPoolOwner
 {
-    // The others wait for lease and grace when nobody takes the permits back; a stop must not wait as long.
+    // If the permits cannot be returned, the others wait for lease and grace; a stop must not wait as long.
     private static readonly TimeSpan HandBackTimeout = TimeSpan.FromSeconds(2);
 
     public void Participate(ISiloLifecycle lifecycle)
@@ -27,8 +28,8 @@ internal sealed class PoolLifecycle(
                 if (budget is not null) await budget.LeaveAsync(HandBackTimeout).WaitAsync(cancellationToken);
             });
 
-        // After the gateway is open: whoever waits for "started" may call. With a budget a silo is started once it has
-        // permits; asking for them takes a silo that is active.
+        // After the gateway is open: a process that waits for "started" may call. With a budget a silo is started once
+        // it has permits, and only an active silo can ask for them.
         lifecycle.Subscribe(nameof(ProcessStatus), ServiceLifecycleStage.Active + 1, async cancellationToken =>
         {
             if (budget is not null) await budget.StartAsync(cancellationToken);

@@ -4,7 +4,7 @@ using UPool.Hosting;
 
 namespace UPool.Cluster.Registration;
 
-/// <summary>The part that this process has in a cluster.</summary>
+/// <summary>The role of this process in a cluster.</summary>
 internal sealed class ProcessRole(IOptions<ClusterOptions> cluster, bool isClient) : IProcessRole
 {
     public string Name

@@ -10,8 +10,8 @@ namespace UPool.Cluster.Registration;
 
 /// <summary>
 /// Holds a silo's start until the database answers, has the tables that the silo needs, and lets the control
-/// connections do their work. Without it Orleans would end the process at the first error, and a process that waits for
-/// its database can say so (health, log) and heals by itself.
+/// connections do their work. Without it Orleans would end the process at the first error; a process that waits for its
+/// database reports the problem (health, log) and recovers on its own.
 /// </summary>
 internal sealed class StartGate(
     IServiceProvider services,
@@ -24,12 +24,12 @@ internal sealed class StartGate(
 {
     private const string Place = "Start";
 
-    // Short enough to be found quickly when the database is back, long enough not to be noticed by one that struggles.
+    // Short enough to notice soon that the database is back, long enough not to load one that struggles.
     private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
 
     public void Participate(ISiloLifecycle lifecycle)
     {
-        // An application that has made its pool by itself sees to its database by itself.
+        // An application that has made its pool itself is responsible for its database too.
         if (services.GetService<ProcessStatus>() is not { } status) return;
 
         var control = services.GetRequiredService<ControlDatabase>();
@@ -76,7 +76,7 @@ internal sealed class StartGate(
                 return new Problem(problem);
             }
 
-            // Behind the schema, because the register of sessions is a part of it. Without a budget, and with one
+            // After the schema, because the register of sessions is a part of it. Without a budget, and with one
             // account for all, nothing is asked.
             return await control.Connections.CheckAsync(pool, cancellationToken) is { } refusal
                 ? new Problem(refusal)

@@ -10,24 +10,24 @@ using UPool.Hosting;
 
 namespace UPool.Cluster.Registration;
 
-/// <summary>Puts workers into a cluster, whoever has made it.</summary>
+/// <summary>Adds workers to a cluster, of uPool or of the application.</summary>
 public static class WorkerHostExtensions
 {
-    // Beyond the longest call, so that a deadline and its grace are always over before Orleans gives up.
+    // On top of the longest call, so that a deadline and its grace are always over before Orleans gives up.
     private static readonly TimeSpan ResponseTimeoutMargin = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// Lets a silo hold workers. Their pool is the one of <see cref="UPoolHostExtensions.AddUPool"/>, called before or
-    /// after: it is opened before the silo is active, drained after its grains have been, and with
-    /// <c>UPool:Budget:ServerConnections</c> takes part in the budget of the cluster. Without it, a singleton
-    /// <see cref="PooledDataSource"/> of the application's own, which opens and drains it.
+    /// Lets a silo hold workers. Their pool is that of <see cref="UPoolHostExtensions.AddUPool"/>, called before or
+    /// after: it is opened before the silo is active, drained after its grains are deactivated, and with
+    /// <c>UPool:Budget:ServerConnections</c> takes part in the budget of the cluster. Without AddUPool, it is a
+    /// singleton <see cref="PooledDataSource"/> that the application registers, opens and drains.
     /// </summary>
     public static ISiloBuilder AddWorkers(this ISiloBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
         builder.AddWorkerParts();
 
-        // The ledger of the budget is kept beside what it counts, whatever storage the application has.
+        // The budget's ledger is kept on the server whose connections it counts, whatever storage the application has.
         if (ClusterServices.HasBudget(builder.Configuration)) builder.AddStorage();
         return builder;
     }

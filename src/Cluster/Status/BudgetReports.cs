@@ -3,7 +3,7 @@ using UPool.Hosting;
 
 namespace UPool.Cluster.Status;
 
-/// <summary>The coordinator's view in words for operators.</summary>
+/// <summary>Turns the coordinator's view into a report for operators.</summary>
 internal static class BudgetReports
 {
     public static BudgetReport Of(BudgetView view) => new(
@@ -17,11 +17,11 @@ internal static class BudgetReports
         lease.Permits, lease.Held, lease.Wanted, lease.Remaining,
         lease.Wait switch
         {
-            LeaseWait.FairShare => "it has its fair share: the others want theirs",
-            LeaseWait.Shrinks => "others have yet to give back what they were told to",
-            LeaseWait.Reclaims => "permits of a dead process wait for the server's word",
+            LeaseWait.FairShare => "it has its fair share of the budget",
+            LeaseWait.Shrinks => "other silos have not returned permits yet",
+            LeaseWait.Reclaims => "permits of a dead process are held until the server confirms its sessions gone",
             LeaseWait.Learning => "the coordinator has just taken over",
-            LeaseWait.Orphans => "sessions that nobody registered count as used",
+            LeaseWait.Orphans => "unregistered sessions count as used",
             _ => null,
         });
 }

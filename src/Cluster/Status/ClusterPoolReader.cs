@@ -9,9 +9,9 @@ namespace UPool.Cluster.Status;
 /// <summary>Reads the pools of the cluster, from a silo or from a client of one.</summary>
 internal sealed partial class ClusterPoolReader : IPoolsReader
 {
-    /// <summary>The longest that anybody is asked: as <see cref="IPoolStatusGrain.ReadAll"/>, in which a silo that does
-    /// not answer has a second. Orleans' own bounds hold only once its part of this process has started: while a start
-    /// waits, for its budget or its database, a call would wait with it.</summary>
+    /// <summary>The longest wait for an answer: that of <see cref="IPoolStatusGrain.ReadAll"/>, in which each silo has
+    /// a second. Orleans' own timeouts apply only once its part of this process has started: while a start waits for
+    /// its budget or its database, a call would wait with it.</summary>
     public static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(3);
 
     private readonly IGrainFactory _grains;
@@ -21,7 +21,7 @@ internal sealed partial class ClusterPoolReader : IPoolsReader
     private readonly ILogger _logger;
     private readonly PooledDataSource? _pool;
 
-    // The pool is that of this process, shown alone when the cluster cannot be asked; a client has none.
+    // The pool of this process, reported alone if the cluster does not answer; null in a client.
     public ClusterPoolReader(
         IGrainFactory grains,
         IOptions<BudgetOptions> budget,
@@ -38,8 +38,8 @@ internal sealed partial class ClusterPoolReader : IPoolsReader
         _pool = pool;
     }
 
-    /// <summary>Asks every silo, for a few seconds at most. Does not throw when none answers: the problem says
-    /// so.</summary>
+    /// <summary>Asks every silo, for a few seconds at most. Does not throw if none answers: the report then names the
+    /// problem.</summary>
     public async Task<PoolsReport> ReadAsync()
     {
         Task<BudgetReport?> budget = ReadBudgetAsync();
@@ -53,8 +53,8 @@ internal sealed partial class ClusterPoolReader : IPoolsReader
         }
         catch (Exception exception)
         {
-            // Orleans' client throws more kinds than a list could hold while it is not connected; an operator who looks
-            // is helped by whatever can still be seen.
+            // Orleans' client throws too many kinds to list while it is not connected, and an operator needs everything
+            // that can still be read.
             if (!WorkerFailures.IsLost(exception)) LogNotRead(exception);
             PoolReport[] own = _pool is null ? [] : [PoolReport.OfThisProcess(_pool, _pool.Health.Problem)];
             return new PoolsReport(await budget, own, "The cluster cannot be asked: " + (own.Length == 0

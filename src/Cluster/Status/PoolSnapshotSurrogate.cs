@@ -1,6 +1,6 @@
 namespace UPool.Cluster.Status;
 
-/// <summary>A <see cref="PoolSnapshot"/> on the wire: the pool knows no Orleans.</summary>
+/// <summary>A <see cref="PoolSnapshot"/> on the wire: the pool does not reference Orleans.</summary>
 [GenerateSerializer, Immutable]
 [Alias("UPool.PoolSnapshot")]
 internal struct PoolSnapshotSurrogate

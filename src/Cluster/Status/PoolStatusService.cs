@@ -10,20 +10,21 @@ using UPool.Hosting;
 
 namespace UPool.Cluster.Status;
 
-/// <summary>Shows the pool of one silo.</summary>
+/// <summary>Reports the pool of one silo.</summary>
 [Alias("UPool.IPoolStatusService")]
 internal interface IPoolStatusService : IGrainService
 {
-    /// <summary>The pool at this moment. Soon or not at all: an operator looks when something is wrong.</summary>
+    /// <summary>The pool at this moment. The timeout is short, because an operator reads it when something is
+    /// wrong.</summary>
     [Alias("Read"), ResponseTimeout("00:00:01")]
     Task<SiloPool> Read();
 }
 
-/// <summary>Shows the pools of all silos: asked of any of them, by a client that knows none.</summary>
+/// <summary>Reports the pools of all silos. Any silo answers, so that a client need not know one.</summary>
 [Alias("UPool.IPoolStatusGrain")]
 internal interface IPoolStatusGrain : IGrainWithIntegerKey
 {
-    /// <summary>The pools at this moment; a silo that does not answer says so in its problem.</summary>
+    /// <summary>The pools at this moment; the problem of a silo that does not answer states that.</summary>
     [Alias("ReadAll"), ResponseTimeout("00:00:03")]
     Task<SiloPool[]> ReadAll();
 }
@@ -85,7 +86,7 @@ internal sealed class PoolStatusGrain(PoolStatusClient silos, IClusterMembership
 
 internal static class PoolStatusHostExtensions
 {
-    /// <summary>Lets a silo show its pool, and those of the others.</summary>
+    /// <summary>Lets a silo report its pool, and those of the others.</summary>
     public static ISiloBuilder AddPoolStatus(this ISiloBuilder builder)
     {
         builder.Services.AddSingleton<PoolStatusClient>();

@@ -23,15 +23,15 @@ internal sealed record SiloPool
     [Id(3)]
     public TimeSpan? LeaseLeft { get; init; }
 
-    /// <summary>Why rents wait, in one plain line; null when none does.</summary>
+    /// <summary>Why rents wait, in one line; null if none does.</summary>
     [Id(4)]
     public string? Waits { get; init; }
 
-    /// <summary>What ails, in one plain line; null when nothing does.</summary>
+    /// <summary>The silo's problem, in one line; null if it has none.</summary>
     [Id(5)]
     public string? Problem { get; init; }
 
-    /// <summary>The same for operators.</summary>
+    /// <summary>The report for operators.</summary>
     public PoolReport ToReport() => new()
     {
         Silo = Silo,

@@ -3,7 +3,7 @@ using UPool.Sharing;
 
 namespace UPool.Cluster.Workers;
 
-/// <summary>What shared calls have in common: an asking is a call of a worker.</summary>
+/// <summary>The common part of shared calls: a read batch is a call of a worker.</summary>
 internal abstract class CallAsked<TKey, T>(SharedCalls calls, string name) : IAsked<TKey, Reply<T>>
     where TKey : notnull, IEquatable<TKey>
 {
@@ -11,10 +11,10 @@ internal abstract class CallAsked<TKey, T>(SharedCalls calls, string name) : IAs
 
     public DeadlineWheel Wheel => calls.Wheel;
 
-    // The silo's own word says more than a deadline: it may have refused.
+    // The silo's own answer tells more than a deadline: it may be a refusal.
     public long GraceTicks => calls.AnswerGraceTicks;
 
-    /// <summary>What a caller hears for whom no call was made.</summary>
+    /// <summary>The reply to a caller for which no call was made.</summary>
     public static Reply<T> NotSent(RefusalReason reason) => Reply.Refused<T>(reason, "no call was sent for it");
 
     public Reply<T> Refused(RefusalReason reason) => NotSent(reason);
@@ -29,8 +29,8 @@ internal abstract class CallAsked<TKey, T>(SharedCalls calls, string name) : IAs
 
     public Task AskAsync(Asking<TKey, Reply<T>> asking, CancellationToken abandoned)
     {
-        // The context is that of the caller who opened the asking. An id by which he could be stopped himself is not
-        // the others'.
+        // The context is that of the caller that started the read batch. Its call id is removed: stopping that caller
+        // must not stop the others.
         RequestContext.Remove(RunningCalls.ContextKey);
         AnswerSet<TKey, Reply<T>> answers = asking.Close(out Deadline deadline);
         return answers.Keys.Count > 0 ? CallAsync(answers, deadline, abandoned) : Task.CompletedTask;
@@ -41,7 +41,7 @@ internal abstract class CallAsked<TKey, T>(SharedCalls calls, string name) : IAs
         AnswerSet<TKey, Reply<T>> answers, Deadline deadline, CancellationToken cancellationToken);
 }
 
-/// <summary>One question, and so one call.</summary>
+/// <summary>A read batch of one key, and so one call.</summary>
 internal sealed class QuestionAsked<TKey, T>(
     SharedCalls calls, string name, Func<TKey, Deadline, CancellationToken, Task<Reply<T>>> call)
     : CallAsked<TKey, T>(calls, name)

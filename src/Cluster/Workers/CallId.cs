@@ -3,10 +3,10 @@ using System.Security.Cryptography;
 
 namespace UPool.Cluster.Workers;
 
-/// <summary>The ids of calls, by which their callers can have them stopped.</summary>
+/// <summary>The ids of calls, by which their callers can stop them.</summary>
 internal static class CallId
 {
-    // Random for each process and counted in it: as unique as a random id, which would cost a call of the system.
+    // A random number for each process, and a count: as unique as a random id, without its system call.
     private static readonly long Process = BinaryPrimitives.ReadInt64LittleEndian(RandomNumberGenerator.GetBytes(8));
     private static long _last;
 
@@ -19,8 +19,8 @@ internal static class CallId
         return new Guid(bytes);
     }
 
-    /// <summary>Calls under an id, which travels with this call and with none that follows it. What is thrown at the
-    /// call already, as Orleans throws some failures, arrives with the task.</summary>
+    /// <summary>Makes a call under an id, which travels with this call and with none that follows it. A synchronous
+    /// exception, as Orleans throws for some failures, is returned as a faulted task.</summary>
     public static Task<T> Call<TGrain, T>(
         Guid id,
         Func<TGrain, Deadline, CancellationToken, Task<T>> call,

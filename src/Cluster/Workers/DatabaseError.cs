@@ -1,12 +1,12 @@
 namespace UPool.Cluster.Workers;
 
-/// <summary>Reads what a database said of an error without knowing its driver.</summary>
+/// <summary>Reads the number of a database's error without knowing its driver.</summary>
 public static class DatabaseError
 {
-    // MySqlConnector documents this entry; DbException itself has no place for a server's number.
+    // MySqlConnector documents this entry; DbException itself has no property for a server's number.
     private const string NumberKey = "Server Error Code";
 
-    /// <summary>The server's number of an error, or of the first of its causes that has one; 0 when none has.</summary>
+    /// <summary>The server's number of an error, or of the first of its causes that has one; 0 if none has.</summary>
     public static int NumberOf(Exception? exception)
     {
         for (; exception is not null; exception = exception.InnerException)

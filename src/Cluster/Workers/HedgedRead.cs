@@ -2,19 +2,18 @@ using Microsoft.Extensions.Logging;
 
 namespace UPool.Cluster.Workers;
 
-/// <summary>One read of a client: asked, asked again when its silo is lost, and hedged while it is
-/// unanswered.</summary>
+/// <summary>One read of a client: sent, sent again if its silo is lost, and hedged while it is unanswered.</summary>
 /// <remarks>
-/// <para>The idea of the hedge is that of Dean and Barroso, "The Tail at Scale" (CACM 56:2, 2013).</para>
-/// <para>Moments are timestamps of the clock, which is read once where one reading does: a read that is answered by
-/// the first silo costs one, and every read of the cluster passes here.</para>
+/// <para>Hedging follows Dean and Barroso, "The Tail at Scale" (CACM 56:2, 2013).</para>
+/// <para>Times are timestamps of the clock, which is read as seldom as possible: every read of the cluster passes here,
+/// and one that the first silo answers costs one reading.</para>
 /// </remarks>
 /// <param name="grain">The worker.</param>
-/// <param name="call">Asks it.</param>
-/// <param name="deadline">When the answer is due in its silo; there is one.</param>
+/// <param name="call">Sends one attempt.</param>
+/// <param name="deadline">When the answer is due in its silo; must not be none.</param>
 /// <param name="grace">How long after that an answer may still arrive.</param>
-/// <param name="options">How often to ask.</param>
-/// <param name="stopper">Stops the askings that nobody waits for any more.</param>
+/// <param name="options">How often to send.</param>
+/// <param name="stopper">Stops the attempts that no caller waits for any more.</param>
 /// <param name="clock">The clock.</param>
 /// <param name="logger">The log.</param>
 internal sealed class HedgedRead<TGrain, T>(
@@ -32,17 +31,17 @@ internal sealed class HedgedRead<TGrain, T>(
     private readonly long _due = deadline.Timestamp;
     private readonly long _end = deadline.Timestamp + HedgedRead.Ticks(grace, clock);
 
-    // The askings under way, the latest first; nearly always one.
+    // The attempts under way, the latest first; nearly always one.
     private Asking? _unanswered;
     private int _unansweredCount;
     private int _retries;
 
-    /// <summary>The first answer, or how the read failed, by the end at the latest.</summary>
-    /// <param name="now">The present moment.</param>
+    /// <summary>The first answer, or the failure of the read, by the end at the latest.</summary>
+    /// <param name="now">The current timestamp.</param>
     /// <param name="caller">Cancelled when the caller has gone.</param>
     public async Task<Reply<T>> RunAsync(long now, CancellationToken caller)
     {
-        // Not linked to the caller's: whoever waits for the answers listens to that one already.
+        // Not linked to the caller's token: the wait for the answers already observes that one.
         using var ending = new CancellationTokenSource();
         try
         {
@@ -72,7 +71,7 @@ internal sealed class HedgedRead<TGrain, T>(
                 }
                 else if (now >= _due && nextAsking != Never)
                 {
-                    // Only the answers to what was asked in time are still waited for.
+                    // From here on only answers to attempts sent in time are waited for.
                     nextAsking = Never;
                 }
                 else if (now >= nextAsking)
@@ -82,8 +81,8 @@ internal sealed class HedgedRead<TGrain, T>(
                 }
                 else
                 {
-                    // How a wait ended is seen in the answers: an exception for each read of a silent silo would be an
-                    // overload of its own.
+                    // The answers show how a wait ended: an exception for each read of a silent silo would itself be an
+                    // overload.
                     Task wait = WaitAsync(now, Math.Min(_end, nextAsking), caller);
                     await wait.ConfigureAwait(
                         ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
@@ -100,7 +99,7 @@ internal sealed class HedgedRead<TGrain, T>(
         }
     }
 
-    // Returns when the next asking is due unless an answer comes first.
+    // Returns when the next attempt is due if no answer comes first.
     private long Ask(long now, CancellationToken cancellationToken)
     {
         var id = CallId.Next();
@@ -109,10 +108,10 @@ internal sealed class HedgedRead<TGrain, T>(
         return ++_unansweredCount < options.MaxAskings ? now + HedgedRead.Ticks(options.HedgeAfter, clock) : Never;
     }
 
-    // Waits for any answer until a moment. The caller's token ends the wait as well: an asking need not honour it.
+    // Waits for any answer until a time. The caller's token ends the wait too: an attempt need not honour it.
     private Task WaitAsync(long now, long until, CancellationToken caller)
     {
-        // A wait is cut to whole milliseconds: rounded up, or the loop would spin through the rest of one.
+        // A wait is cut to whole milliseconds. Round up, or the loop would spin through the rest of one.
         var remaining = TimeSpan.FromMilliseconds(Math.Ceiling(clock.GetElapsedTime(now, until).TotalMilliseconds));
         return _unanswered switch
         {
@@ -145,12 +144,12 @@ internal sealed class HedgedRead<TGrain, T>(
         return null;
     }
 
-    // The reply that ends the read, or null when it is to be asked again.
+    // The reply that ends the read, or null if it is to be sent again.
     private Reply<T>? Judge(Task<Reply<T>> done)
     {
         try
         {
-            // It has completed, so nothing waits here; it throws what it failed with.
+            // The task has completed, so this does not wait; it throws the task's exception.
             Reply<T> reply = done.GetAwaiter().GetResult();
             return WorkerFailures.IsWorthAnotherSilo(reply) && _retries < options.MaxRetries ? null : reply;
         }
@@ -165,8 +164,8 @@ internal sealed class HedgedRead<TGrain, T>(
         }
     }
 
-    // Orleans forgets the losers' callbacks at once, and the silos are told to stop. At the deadline they stop by
-    // themselves, and a database that answers nobody is no time for more messages.
+    // Orleans forgets the other attempts' callbacks at once, and the silos are told to stop. At the deadline they stop
+    // on their own, and a database that does not answer needs no more messages.
     private async Task EndAsync(CancellationTokenSource ending)
     {
         Guid[] ids = [.. Askings().Select(static asking => asking.Id)];
@@ -192,21 +191,20 @@ internal sealed class HedgedRead<TGrain, T>(
     }
 }
 
-/// <summary>What is the same for every read.</summary>
+/// <summary>The parts that are the same for every read.</summary>
 internal static class HedgedRead
 {
-    // The first pause is shorter than anyone notices; the growth keeps a lost cluster from being hammered by each
-    // caller.
+    // The first pause is too short to be noticed; the growth keeps the callers from overloading a lost cluster.
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>The pause before a silo is asked once more.</summary>
+    /// <summary>The pause before the next attempt.</summary>
     public static TimeSpan Pause(int retries)
     {
         double most = Math.Min(FirstPause.TotalMilliseconds * Math.Pow(2, retries), LongestPause.TotalMilliseconds);
         return TimeSpan.FromMilliseconds(Random.Shared.NextDouble() * most);
     }
 
-    /// <summary>A time as a difference of the clock's timestamps.</summary>
+    /// <summary>A duration as a difference of the clock's timestamps.</summary>
     public static long Ticks(TimeSpan time, TimeProvider clock) => (long)(time.TotalSeconds * clock.TimestampFrequency);
 }

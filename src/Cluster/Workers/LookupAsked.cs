@@ -2,7 +2,7 @@ using UPool.Sharing;
 
 namespace UPool.Cluster.Workers;
 
-/// <summary>Look-ups by key: a call for as many as came together.</summary>
+/// <summary>Look-ups by key: one call for the keys that arrive together.</summary>
 internal sealed class LookupAsked<TKey, T>(
     SharedCalls calls,
     string name,
@@ -12,7 +12,7 @@ internal sealed class LookupAsked<TKey, T>(
     where TKey : notnull, IEquatable<TKey>
     where T : class
 {
-    // As many as become one statement there.
+    // The most keys that become one statement in the silo.
     private const int MaxKeys = SharedLookup<TKey, T>.MaxKeys;
 
     protected override async Task CallAsync(
@@ -23,14 +23,14 @@ internal sealed class LookupAsked<TKey, T>(
             List<TKey> keys = answers.Keys.GetRange(start, Math.Min(MaxKeys, answers.Keys.Count - start));
             if (await TryCallAsync(answers, keys, isLast: keys.Count == 1, deadline, cancellationToken)) continue;
 
-            // Split once: one key that the database fails must not fail all of the others.
+            // Split once, so that one key that the database fails does not fail all of the others.
             int half = keys.Count / 2;
             await TryCallAsync(answers, keys[..half], isLast: true, deadline, cancellationToken);
             await TryCallAsync(answers, keys[half..], isLast: true, deadline, cancellationToken);
         }
     }
 
-    // False when the database failed the statement and this is not the last try.
+    // False if the database failed the statement and this is not the last try.
     private async Task<bool> TryCallAsync(
         AnswerSet<TKey, Reply<T>> answers,
         List<TKey> keys,
@@ -41,7 +41,7 @@ internal sealed class LookupAsked<TKey, T>(
         Reply<T?[]> reply = await callMany([.. keys], deadline, cancellationToken);
         if (reply is { Status: ReplyStatus.Failed, Detail: WorkerFailures.UnknownCall })
         {
-            // A silo of before there were calls for many. It knows those for one.
+            // The silo's version is too old for calls with many keys. It knows the call for one.
             Reply<T>[] replies = await Task.WhenAll(keys.Select(key => callOne(key, deadline, cancellationToken)));
             for (int i = 0; i < replies.Length; i++) answers.Add(keys[i], replies[i]);
             return true;

@@ -5,7 +5,7 @@ namespace UPool.Cluster.Workers;
 
 internal static class QuietServices
 {
-    /// <summary>Adds a grain service whose base does not tell every change of a ring that the service does not
+    /// <summary>Adds a grain service without its base class's log lines about a ring that the service does not
     /// use.</summary>
     public static void AddQuietService<TService>(this ISiloBuilder builder)
         where TService : GrainService

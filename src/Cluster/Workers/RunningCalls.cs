@@ -3,19 +3,19 @@ using System.Collections.Concurrent;
 namespace UPool.Cluster.Workers;
 
 /// <summary>
-/// The calls that run in this silo, by the ids their callers gave them. A caller that leaves can have them stopped
-/// wherever they are: Orleans sends a client's cancellation to the silo that the grain's key happens to stick to, which
-/// for a call that was spread over all silos is usually another one.
+/// The calls that run in this silo, by the ids that their callers gave them. A caller that leaves can stop its calls
+/// wherever they are. Orleans alone cannot: it sends a client's cancellation to the silo that the grain's key sticks
+/// to, which for a call that was spread over all silos is usually another one.
 /// </summary>
 internal sealed class RunningCalls
 {
-    // The entry of Orleans' request context that carries the id beside the arguments of a call.
+    // The entry of Orleans' request context that carries the id of a call.
     public const string ContextKey = "upool.call";
 
-    // As many as there are calls in flight; each leaves when it ends.
+    // One entry for each call in flight, removed when the call ends.
     private readonly ConcurrentDictionary<Guid, CancellationTokenSource> _calls = new();
 
-    /// <summary>Enters the present call, until the scope is disposed.</summary>
+    /// <summary>Enters the current call, until the scope is disposed.</summary>
     public Scope Enter(CancellationToken cancellationToken)
     {
         if (RequestContext.Get(ContextKey) is not Guid id) return new Scope(this, default, null, cancellationToken);
@@ -23,15 +23,15 @@ internal sealed class RunningCalls
         var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         if (_calls.TryAdd(id, stop)) return new Scope(this, id, stop, stop.Token);
 
-        // A part of a call that has entered already; it was given that one's token, or runs beside it to its own end.
+        // A part of a call that has already entered: it was given that call's token, or runs beside it to its own end.
         stop.Dispose();
         return new Scope(this, default, null, cancellationToken);
     }
 
-    /// <summary>Stops a call; nothing happens when it does not run here.</summary>
+    /// <summary>Stops a call; no-op if it does not run here.</summary>
     public void Stop(Guid id)
     {
-        // Whoever removes it owns it, so it cannot be disposed under our hands.
+        // Removing the source takes it from its scope, so it cannot be disposed here meanwhile.
         if (_calls.TryRemove(id, out CancellationTokenSource? stop)) stop.CancelAsync().Ignore();
     }
 
@@ -39,7 +39,7 @@ internal sealed class RunningCalls
     internal readonly struct Scope(RunningCalls calls, Guid id, CancellationTokenSource? stop, CancellationToken token)
         : IDisposable
     {
-        /// <summary>Cancelled when the caller has gone, whichever way that became known.</summary>
+        /// <summary>Cancelled when the caller has gone, in whichever way that became known.</summary>
         public CancellationToken Token => token;
 
         public void Dispose()

@@ -1,20 +1,19 @@
 namespace UPool.Cluster.Workers;
 
 /// <summary>
-/// A read of a worker that is called once for all in this process who want it at the same time: a thousand requests
-/// with one question are two calls at a time, and the silo hears of no more. Made by
-/// <see cref="WorkerClient{TGrain}.Share"/> and <see cref="WorkerClient{TGrain}.ShareLookup"/>; keep it as long as the
-/// client.
+/// A read of a worker that is called once for all callers in this process that want it at the same time: a thousand
+/// requests with one question are two calls at a time. Made by <see cref="WorkerClient{TGrain}.Share"/> and
+/// <see cref="WorkerClient{TGrain}.ShareLookup"/>; keep it as long as the client.
 /// </summary>
 /// <remarks>
-/// Who comes while a call is under way joins the <b>next</b> one, so that no answer is older than its caller's arrival
-/// (INV-10). A call's deadline is its latest caller's; one whose own deadline passes, or who leaves, leaves alone, and
-/// with the last one the call is cancelled. How a call ended reaches all who shared it. A call carries the context of
-/// the caller who opened it (his trace, his request context), so nothing that tells callers apart may be read from
-/// there: it belongs into the key.
+/// A caller that comes while a call is under way joins the <b>next</b> one, so that no answer is older than its
+/// caller's arrival (INV-10). A call's deadline is the latest of its callers'. A caller that leaves, or whose own
+/// deadline passes, leaves alone; when the last one has left, the call is cancelled. The outcome of a call reaches all
+/// its callers. A call carries the context of the caller that started it (its trace, its request context), so anything
+/// that tells callers apart must not be read from there: it belongs in the key.
 /// </remarks>
-/// <typeparam name="TKey">The question: everything that the answer depends on.</typeparam>
-/// <typeparam name="T">The answer: one object for all who shared it, which nobody may change.</typeparam>
+/// <typeparam name="TKey">The key: everything that the answer depends on.</typeparam>
+/// <typeparam name="T">The answer: one object for all callers, which none of them may change.</typeparam>
 public sealed class SharedCall<TKey, T>
     where TKey : notnull, IEquatable<TKey>
 {
@@ -32,9 +31,9 @@ public sealed class SharedCall<TKey, T>
         _join = join;
     }
 
-    /// <summary>Calls, together with whoever asks the same. Alone, when <see cref="ReadOptions.Shared"/> is off in this
-    /// process.</summary>
-    /// <param name="key">The question.</param>
+    /// <summary>Calls, together with other callers of the same key; alone if <see cref="ReadOptions.Shared"/> is off in
+    /// this process.</summary>
+    /// <param name="key">The key.</param>
     /// <param name="deadline">When this caller's answer is due.</param>
     /// <param name="cancellationToken">Cancelled when this caller has gone.</param>
     /// <exception cref="OperationCanceledException">The caller has gone.</exception>

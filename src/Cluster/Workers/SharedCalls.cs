@@ -5,8 +5,8 @@ using UPool.Core;
 
 namespace UPool.Cluster.Workers;
 
-/// <summary>What all shared calls of a process have in common: their deadlines, their counts, and whether there are
-/// any.</summary>
+/// <summary>The common part of all shared calls of a process: their deadlines, their counts, and whether calls are
+/// shared at all.</summary>
 internal sealed class SharedCalls : IDisposable
 {
     private readonly Meter _meter = new(PooledDataSource.MeterName);
@@ -22,7 +22,7 @@ internal sealed class SharedCalls : IDisposable
         _askings = _meter.CreateCounter<long>(
             "upool.call.askings", "{call}", "Shared calls of workers, by read.");
         _callers = _meter.CreateCounter<long>(
-            "upool.call.callers", "{caller}", "Callers who shared those calls, by read.");
+            "upool.call.callers", "{caller}", "Callers that shared those calls, by read.");
     }
 
     public bool IsShared { get; }
@@ -45,7 +45,7 @@ internal sealed class SharedCalls : IDisposable
         }
         catch (Exception)
         {
-            // A listener is somebody else's code: what it throws must cost no caller his answer.
+            // A listener is foreign code: its exception must not cost a caller the answer.
         }
     }
 

@@ -15,7 +15,7 @@ internal interface IStopService : IGrainService
     Task Stop(Guid[] calls);
 }
 
-/// <summary>Stops calls wherever they run: asked of any silo, by a client that cannot know which silo has
+/// <summary>Stops calls wherever they run. A client sends this to any silo, because it cannot know which one has
 /// them.</summary>
 [Alias("UPool.IStopGrain")]
 internal interface IStopGrain : IGrainWithIntegerKey
@@ -49,7 +49,7 @@ internal sealed class StopGrain(StopServiceClient services, IClusterMembershipSe
     {
         foreach ((SiloAddress silo, ClusterMember member) in membership.CurrentSnapshot.Members)
         {
-            // A silo that shuts down still has calls to finish, and to stop.
+            // A silo that shuts down still has calls to finish, and so to stop.
             if (member.Status is SiloStatus.Active or SiloStatus.ShuttingDown) services.Of(silo).Stop(calls).Ignore();
         }
 
@@ -57,11 +57,10 @@ internal sealed class StopGrain(StopServiceClient services, IClusterMembershipSe
     }
 }
 
-/// <summary>Has calls stopped, behind their callers' backs.</summary>
+/// <summary>Stops calls in the background.</summary>
 internal sealed class CallStopper(IGrainFactory grains, TimeProvider clock)
 {
-    // A stop only saves work: what it misses ends at its deadline. So neither many nor lasting ones are worth their
-    // cost.
+    // A stop only saves work: a call that it misses ends at its deadline. So stops are limited in number and time.
     private const int MaxUnderWay = 256;
     private const int MaxAttempts = 2;
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(1);

@@ -7,19 +7,19 @@ using UPool.Sharing;
 namespace UPool.Cluster.Workers;
 
 /// <summary>
-/// Calls a worker, wherever one is. Every call ends by its deadline with a reply: a lost silo, an unreachable cluster
-/// and an unanswered call are replies too. Only the caller's own cancellation is thrown.
+/// Calls a worker, wherever one is. Every call ends by its deadline with a reply, even if a silo is lost, the cluster
+/// is unreachable or no answer comes. Only the caller's own cancellation is thrown.
 /// </summary>
 /// <remarks>
 /// One grain key is enough: with <see cref="SpreadAttribute"/> on the method the calls of a client go round all silos,
-/// and in a silo's own process a worker is always local.
+/// and in a silo's own process the worker is always local.
 /// </remarks>
 /// <typeparam name="TGrain">The interface of the worker.</typeparam>
 public sealed class WorkerClient<TGrain>
     where TGrain : IGrainWithIntegerKey
 {
-    // A write is due in its silo a little earlier than here: only the silo can tell that a transaction was rolled
-    // back, and when its word comes too late the outcome is unknown. No more than a tenth of what is left.
+    // A write is due in its silo a little earlier than here: only the silo can tell that a transaction was rolled back,
+    // and if its answer comes too late the outcome is unknown. At most a tenth of the time left.
     private static readonly TimeSpan WriteMargin = TimeSpan.FromMilliseconds(25);
 
     private readonly IGrainFactory _grains;
@@ -34,10 +34,10 @@ public sealed class WorkerClient<TGrain>
     // As a difference of the clock's timestamps.
     private readonly long _maxCallTime;
 
-    // Made at the first call: the client must know the cluster's grain types before.
+    // Made at the first call: the client must know the cluster's grain types first.
     private TGrain? _grain;
 
-    /// <summary>Creates the client; the container does.</summary>
+    /// <summary>Creates the client; called by the container.</summary>
     public WorkerClient(
         IGrainFactory grains,
         IOptions<WorkerClientOptions> options,
@@ -59,9 +59,9 @@ public sealed class WorkerClient<TGrain>
     private TGrain Grain => _grain ??= _grains.GetGrain<TGrain>(0);
 
     /// <summary>
-    /// Calls a read. A read whose silo is lost is asked again elsewhere; one that is unanswered for
-    /// <see cref="WorkerClientOptions.HedgeAfter"/> is asked once more while the first asking stays, and the first
-    /// answer counts. All of that happens inside the deadline.
+    /// Calls a read. If its silo is lost, the read is sent again to another. If it is unanswered for
+    /// <see cref="WorkerClientOptions.HedgeAfter"/>, another attempt is sent while the first stays, and the first
+    /// answer counts. All of that happens within the deadline.
     /// </summary>
     /// <param name="call">The call; it must pass on the deadline and the token it is given, and may run more than
     /// once.</param>
@@ -85,8 +85,8 @@ public sealed class WorkerClient<TGrain>
         return read.RunAsync(now, cancellationToken);
     }
 
-    /// <summary>Makes a read that is called once for all in this process who want it at the same time.</summary>
-    /// <param name="name">What to call it in metrics.</param>
+    /// <summary>Makes a shared read: one call for all callers in this process that want it at the same time.</summary>
+    /// <param name="name">The read's name in metrics.</param>
     /// <param name="call">The call, as for <see cref="ReadAsync"/>.</param>
     public SharedCall<TKey, T> Share<TKey, T>(
         string name, Func<TGrain, TKey, Deadline, CancellationToken, Task<Reply<T>>> call)
@@ -101,10 +101,10 @@ public sealed class WorkerClient<TGrain>
         return new SharedCall<TKey, T>(_shared, CallAsync, lines.JoinAsync);
     }
 
-    /// <summary>Makes a look-up by key: what arrives together becomes one call.</summary>
-    /// <param name="name">What to call it in metrics.</param>
-    /// <param name="callOne">Looks up one key: where reads are not shared, and of silos of an earlier version that does
-    /// not know the other call.</param>
+    /// <summary>Makes a shared look-up by key: keys that arrive together become one call.</summary>
+    /// <param name="name">The read's name in metrics.</param>
+    /// <param name="callOne">Looks up one key: used if reads are not shared, and for silos of an earlier version that
+    /// does not know <paramref name="callMany"/>.</param>
     /// <param name="callMany">Looks up 1 to 256 keys and answers with their rows in the same order, null where there is
     /// none.</param>
     public SharedCall<TKey, T> ShareLookup<TKey, T>(
@@ -128,9 +128,9 @@ public sealed class WorkerClient<TGrain>
     }
 
     /// <summary>
-    /// Calls a write. Once it may have been sent to the database it is never sent again (INV-9): when its answer is
-    /// lost the outcome is unknown, unless it can be shown that it was never sent. A silo that stops or has no permits
-    /// refuses before that; then another one is asked.
+    /// Calls a write. Once it may have been sent to the database it is never sent again (INV-9): if its answer is lost
+    /// the outcome is unknown, unless it was provably never sent. A silo that stops or has no permits refuses before
+    /// that; then another one is asked.
     /// </summary>
     /// <param name="call">The call; it must pass on the deadline and the token it is given.</param>
     /// <param name="deadline">When the answer is due; at most <see cref="WorkerClientOptions.MaxCallTime"/>
@@ -152,7 +152,7 @@ public sealed class WorkerClient<TGrain>
             Reply<T> reply = await WriteOnceAsync(call, deadline, cancellationToken);
             if (_isLocal || retries == _options.MaxRetries || !WorkerFailures.IsWorthAnotherSilo(reply)) return reply;
 
-            // The pause is that of a read that is asked again.
+            // The same pause as for a read that is sent again.
             await Task.Delay(HedgedRead.Pause(retries), _clock, cancellationToken);
             if (deadline.HasPassed(_clock)) return reply;
         }
@@ -163,7 +163,8 @@ public sealed class WorkerClient<TGrain>
         Deadline deadline,
         CancellationToken cancellationToken)
     {
-        // Set inside this asynchronous method, so only the call below sees it and the caller's context is untouched.
+        // Set inside this asynchronous method, so that only the call below sees it and the caller's context is
+        // unchanged.
         var ticket = new WriteTicket();
         RequestContext.Set(WriteTicket.ContextKey, ticket);
         Guid id = CallId.Next();
@@ -196,8 +197,8 @@ public sealed class WorkerClient<TGrain>
         }
     }
 
-    // In the silo's own process nothing is lost on the way and asking again would ask the same worker, so there is no
-    // hedge: one timer, and only for a call that does not answer at once.
+    // In the silo's own process nothing is lost on the way, and another attempt would reach the same worker. So there
+    // is no hedge: one timer, and only for a call that does not answer at once.
     private async Task<Reply<T>> ReadHereAsync<T>(
         Func<TGrain, Deadline, CancellationToken, Task<Reply<T>>> call,
         Deadline deadline,
@@ -260,7 +261,7 @@ public sealed class WorkerClient<TGrain>
         if (now >= deadline.Timestamp)
             return Reply.Refused<T>(RefusalReason.TimedOut, "the deadline had passed before the call was sent");
 
-        // Before its start an Orleans client fails with null references, which say nothing to anybody.
+        // Before its start an Orleans client fails with null references, which tell a caller nothing.
         return _status is { IsStarted: false }
             ? Reply.Ended<T>(ReplyStatus.Unavailable, "this process has not joined the cluster yet")
             : null;

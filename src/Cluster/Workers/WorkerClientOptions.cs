@@ -9,33 +9,35 @@ public sealed class WorkerClientOptions
     public const string Section = "UPool:Calls";
 
     /// <summary>
-    /// How long a read may go unanswered before it is asked once more, of another silo where there is one; the first
-    /// asking stays. 1 second by default, 50 milliseconds to 1 minute. Orleans never breaks a call in flight to a silo
-    /// that crashed, so this is what a read pays for it. Shorter than the slow reads of an application doubles them.
+    /// How long a read may stay unanswered before another attempt is sent, to another silo if there is one; the first
+    /// attempt stays. 1 second by default, 50 milliseconds to 1 minute. Orleans never breaks a call in flight to a silo
+    /// that crashed, so such a read takes this much longer. A value shorter than an application's slow reads doubles
+    /// them.
     /// </summary>
     public TimeSpan HedgeAfter { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// How many askings of one read may be under way together. 3 by default, 1 (never asked again while unanswered) to
-    /// 10. Each is a query on the database, and three misses in a row need two bad silos in most clusters.
+    /// How many attempts of one read may be under way together. 3 by default, 1 (no further attempt while one is
+    /// unanswered) to 10. Each is a query on the database, and three misses in a row need two bad silos in most
+    /// clusters.
     /// </summary>
     public int MaxAskings { get; set; } = 3;
 
     /// <summary>
-    /// How often one read is asked again after an asking failed because its silo was lost. 20 by default, 0 to 1,000.
-    /// With pauses that grow to half a second this outlasts a silo's restart; it only bounds reads with distant
+    /// How often one read is sent again after an attempt failed because its silo was lost. 20 by default, 0 to 1,000.
+    /// With pauses that grow to half a second this outlasts a silo's restart; it only limits reads with distant
     /// deadlines.
     /// </summary>
     public int MaxRetries { get; set; } = 20;
 
     /// <summary>
-    /// The longest a call may take; an earlier deadline of its own counts instead. 1 minute by default, 1 second to
-    /// 1 hour. Orleans' own response timeout is set beyond it, so that the deadline always speaks first.
+    /// The longest a call may take; an earlier deadline of its own counts instead. 1 minute by default, 1 second to 1
+    /// hour. Orleans' own response timeout is set beyond it, so that the deadline always comes first.
     /// </summary>
     public TimeSpan MaxCallTime { get; set; } = TimeSpan.FromMinutes(1);
 }
 
-/// <summary>Names the key of a value that cannot be.</summary>
+/// <summary>Refuses invalid values and names their keys.</summary>
 internal sealed class WorkerClientOptionsValidator : IValidateOptions<WorkerClientOptions>
 {
     private static readonly TimeSpan MinHedgeAfter = TimeSpan.FromMilliseconds(50);

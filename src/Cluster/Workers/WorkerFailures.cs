@@ -5,36 +5,36 @@ using Orleans.Runtime.Messaging;
 
 namespace UPool.Cluster.Workers;
 
-/// <summary>What the exceptions of a call mean. A worker answers with values, so an exception comes from the way there
-/// and back, or it is a bug.</summary>
+/// <summary>Classifies the exceptions of a call. A worker answers with values, so an exception comes from the
+/// transport, or it is a bug.</summary>
 internal static class WorkerFailures
 {
-    /// <summary>The silo ends a request at its deadline and says how; this is how long that word may travel. INV-6
-    /// allows 50 ms past the deadline, of which the HTTP front keeps the rest.</summary>
+    /// <summary>How long a silo's answer may travel after the deadline, at which the silo ends the request and reports
+    /// how. INV-6 allows 50 ms past the deadline, of which the HTTP front keeps the rest.</summary>
     public static readonly TimeSpan AnswerGrace = TimeSpan.FromMilliseconds(25);
 
     /// <summary>
-    /// The detail of a reply when a silo has no such method: it is of an earlier version, as some are while processes
+    /// The detail of a reply if a silo has no such method: it runs an earlier version, as some silos do while processes
     /// are replaced one by one.
     /// </summary>
     public const string UnknownCall = "a silo is of a version that does not know this call";
 
     /// <summary>
-    /// The call or its answer was lost. Orleans rethrows here whatever its connection failed with: rejections and
-    /// <see cref="SiloUnavailableException"/>, failed connects, and a closed connection as a cancellation that nobody
-    /// asked for. A timeout is one too: our deadline comes before Orleans', so it can only be that of a connect.
+    /// The call or its answer was lost. Orleans rethrows here all failures of its connections: rejections and
+    /// <see cref="SiloUnavailableException"/>, failed connects, and a closed connection as a cancellation that no
+    /// caller asked for. A timeout is one too: our deadline comes before Orleans', so it can only be that of a connect.
     /// </summary>
     public static bool IsLost(Exception exception) => exception is OrleansMessageRejectionException
         or ConnectionFailedException or SocketConnectionException or ClientNotAvailableException
         or TimeoutException or OperationCanceledException or SocketException or IOException or ObjectDisposedException;
 
-    /// <summary>A silo turned the call away before it ran.</summary>
+    /// <summary>A silo rejected the call before it ran.</summary>
     public static bool IsOverload(Exception exception) =>
         exception is GatewayTooBusyException or LimitExceededException;
 
     /// <summary>
-    /// The silo refused for a reason of its own, before anything was sent to the database: it stops, or has no permits.
-    /// Another silo may well serve, also a write.
+    /// The silo refused for its own reasons, before anything was sent to the database: it stops, or has no permits.
+    /// Another silo may well serve the call, even a write.
     /// </summary>
     public static bool IsWorthAnotherSilo<T>(Reply<T> reply) => reply is
     {
@@ -59,7 +59,7 @@ internal static class WorkerFailures
         if (IsOverload(exception)) return Overloaded<T>();
         if (IsLost(exception)) return Unreachable<T>();
 
-        // What Orleans says of a request whose type it cannot find.
+        // Orleans throws this for a request whose type it cannot find.
         if (exception is TypeLoadException)
         {
             WorkerClientLog.CallUnknown(logger);

@@ -2,8 +2,9 @@ using Microsoft.Extensions.Logging;
 
 namespace UPool.Cluster.Workers;
 
-// Events 1100 to 1199. No message holds a parameter's value or a driver's text (INV-8). What comes by the thousand a
-// second under overload, or while the database is away, is Debug: the pool reports those states when they change.
+// Events 1100 to 1199. No message holds a parameter's value or a driver's text (INV-8). Events that come by the
+// thousand a second under overload, or while the database is away, are Debug: the pool reports those states when they
+// change.
 public abstract partial class WorkerGrain
 {
     [LoggerMessage(1100, LogLevel.Debug, "The pool refused: {Reason}.")]

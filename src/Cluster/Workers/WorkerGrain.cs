@@ -8,12 +8,12 @@ using Orleans.GrainDirectory;
 namespace UPool.Cluster.Workers;
 
 /// <summary>
-/// The base of a stateless worker over the pool: one activation in each silo, called wherever the request is. It rents,
-/// runs, and turns every way to fail into a reply that says what is certain.
+/// The base of a stateless worker over the pool: one activation in each silo, called in the silo where the request is.
+/// It rents, runs, and turns every failure into a reply that states what is certain.
 /// </summary>
 /// <remarks>
-/// One reentrant worker is enough, as all waiting is asynchronous, and it is the only shape in which Orleans passes a
-/// cancellation token on to a stateless worker. What bounds the work in flight is the pool's queue.
+/// One reentrant worker is enough, because all waiting is asynchronous, and it is the only form in which Orleans passes
+/// a cancellation token on to a stateless worker. The pool's queue limits the work in flight.
 /// </remarks>
 [StatelessWorker(1, false)]
 [Reentrant]
@@ -68,12 +68,12 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         }
     }
 
-    /// <summary>Asks what others may be asking too: a shared read.</summary>
+    /// <summary>Runs a shared read, together with other callers of the same key.</summary>
     /// <param name="query">The shared read, or the shared look-up; one for the life of the silo's pool.</param>
-    /// <param name="key">The question.</param>
+    /// <param name="key">The key.</param>
     /// <param name="deadline">When the answer is due.</param>
     /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
-    /// <param name="answer">Makes the reply; it gets null when a look-up found no row.</param>
+    /// <param name="answer">Makes the reply; it gets null if a look-up found no row.</param>
     /// <exception cref="OperationCanceledException">The caller has gone.</exception>
     protected async Task<Reply<T>> ReadAsync<TKey, T>(
         SharedQuery<TKey, T> query,
@@ -134,9 +134,8 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     }
 
     /// <summary>
-    /// Runs a write of one statement in autocommit. When its connection is lost or its deadline passes while it is
-    /// under way, its outcome is unknown; use <see cref="WriteInTransactionAsync"/> to know more, and for several
-    /// statements.
+    /// Runs a write of one statement in autocommit. If its connection is lost or its deadline passes while it is under
+    /// way, its outcome is unknown; use <see cref="WriteInTransactionAsync"/> to know more, and for several statements.
     /// </summary>
     /// <param name="deadline">When the answer is due; it bounds the rent and every operation on the connection.</param>
     /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
@@ -159,8 +158,8 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     }
 
     /// <summary>
-    /// Runs a write in a transaction, committed when its reply is <see cref="ReplyStatus.Ok"/> and rolled back
-    /// otherwise. Until the commit is sent a failure is certain to have changed nothing, and says so.
+    /// Runs a write in a transaction, committed if its reply is <see cref="ReplyStatus.Ok"/> and rolled back otherwise.
+    /// Until the commit is sent a failure is certain to have changed nothing, and its reply states that.
     /// </summary>
     /// <param name="deadline">When the answer is due; it bounds the rent and every operation on the connection.</param>
     /// <param name="cancellationToken">Cancelled when the caller has gone.</param>
@@ -201,7 +200,7 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
             connection.MustKnowWrites = true;
             Reply<T> reply = await work(connection, call.Token);
 
-            // INV-9: what it left open is rolled back when the connection returns.
+            // INV-9: a transaction left open is rolled back when the connection returns.
             return reply.Status == ReplyStatus.Ok && connection.IsLeftInTransaction ? LeftOpen<T>() : reply;
         }
         catch (Exception exception) when (rented is not null)
@@ -247,15 +246,15 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
 
             if (reply.Status != ReplyStatus.Ok)
             {
-                // It says that nothing was changed.
+                // The reply states that nothing was changed.
                 await transaction.SettleAsync();
                 return MayBeStored(connection, transaction) ? Unknown<T>(FailureKind.Other) : reply;
             }
 
             call.Token.ThrowIfCancellationRequested();
 
-            // Without the caller's token: one who leaves now must not turn a commit into an unknown. The deadline
-            // holds.
+            // Without the caller's token: a caller that leaves now must not make the outcome of the commit unknown. The
+            // deadline still applies.
             await transaction.CommitAsync(CancellationToken.None);
             return reply;
         }
@@ -270,20 +269,20 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         catch (Exception exception)
         {
             // No commit was sent, or it was refused, so the server has rolled back or will: for the caller that is as
-            // sure as a read.
+            // certain as a failed read.
             return ReadFailed<T>(exception);
         }
     }
 #pragma warning restore CA1068
 
-    // Named for the caller: of a rent held too long, the line in the grain is of use, and the one in here is not.
+    // Named for the caller: the report of a rent held too long must show the line in the grain, not the one in here.
     private ValueTask<RentResult> RentAsync(Deadline deadline, Place place, CancellationToken token) =>
         Pool.RentAsync(deadline, token, place.Caller, place.File, place.Line);
 
     // INV-9: a call that Orleans sent twice writes once. See WriteTicket.
     private static bool IsAdmitted() => WriteTicket.Arrived.Value?.Admits() ?? true;
 
-    // Of a transaction, or beside it when the worker has ended it by itself.
+    // Stored by the transaction, or outside it if the worker has ended it itself.
     private static bool MayBeStored(PooledConnection connection, PooledTransaction? transaction) =>
         transaction is { MayHaveCommitted: true } || connection.HasWritten;
 
@@ -302,7 +301,7 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
         return Reply.Ended<T>(ReplyStatus.OutcomeUnknown, "the write may have been sent twice; this copy was not run");
     }
 
-    // A failure that certainly changed nothing: of a read, or of a transaction of which nothing may be stored.
+    // A failure that certainly changed nothing: of a read, or of a transaction of which nothing can be stored.
     private Reply<T> ReadFailed<T>(Exception exception)
     {
         switch (Pool.Classify(exception))
@@ -327,15 +326,15 @@ public abstract partial class WorkerGrain(PooledDataSource pool) : Grain
     }
 
     // A failure while a statement in autocommit, or a commit, may have been under way. Only the server's own error and
-    // a refusal are sure to have changed nothing, when nothing else had been written before: whatever else went wrong
-    // may have gone wrong after it took effect.
+    // a refusal are certain to have changed nothing, if nothing else had been written before: any other failure may
+    // have come after the write took effect.
     private Reply<T> WriteFailed<T>(Exception exception, bool hasWritten)
     {
         FailureKind kind = Pool.Classify(exception);
         if (!hasWritten && kind is FailureKind.StatementFailed or FailureKind.Refused or FailureKind.Unavailable)
             return ReadFailed<T>(exception);
 
-        // Own code failed, and nothing that writes has been sent.
+        // The worker's own code failed, and nothing that writes has been sent.
         if (!hasWritten && kind == FailureKind.Other && exception is not OperationCanceledException)
             return ReadFailed<T>(exception);
 

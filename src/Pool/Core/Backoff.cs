@@ -1,17 +1,17 @@
 namespace UPool.Core;
 
 /// <summary>
-/// The pause between two attempts at a server that is away: doubled each time up to a most, and shortened at random by
-/// up to a half, so that those who lost it together do not come back together. Not safe for use by several threads.
+/// The pause between two attempts to reach an unavailable server. It doubles up to a maximum and is shortened at random
+/// by up to half, so that clients that lost the server together do not come back together. Not thread-safe.
 /// </summary>
 internal struct Backoff(TimeSpan min, TimeSpan max)
 {
-    // Beyond it a double of the shortest pause would overflow, long after it has passed any sensible most.
+    // Beyond this, doubling the shortest pause would overflow; any sensible maximum is reached long before.
     private const int MaxDoublings = 16;
 
     private int _failures;
 
-    /// <summary>One more attempt has failed: how long to wait before the next, at least the shortest pause.</summary>
+    /// <summary>Counts a failed attempt. Returns the pause before the next one, at least the shortest pause.</summary>
     public TimeSpan Next()
     {
         double doubled = min.TotalSeconds * Math.Pow(2, Math.Min(_failures, MaxDoublings));

@@ -1,11 +1,11 @@
 namespace UPool.Core;
 
-/// <summary>Waiting for something that may never end.</summary>
+/// <summary>A bounded wait for a task that may never end.</summary>
 internal static class BoundedWait
 {
     /// <summary>
-    /// Waits for a task, for a time at most, and says whether it has ended, well or badly. The task goes on: what was
-    /// sent to a server that does not answer is left pending rather than given up and repeated (INV-1).
+    /// Waits for a task for at most the timeout. Returns whether the task has ended, successfully or not. The task
+    /// continues: a request to a server that does not answer is left pending, not given up and repeated (INV-1).
     /// </summary>
     public static async ValueTask<bool> EndsWithinAsync(this Task task, TimeSpan timeout, TimeProvider clock)
     {

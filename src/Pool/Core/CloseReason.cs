@@ -9,7 +9,7 @@ internal enum CloseReason
     /// <summary>Too old.</summary>
     Retired,
 
-    /// <summary>Broken, or not known to be clean.</summary>
+    /// <summary>Broken, or not known to be as new.</summary>
     Discarded,
 
     /// <summary>Of a generation that was cleared.</summary>

@@ -3,7 +3,7 @@ namespace UPool.Core;
 /// <content>Closing: surplus, age, idleness, a clear, a drain; and the report of rents held too long.</content>
 internal sealed partial class ConnectionPool : IAsyncDisposable
 {
-    // Often enough to prune and report in good time, seldom enough to cost nothing.
+    // Often enough to prune and report in time, rarely enough to cost nothing.
     private static readonly TimeSpan MaintenanceInterval = TimeSpan.FromSeconds(1);
 
     private readonly ITimer _maintenance;
@@ -11,7 +11,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     // Guarded by _gate; set when the pool drains, completed when the last session is gone.
     private TaskCompletionSource? _drained;
 
-    /// <summary>Closes all that were opened before now: idle ones at once, used ones when they come back.</summary>
+    /// <summary>Closes all connections opened before now: idle ones now, used ones when returned.</summary>
     public void Clear()
     {
         lock (_gate) Clear_NeedsLock();
@@ -24,9 +24,9 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     }
 
     /// <summary>
-    /// Takes no new rents, refuses the pending, waits for the rented connections, severs those that are still out
-    /// after <paramref name="timeout"/>, and waits until the server has dropped all sessions, for
-    /// <see cref="PoolOptions.RecoveryTimeout"/> at most.
+    /// Refuses new and pending rents, waits for the rented connections, severs those still rented after
+    /// <paramref name="timeout"/>, and waits until the server has dropped all sessions, for at most
+    /// <see cref="PoolOptions.RecoveryTimeout"/>.
     /// </summary>
     /// <returns>Whether every session is known to be gone.</returns>
     public async Task<bool> DrainAsync(TimeSpan timeout)
@@ -56,14 +56,14 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
             if (!await drained.EndsWithinAsync(_options.RecoveryTimeout, _clock).ConfigureAwait(false)) return false;
         }
 
-        // Of a server that is away nobody knows, and nobody waits for it.
+        // Nothing is known about sessions on a former server, and the drain does not wait for them.
         lock (_gate) return _books.Elsewhere == 0;
     }
 
-    /// <summary>Drains, and lets go of the connector whatever came of it.</summary>
+    /// <summary>Drains, then disposes the connector whatever the result.</summary>
     public async ValueTask DisposeAsync()
     {
-        // Whoever has drained already has waited already: a database that is away must not hold the stop twice.
+        // After an earlier drain, do not wait again: an unavailable database must not delay the stop twice.
         bool isDrained;
         lock (_gate) isDrained = _draining;
         if (!await DrainAsync(isDrained ? TimeSpan.Zero : _options.DrainTimeout).ConfigureAwait(false))
@@ -78,8 +78,8 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     }
 
     /// <summary>
-    /// Another server answers than before. What is open leads to the former one and closes as it comes back; there it
-    /// holds no permit, and counts again if that server answers once more.
+    /// Another server answers than before. Connections to the former server close when they are returned. They hold no
+    /// permit on the present one, and count again if the former server answers once more.
     /// </summary>
     private void OnServerChanged() => Guard(static pool =>
     {
@@ -96,7 +96,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
     {
         foreach (PhysicalConnection connection in rented)
         {
-            // Its renter may be about to send a statement: such a session is closed, never cleaned and reused.
+            // The renter may be about to send a statement: such a session is closed, never recovered and reused.
             connection.MustDiscard = true;
             Release(connection, connection.RentId);
         }
@@ -109,7 +109,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
         {
             BeginClose_NeedsLock(connection, reason);
 
-            // A ping that failed was counted on by somebody who waits; another permit may be free.
+            // A pending rent may have counted on a ping that failed; another permit may be free.
             Grow_NeedsLock();
         }
     }
@@ -135,7 +135,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
 
         Queue(static (pool, closed) => pool.CloseAsync(closed.connection, closed.reason), (connection, reason));
 
-        // It may have been the last that those who wait could hope for.
+        // This may have been the last connection that the pending rents could get.
         if (_pending.Count > 0 && IsDown_NeedsLock()) Queue(static pool => pool.RefusePendingIfDown());
     }
 
@@ -147,13 +147,13 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
         {
             await connection.CloseAsync().ConfigureAwait(false);
 
-            // Where no kill is sent, the driver's close is all there is, and that waits for no answer.
+            // Without a kill there is only the driver's close, which waits for no answer.
             isConfirmed = connection.CanKill;
         }
         catch (ObjectDisposedException)
         {
-            // Nobody is left to ask the server. The permit stays held and a drain says so, rather than claim that the
-            // session is gone (INV-1).
+            // After the disposal nothing can ask the server. The permit stays held, and a drain reports that, rather
+            // than claim that the session is gone (INV-1).
             return;
         }
         catch (Exception exception)
@@ -183,7 +183,7 @@ internal sealed partial class ConnectionPool : IAsyncDisposable
         while (_books.Idle.Count > 0 && IsSurplus_NeedsLock()) CloseOldestIdle_NeedsLock(CloseReason.Surplus);
     }
 
-    /// <summary>What is closing already does not count, or a shrink would close more than it has to.</summary>
+    /// <summary>Closing sessions do not count, or a shrink would close more than it must.</summary>
     private bool IsSurplus_NeedsLock() => _books.OpenHere + _judge.Opening > _books.Permits;
 
     private void CloseOldestIdle_NeedsLock(CloseReason reason) => BeginClose_NeedsLock(_books.TakeIdle(0), reason);

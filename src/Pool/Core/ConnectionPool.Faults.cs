@@ -1,10 +1,9 @@
 namespace UPool.Core;
 
-/// <content>What opens that fail or stay unanswered mean for those who wait.</content>
+/// <content>The meaning of failed and unanswered opens for the pending rents.</content>
 internal sealed partial class ConnectionPool
 {
-    /// <summary>What is wrong, in one plain line; null when the last open was answered well and nothing else has to be
-    /// told.</summary>
+    /// <summary>The pool's problem in one line; null when the last open succeeded and nothing else is wrong.</summary>
     public string? Problem
     {
         get
@@ -13,7 +12,7 @@ internal sealed partial class ConnectionPool
             {
                 return _judge.Fault?.Problem ?? _connector.Problem
 
-                    // With a lease no other open may be sent beside it: the pool cannot grow.
+                    // With a lease no second open may be sent beside an unanswered one: the pool cannot grow.
                     ?? (_needsLease ? _judge.Silence : null)
                     ?? _changed.Problem;
             }
@@ -35,7 +34,7 @@ internal sealed partial class ConnectionPool
             _changed.NoteUnanswered(opening);
             CompleteStarts_NeedsLock(isOpen: false);
 
-            // It is in nobody's way any more: of an open that is wanted, or of the next probe.
+            // The unanswered open no longer blocks a wanted open or the next probe.
             Grow_NeedsLock();
         }
 
@@ -45,8 +44,8 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>
-    /// After the permits went down to what is open, nothing can be opened, and no probe could ever tell that opens are
-    /// answered again: what failed once is no problem any more.
+    /// When the permits have shrunk to the open connections, nothing can be opened, and no probe can find out that
+    /// opens succeed again: an earlier failure is no longer a problem.
     /// </summary>
     private void ForgetFault_NeedsLock()
     {
@@ -61,8 +60,8 @@ internal sealed partial class ConnectionPool
 
     private void OnProblemFound() => Guard(static pool => pool.RefusePendingIfDown());
 
-    /// <summary>The pending hear at once that nothing will come, and why, rather than each at the end of its
-    /// wait.</summary>
+    /// <summary>If no connection can come, refuses the pending rents at once with the reason; none waits for its
+    /// timeout.</summary>
     private void RefusePendingIfDown()
     {
         List<PendingRent> refused;

@@ -3,22 +3,22 @@ namespace UPool.Core;
 /// <content>Pending rents whose deadline has passed.</content>
 internal sealed partial class ConnectionPool
 {
-    // The queue is looked at this often at least, and once more when nobody waits any more: then the wheel stands still
-    // even where rents may wait for an hour.
+    // The queue is checked at least this often, and once more when it has become empty: then the wheel stops, even
+    // where rents may wait for an hour.
     private static readonly TimeSpan MaxGiveUpInterval = TimeSpan.FromSeconds(1);
 
     private readonly QueueDeadline _queueDeadline;
 
-    // When the queue is looked at next, on the wheel; long.MaxValue while it is not. Guarded by _gate.
+    // The time of the next check on the wheel; long.MaxValue while none is set. Guarded by _gate.
     private long _giveUpAt = long.MaxValue;
 
-    // Taken out of the queue past their time, and not refused yet. Guarded by _gate.
+    // Removed from the queue after their deadline, and not refused yet. Guarded by _gate.
     private readonly List<PendingRent> _late = [];
 
     /// <summary>
-    /// The queue's one entry on the wheel, not after the earliest deadline in it. Not one for each rent: nearly all are
-    /// served before theirs, and putting each on the wheel and taking it off again cost as much as all the rest of a
-    /// wait. A look at a thousand pending rents takes microseconds, at most once a tick.
+    /// The queue's single entry on the wheel, due no later than the earliest deadline in the queue. One entry for each
+    /// rent would cost as much as all the rest of a wait, and nearly all rents are served before their deadline. A
+    /// check of a thousand pending rents takes microseconds, at most once a tick.
     /// </summary>
     private sealed class QueueDeadline(ConnectionPool pool) : WheelEntry
     {
@@ -38,7 +38,7 @@ internal sealed partial class ConnectionPool
         _giveUpAt = long.MaxValue;
     }
 
-    /// <summary>The longest-waiting rent that can still use a connection.</summary>
+    /// <summary>Removes and returns the longest-waiting rent that can still use a connection.</summary>
     private PendingRent? DequeueLive_NeedsLock(long now)
     {
         PendingRent? rent = PeekLive_NeedsLock(now);
@@ -52,7 +52,7 @@ internal sealed partial class ConnectionPool
         {
             if (rent.Due > now) return rent;
 
-            // The wheel would have said so within a tick: never hand a connection to a request that has ended.
+            // Its deadline has passed before the wheel's tick: never hand a connection to a request that has ended.
             _pending.Remove(rent);
             if (_late.Count == 0) Queue(static pool => pool.RefuseLate());
             _late.Add(rent);
@@ -61,7 +61,7 @@ internal sealed partial class ConnectionPool
         return null;
     }
 
-    /// <summary>Empties the queue of rents that will be refused for one and the same reason.</summary>
+    /// <summary>Empties the queue; all its rents are refused for the same reason.</summary>
     private (List<PendingRent> Rents, RentRefusal Refusal) DequeueAll_NeedsLock(RefusalReason reason)
     {
         RentRefusal refusal = Describe_NeedsLock(reason);
@@ -118,7 +118,7 @@ internal sealed partial class ConnectionPool
             _late.Clear();
             _books.TimedOut += late.Length;
 
-            // One for all, with the counts that the first of them leaves behind.
+            // One refusal for all, with the counts after the first of them has left the queue.
             refusal = Describe_NeedsLock(WhyWaiting_NeedsLock(), _pending.Count + late.Length - 1);
         }
 

@@ -1,18 +1,18 @@
 namespace UPool.Core;
 
-/// <content>What the end of a lease, or of its grace, means for the pool's connections (INV-2).</content>
+/// <content>The effect of the end of a lease, or of its grace, on the pool's connections (INV-2).</content>
 internal sealed partial class ConnectionPool
 {
     /// <summary>
-    /// A rent waits, or was refused, while all permits are in use or there are none. Once for each lease that is set;
-    /// raised on the thread pool.
+    /// A rent waits, or was refused, while all permits are in use or there are none. Raised once for each lease, on the
+    /// thread pool.
     /// </summary>
     public event Action? PermitsWanted;
 
     public bool NeedsLease => _needsLease;
 
-    /// <summary>The newest lease, ended or not. Works at once in both directions; null takes the permits
-    /// away.</summary>
+    /// <summary>The newest lease, ended or not. A change applies at once, up or down; null removes the
+    /// permits.</summary>
     public PoolLease? Lease
     {
         get
@@ -22,13 +22,14 @@ internal sealed partial class ConnectionPool
         set
         {
             if (!_needsLease)
-                throw new InvalidOperationException($"Pool '{_options.Name}' was made to need no lease.");
+                throw new InvalidOperationException($"Pool '{_options.Name}' was created without a lease.");
             if (value is { Permits: < 0 } || value?.GraceEndsAt < value?.EndsAt)
-                throw new ArgumentOutOfRangeException(nameof(value), "A lease has 0 permits or more, and ends first.");
+                throw new ArgumentOutOfRangeException(
+                    nameof(value), "A lease must have 0 or more permits, and must not end after its grace.");
 
             lock (_gate)
             {
-                // The present one may have ended unseen: what was opened under it is not the new one's.
+                // The present lease may have ended unnoticed: connections opened under it do not belong to the new one.
                 long now = ReadClock_NeedsLock();
                 OnEnds_NeedsLock(_lease.Set(value, now, _generation + 1));
                 ApplyPermits_NeedsLock();
@@ -45,7 +46,7 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    /// <summary>Severs and closes what is still rented under a lease that has ended.</summary>
+    /// <summary>Severs and closes the connections still rented under a lease that has ended.</summary>
     public void CutOff()
     {
         PhysicalConnection[] left;
@@ -53,7 +54,7 @@ internal sealed partial class ConnectionPool
         {
             ReadClock_NeedsLock();
 
-            // They are never rented again, so the number read here is that of the rent to end.
+            // These connections are never rented again, so SeverAll reads the number of the rent to end.
             left =
             [
                 .. _books.Open.Where(
@@ -65,7 +66,7 @@ internal sealed partial class ConnectionPool
         SeverAll(left);
     }
 
-    /// <summary>The time now; an end of the lease or of its grace that it brings to light is acted on first.</summary>
+    /// <summary>The time now. If the lease or its grace has ended by it, that is handled first.</summary>
     private long ReadClock_NeedsLock()
     {
         long now = _clock.GetTimestamp();
@@ -74,9 +75,8 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>
-    /// At the end of a lease nothing is rented any more, and idle ones close. Another generation begins, because
-    /// whatever was opened until now must not be used under a later lease either: the server may have been told to end
-    /// it.
+    /// At the end of a lease nothing is rented any more, and idle connections close. A new generation begins: no
+    /// connection may be used under a later lease either, because the server may have been told to end it.
     /// </summary>
     private void OnEnds_NeedsLock(LeaseEnds ends)
     {
@@ -98,7 +98,7 @@ internal sealed partial class ConnectionPool
         Grow_NeedsLock();
     }
 
-    /// <summary>Without a lease nothing can come: those who wait hear so at once.</summary>
+    /// <summary>Without a lease no connection can come: the pending rents are refused at once.</summary>
     private void RefusePendingWithoutLease()
     {
         List<PendingRent> refused;
@@ -114,8 +114,8 @@ internal sealed partial class ConnectionPool
         RefuseAll(refused, refusal);
     }
 
-    /// <summary>So many rents want a connection and find none. Tells so when it is for want of a permit, not of a
-    /// connection that is on its way.</summary>
+    /// <summary>Notes that this many rents want a connection and find none. Asks for permits when a permit is missing,
+    /// not when a connection is on its way.</summary>
     private void NoteWanted_NeedsLock(int wanted)
     {
         if (_lease.IsInForce) _books.NoteDemand(wanted);

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace UPool.Core;
 
-/// <content>What the pool logs. Never a credential, a connection string or a parameter's value (INV-8).</content>
+/// <content>The pool's log messages. Never a credential, a connection string or a parameter's value (INV-8).</content>
 internal sealed partial class ConnectionPool
 {
     [LoggerMessage(1001, LogLevel.Warning, "Pool '{Pool}': cannot open a connection; it keeps trying. {Problem}")]
@@ -12,7 +12,7 @@ internal sealed partial class ConnectionPool
     private partial void LogRecovered(string pool, string target);
 
     [LoggerMessage(1003, LogLevel.Information,
-        "Pool '{Pool}': a connection could not be made clean and is replaced ({Type}). {Problem}")]
+        "Pool '{Pool}': a connection could not be recovered and is replaced ({Type}). {Problem}")]
     private partial void LogNotCleaned(string pool, string type, string problem);
 
     [LoggerMessage(1004, LogLevel.Information, "Pool '{Pool}': closing a connection failed ({Type}). {Problem}")]
@@ -24,11 +24,11 @@ internal sealed partial class ConnectionPool
     private partial void LogHeldTooLong(string pool, double seconds, string rentedBy);
 
     [LoggerMessage(1006, LogLevel.Warning,
-        "Pool '{Pool}': rents are still out at the end of the drain timeout and are severed ({Counts})")]
+        "Pool '{Pool}': connections are still rented at the end of the drain timeout and are severed ({Counts})")]
     private partial void LogDrainSevers(string pool, string counts);
 
     [LoggerMessage(1007, LogLevel.Warning,
-        "Pool '{Pool}': closed without the server's word that every session is gone ({Counts})")]
+        "Pool '{Pool}': closed without the server's confirmation that every session is gone ({Counts})")]
     private partial void LogNotDrained(string pool, string counts);
 
     [LoggerMessage(1008, LogLevel.Warning,
@@ -43,9 +43,9 @@ internal sealed partial class ConnectionPool
     private partial void LogChangeFailed(string pool, string problem);
 
     [LoggerMessage(1011, LogLevel.Information,
-        "Pool '{Pool}': the changed credentials work; what was opened before closes as it comes back")]
+        "Pool '{Pool}': the changed credentials work; connections opened before close when they are returned")]
     private partial void LogChanged(string pool);
 
-    [LoggerMessage(1099, LogLevel.Critical, "bug: the work of pool '{Pool}' failed ({Counts})")]
+    [LoggerMessage(1099, LogLevel.Critical, "bug: background work of pool '{Pool}' failed ({Counts})")]
     private partial void LogBug(string pool, string counts, Exception exception);
 }

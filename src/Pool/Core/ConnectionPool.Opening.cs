@@ -1,6 +1,6 @@
 namespace UPool.Core;
 
-/// <content>Opening beside the queue, the pause between failed opens, and the ping of what sat idle too long.</content>
+/// <content>Opening beside the queue, the pause between failed opens, and the ping of idle connections.</content>
 internal sealed partial class ConnectionPool
 {
     private void Grow_NeedsLock() => Grow_NeedsLock(Wanted_NeedsLock());
@@ -10,10 +10,10 @@ internal sealed partial class ConnectionPool
     {
         if (_draining) return;
 
-        // An open under way does not spare a ping: it may stay unanswered while what is open works.
+        // An open under way does not replace a ping: it may stay unanswered while the open connections work.
         while (wanted > _books.Validating && _books.Idle.Count > 0) Validate_NeedsLock();
 
-        // Nearly always: all permits are in use, and there is nothing that has to be tried.
+        // The usual case: all permits are in use, and nothing has to be tried.
         if (_judge.Fault is null && !_changed.IsTaken && Sessions_NeedsLock() >= _books.Permits) return;
 
         ForgetFault_NeedsLock();
@@ -87,18 +87,18 @@ internal sealed partial class ConnectionPool
         long openedAt = _clock.GetTimestamp();
         connection.Generation = opening.Generation;
 
-        // Up to a tenth less, so that connections opened together do not all end together.
+        // Up to a tenth less, so that connections opened together do not all retire together.
         double lifetime = _options.MaxLifetime.TotalSeconds * (1 - 0.1 * Random.Shared.NextDouble());
         connection.RetireAt = openedAt + Ticks(TimeSpan.FromSeconds(lifetime));
 
-        // First: no listener or logger may keep the connection from those who wait.
+        // Before telemetry and logs: no listener or logger may keep the connection from a pending rent.
         bool recovered = OnReady(connection, Readied.ByOpen, opening);
         Telemetry.OnOpened(startedAt, openedAt);
         if (recovered) LogRecovered(_options.Name, _connector.Target);
     }
 
-    /// <summary>The last look before an open is sent: since it was begun the lease may have ended, the permits may have
-    /// gone down, or the pool may drain.</summary>
+    /// <summary>The last check before an open is sent: the lease may have ended, the permits shrunk, or a drain
+    /// begun.</summary>
     private bool TrySend(Opening opening)
     {
         lock (_gate)
@@ -137,7 +137,7 @@ internal sealed partial class ConnectionPool
         bool isNews;
         lock (_gate)
         {
-            // Its permit is held through the pause: the server may count the failed session a moment longer.
+            // The permit is held through the pause: the server may count the failed session a moment longer.
             _judge.End(opening);
             _books.BeginPause();
             (pause, isNews) = _judge.NoteFailed(opening, fault);
@@ -170,11 +170,11 @@ internal sealed partial class ConnectionPool
         {
             run = connection.Operation.Claim(connection.Operation.CurrentRun);
 
-            // Given up while there is still time to serve who waits by another permit, or by this one opened anew. Read
-            // before the ping is sent: its time counts from then.
+            // Give the ping up while there is still time to serve the rent with another permit, or with a new
+            // connection on this one. Read the clock before the ping is sent: the timeout counts from then.
             long due = _clock.GetTimestamp() + _pingTimeout;
 
-            // A reset is as good a sign of life.
+            // A reset is as good a sign of life as a ping.
             Task ping = connection.IsAsNew ? connection.PingAsync() : connection.ResetAsync();
             OperationEnd end = await connection.Operation
                 .RaceAsync(ping, due, Wheel, CancellationToken.None).ConfigureAwait(false);
@@ -201,7 +201,7 @@ internal sealed partial class ConnectionPool
             (Pool: this, Work: work, Argument: argument),
             preferLocal: false);
 
-    /// <summary>The same for work that waits for nothing.</summary>
+    /// <summary>The same for synchronous work.</summary>
     private void Queue(Action<ConnectionPool> work) =>
         Queue(
             static (pool, action) =>
@@ -223,7 +223,7 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    /// <summary>The same for what a timer or another lane calls: neither may die of it.</summary>
+    /// <summary>The same for callbacks of a timer or of the connector: an exception must not end either.</summary>
     private void Guard(Action<ConnectionPool> work)
     {
         try
@@ -236,6 +236,6 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    // Each piece of work handles what the driver may throw; any exception that gets here is a defect of the pool.
+    // Each piece of work handles the driver's exceptions; any exception that gets here is a bug in the pool.
     private void ReportBug(Exception exception) => LogBug(_options.Name, Counts.ToString(), exception);
 }

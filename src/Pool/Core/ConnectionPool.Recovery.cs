@@ -1,16 +1,15 @@
 namespace UPool.Core;
 
-/// <content>Taking a connection from its renter, and making it clean behind everybody's back.</content>
+/// <content>Taking a connection from its renter, and recovering it in the background.</content>
 internal sealed partial class ConnectionPool
 {
-    // A few rows left unread are in the driver's buffer already; only a long rest is worth a kill.
+    // A few unread rows are in the driver's buffer already; only a long remainder is worth a kill.
     private static readonly TimeSpan UnreadRowsGrace = TimeSpan.FromMilliseconds(5);
 
     /// <summary>
-    /// The renter is done with the connection, or is cut off from it. Nothing is sent here: what was left open is
-    /// ended, and the session reset, on the pool's own time. A rent that had nothing executed, or a no-reset rent that
-    /// did nothing but its fixed SELECT, and read it to its end, gives it back here and now. Nothing happens when the
-    /// rent has ended before.
+    /// Ends a rent: the renter is done with the connection, or is cut off from it. Sends nothing; the pool ends open
+    /// work and resets the session in the background. A connection is back at once if the rent executed nothing, or was
+    /// a no-reset rent that only read its fixed SELECT to the end. Does nothing when the rent has ended before.
     /// </summary>
     public void Release(PhysicalConnection connection, long rentId)
     {
@@ -21,7 +20,7 @@ internal sealed partial class ConnectionPool
         {
             if (!connection.TryEndRent(rentId)) return;
 
-            // Read here, because the process may be stopped before the lock: the rent at the head may have ended since.
+            // Read under the lock: if the process was stopped before it, the rent at the head may have ended.
             now = ReadClock_NeedsLock();
             rentedAt = connection.RentedAt;
             _books.AddUse(now - rentedAt);
@@ -45,10 +44,10 @@ internal sealed partial class ConnectionPool
         if (recovered) LogRecovered(_options.Name, _connector.Target);
     }
 
-    /// <summary>Whether the next renter may have the session as this one left it.</summary>
+    /// <summary>Whether the next renter may use the session as this one left it.</summary>
     private bool IsReusable_NeedsLock(PhysicalConnection connection, long now)
     {
-        // Fenced first: what is read after that no operation changes any more.
+        // Fence first: no operation changes the values read after that.
         if (!connection.Operation.TryFence() || connection.MustReset || !connection.IsAtRest) return false;
 
         if (connection.HasExecuted)
@@ -57,10 +56,10 @@ internal sealed partial class ConnectionPool
             connection.AnsweredAt = now;
         }
 
-        // A reset is as good a sign of life as a ping, and nobody waits for it.
+        // A session without a recent answer is reset rather than pinged: that proves as much, and no rent waits for it.
         else if (!IsFresh(connection, now)) return false;
 
-        // With a rent at the head that wants the session as new, a reset is due now, and nobody is overtaken (INV-4).
+        // If the rent at the head wants the session as new, it is reset now; no rent is overtaken (INV-4).
         return connection.IsAsNew || PeekLive_NeedsLock(now) is null or { Select: not null };
     }
 
@@ -70,7 +69,7 @@ internal sealed partial class ConnectionPool
         lock (_gate) _books.Severed++;
     }
 
-    /// <summary>A renter saw the driver fail. What it means for the other connections is decided here.</summary>
+    /// <summary>The driver failed on a connection. Decides the meaning for the other connections.</summary>
     public void NoteFailure(PhysicalConnection connection, Exception exception)
     {
         DriverFailure failure = connection.Judge(exception, _connector.Classify(exception));
@@ -81,10 +80,10 @@ internal sealed partial class ConnectionPool
             case DriverFailure.WrongServer:
                 connection.MustDiscard = true;
 
-                // Those of its age have likely met the same end. One that was opened later proves nothing about them,
-                // and one of an older generation only what is known already.
-                // Under one lock, or two that fail together would clear twice, and take with them what was opened
-                // between the two.
+                // Connections of the same generation have likely failed too. A failure in an older generation proves
+                // nothing about connections opened later, and nothing new about its own. Compare and clear under one
+                // lock: otherwise two that fail together would clear twice, and the second clear would close the
+                // connections opened in between.
                 lock (_gate)
                 {
                     if (connection.Generation == _generation) Clear_NeedsLock();
@@ -107,7 +106,7 @@ internal sealed partial class ConnectionPool
         }
         catch (Exception exception)
         {
-            // Not logged as an error: a connection that cannot be cleaned is replaced, and nobody's request suffers.
+            // Not logged as an error: a connection that cannot be recovered is replaced, and no request fails.
             LogNotCleaned(_options.Name, exception.GetType().Name, _connector.Explain(exception));
             NoteFailure(connection, exception);
         }
@@ -128,8 +127,8 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>
-    /// Ends what the renter left running. A connection with a kill requested goes on only when both the statement's
-    /// end and the kill's answer have been seen: a kill still under way would hit the next renter (INV-5).
+    /// Ends the work that the renter left running. After a kill, the connection is used again only when both the
+    /// statement's end and the kill's answer have been seen: a kill still under way would hit the next renter (INV-5).
     /// </summary>
     private async Task<bool> TryEndOperationAsync(PhysicalConnection connection)
     {
@@ -142,15 +141,15 @@ internal sealed partial class ConnectionPool
         operation.Sever();
         bool needsKill = inFlight || connection.LingeringReader;
 
-        // Behind a multiplexing proxy all that can end a statement is the end of the client's connection. And of a
-        // script or a procedure a kill ends one statement, if that: SLEEP and some others end without an error then,
-        // and the server goes on with what is behind them.
+        // Behind a multiplexing proxy only closing the client's connection ends a statement. And a kill ends at most
+        // one statement of a script or procedure: SLEEP and some others then end without an error, and the next one
+        // runs.
         if (needsKill && (!connection.CanKill || connection.RunsScript)) return false;
 
         Task kill = needsKill ? connection.KillStatementAsync() : Task.CompletedTask;
 
-        // The driver's own hard timeout of the command ends it when the server does not answer; the kill is waited for
-        // only by a connection that is still worth having.
+        // If the server does not answer, the driver's own hard timeout of the command ends the operation. The kill is
+        // awaited only for a connection that is still usable.
         await operation.WhenSettled().ConfigureAwait(false);
         if (inFlight) await SkipWhatIsLeftAsync(connection).ConfigureAwait(false);
         await (connection.Lingering ?? lingering).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -160,7 +159,7 @@ internal sealed partial class ConnectionPool
         return true;
     }
 
-    /// <summary>Begins to skip the rows of a reader that nobody will read: one left open, or one that came
+    /// <summary>Begins to skip the rows of a reader that no caller will read: one left open, or one that arrived
     /// late.</summary>
     private static async Task SkipWhatIsLeftAsync(PhysicalConnection connection)
     {
@@ -170,7 +169,7 @@ internal sealed partial class ConnectionPool
 
     private static async Task CleanAsync(PhysicalConnection connection)
     {
-        // Seen to its end already.
+        // The lingering work has ended already.
         connection.EndLingering();
         connection.Watch = null;
         connection.IsAutocommitOff = false;
@@ -178,7 +177,7 @@ internal sealed partial class ConnectionPool
         connection.Running = null;
         if (connection.Transaction is { } transaction)
         {
-            // The driver keeps its own note of the transaction, which a reset of the session would not clear.
+            // The driver keeps its own transaction state, which a reset of the session does not clear.
             connection.Transaction = null;
             await transaction.DisposeAsync().ConfigureAwait(false);
         }

@@ -1,6 +1,6 @@
 namespace UPool.Core;
 
-/// <content>The state at one moment, for whoever looks.</content>
+/// <content>The pool's state at one moment.</content>
 internal sealed partial class ConnectionPool
 {
     /// <summary>The counts at one moment.</summary>

@@ -1,22 +1,22 @@
 namespace UPool.Core;
 
-/// <content>The first connection: opened for nobody, and waited for with a time of its own, not a request's.</content>
+/// <content>The first connection: opened for no rent, and awaited with a timeout of its own, not a request's.</content>
 internal sealed partial class ConnectionPool
 {
-    // Those who wait for the first connection; a handful at a start. Guarded by _gate.
+    // The callers that wait for the first connection; a handful at a start. Guarded by _gate.
     private readonly List<Start> _starts = [];
 
     private sealed class Start(bool endsWithFailure)
         : TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously)
     {
-        /// <summary>Whether an open that fails ends the wait, or the next one is waited for.</summary>
+        /// <summary>Whether a failed open ends the wait; otherwise the wait goes on with the next open.</summary>
         public bool EndsWithFailure => endsWithFailure;
     }
 
-    /// <summary>Opens the first connection, and waits for it; answers whether one is open. The pool keeps trying
-    /// whatever came of it.</summary>
-    /// <param name="timeout">How long to wait while opens fail; null: until the first open has succeeded, has failed,
-    /// or has not been answered for <see cref="PoolOptions.OpenTimeout"/>.</param>
+    /// <summary>Opens the first connection and waits for it. Returns whether one is open. The pool keeps trying in any
+    /// case.</summary>
+    /// <param name="timeout">The longest wait while opens fail; null to wait until the first open has succeeded, has
+    /// failed, or has not been answered for <see cref="PoolOptions.OpenTimeout"/>.</param>
     /// <param name="token">Ends the wait.</param>
     public async Task<bool> StartAsync(TimeSpan? timeout, CancellationToken token)
     {
@@ -45,8 +45,8 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    /// <summary>The rents that want a connection; while nothing is open, one more for those who start the
-    /// pool.</summary>
+    /// <summary>The rents that want a connection; while nothing is open and no rent waits, one for the callers that
+    /// start the pool.</summary>
     private int Wanted_NeedsLock() =>
         _starts.Count > 0 && _pending.Count == 0 && _books.OpenHere == 0 ? 1 : _pending.Count;
 

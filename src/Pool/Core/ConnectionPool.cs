@@ -6,27 +6,27 @@ using Microsoft.Extensions.Logging;
 namespace UPool.Core;
 
 /// <summary>
-/// The pool: one lock over one state. Opens, resets, pings and closes are queued under it and run outside; their
-/// results come back through <see cref="OnReady"/> and go to the head of the queue. Rents are completed, and listeners
-/// and loggers called, outside the lock.
+/// The pool: one state under one lock. Opens, resets, pings and closes are queued under the lock and run outside it;
+/// their results come back through <see cref="OnReady"/> and go to the head of the queue. Rents are completed, and
+/// listeners and loggers are called, outside the lock.
 /// </summary>
 /// <remarks>
-/// Read in the order of a connection's life: this file rents and returns, <c>.Opening</c> opens and validates,
-/// <c>.Faults</c> says what failed and unanswered opens mean for those who wait, <c>.Changing</c> tries changed
-/// credentials, <c>.Recovery</c> takes a connection from its renter and makes it clean, <c>.Closing</c> closes, prunes
-/// and drains, <c>.Lease</c> ends what a lease no longer covers. The state is in parts with tests of their own:
+/// In the order of a connection's life: this file rents and returns, <c>.Opening</c> opens and validates,
+/// <c>.Faults</c> decides what failed and unanswered opens mean for pending rents, <c>.Changing</c> tries changed
+/// credentials, <c>.Recovery</c> takes a connection from its renter and recovers it, <c>.Closing</c> closes, prunes and
+/// drains, <c>.Lease</c> ends what a lease no longer covers. The parts of the state have their own tests:
 /// <see cref="PoolBooks"/> (sessions and counts), <see cref="OpenJudge"/> (opens and faults), <see cref="LeaseGate"/>,
-/// <see cref="CandidateSlot"/>; <see cref="OpenRules"/> decides over all of them whether one more may be opened.
+/// <see cref="CandidateSlot"/>; <see cref="OpenRules"/> decides from all of them whether to open one more.
 /// </remarks>
 internal sealed partial class ConnectionPool
 {
-    // A rent held for hours says that one connection was away, not that all are slow: it counts as this many rent
-    // timeouts at most, enough to refuse a queue, little enough to be forgotten within a few dozen returns.
+    // A rent held for hours shows that one connection was away, not that all are slow. It counts as at most this many
+    // rent timeouts: enough to refuse a queue, little enough to be forgotten within a few dozen returns.
     private const int MaxPaceWaits = 2;
 
-    // The share of its time by which a rent must be predicted to be served. Under overload the queue is always as long
-    // as it may be: with all of the time, a rent that joins would be served at its very end, or, as the pace varies,
-    // refused there, after having waited for nothing.
+    // A rent must be predicted to be served within this share of its time. Under overload the queue is always as long
+    // as it may be: with all of the time, a rent that joins would be served at the very end of it or, as the pace
+    // varies, time out after waiting for nothing.
     private const double PredictedShare = 0.75;
 
     private readonly PoolOptions _options;
@@ -36,8 +36,8 @@ internal sealed partial class ConnectionPool
     private readonly long _rentTimeout;
     private readonly long _validationInterval;
 
-    // What a pending rent grants an open or a ping before another permit is tried: half its time, so that the other
-    // half is left for that one.
+    // How long a pending rent waits for an open or a ping before another permit is tried: half its time, so that the
+    // other half is left for that permit.
     private readonly TimeSpan _patience;
     private readonly RentPlaces _places;
     private readonly long _pingTimeout;
@@ -105,7 +105,7 @@ internal sealed partial class ConnectionPool
 
     public IConnector Connector => _connector;
 
-    /// <summary>Makes the objects of the pool's ADO.NET surface; null below it.</summary>
+    /// <summary>Creates the objects of the pool's ADO.NET surface; null without that surface.</summary>
     public DbProviderFactory? Factory { get; set; }
 
     public TimeProvider Clock => _clock;
@@ -115,7 +115,7 @@ internal sealed partial class ConnectionPool
 
     public PoolTelemetry Telemetry { get; }
 
-    /// <summary>The most connections at this moment.</summary>
+    /// <summary>The most connections allowed at this moment.</summary>
     public int Permits
     {
         get
@@ -124,8 +124,8 @@ internal sealed partial class ConnectionPool
         }
     }
 
-    /// <summary>The most connections, whatever a lease grants; taken down, surplus connections close as they are
-    /// returned.</summary>
+    /// <summary>The most connections, whatever a lease grants. When it is lowered, surplus connections close as they
+    /// are returned.</summary>
     public int MaxConnections
     {
         get
@@ -144,8 +144,8 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>
-    /// Rents at once, or says no at once. Never overtakes those who wait. After a no, a ping or an open is under way
-    /// for the next one who tries, unless the limits forbid it: those who never wait must not starve.
+    /// Rents at once, or returns false at once. Never overtakes pending rents. After a false, a ping or an open is
+    /// under way for the next caller, unless the limits forbid it: callers that never wait must not starve.
     /// </summary>
     public bool TryRent(
         [NotNullWhen(true)] out PhysicalConnection? connection, out long rentId, RentPlace rentedBy = default,
@@ -155,7 +155,7 @@ internal sealed partial class ConnectionPool
         rentId = 0;
         lock (_gate)
         {
-            // Again under the lock, because the process may have been stopped in between.
+            // Read again under the lock: the process may have been stopped in between.
             if (_needsLease) now = ReadClock_NeedsLock();
             if (_draining || _pending.Count > 0) connection = null;
             else if (TryTakeIdle_NeedsLock(now, select, out connection))
@@ -168,10 +168,10 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>Rents in order of arrival; waits up to the rent timeout or the deadline.</summary>
-    /// <param name="deadline">The request's.</param>
-    /// <param name="token">The caller's.</param>
+    /// <param name="deadline">The request's deadline.</param>
+    /// <param name="token">The caller's token.</param>
     /// <param name="rentedBy">The code that rents, for the report of a rent held too long.</param>
-    /// <param name="select">What a no-reset rent is made for; null for any other rent.</param>
+    /// <param name="select">The fixed SELECT of a no-reset rent; null for any other rent.</param>
     public ValueTask<RentOutcome> RentAsync(
         Deadline deadline, CancellationToken token, RentPlace rentedBy = default, FixedSelect? select = null)
     {
@@ -221,14 +221,13 @@ internal sealed partial class ConnectionPool
         return pending.Task;
     }
 
-    /// <summary>Takes a connection back that was reset.</summary>
+    /// <summary>Takes back a connection that was reset.</summary>
     public void Return(PhysicalConnection connection)
     {
         if (OnReady(connection, Readied.ByReset)) LogRecovered(_options.Name, _connector.Target);
     }
 
-    /// <summary>The caller of a pending rent has gone. An open on its behalf goes on and serves somebody
-    /// else.</summary>
+    /// <summary>The caller of a pending rent has cancelled it. Its open continues and serves another rent.</summary>
     public void Withdraw(PendingRent rent, CancellationToken token)
     {
         lock (_gate)
@@ -239,20 +238,20 @@ internal sealed partial class ConnectionPool
         rent.Fail(new OperationCanceledException(token));
     }
 
-    /// <summary>A refusal in the pool's words, for a caller that rents nothing itself.</summary>
+    /// <summary>Describes a refusal, for a caller that rents nothing itself.</summary>
     public RentRefusal Describe(RefusalReason reason)
     {
         lock (_gate) return Describe_NeedsLock(reason);
     }
 
-    /// <summary>The code that calls, for a rent through <c>DbDataSource</c>; null when nobody will ask, or it was not
-    /// looked at.</summary>
+    /// <summary>The calling code, for a rent through <c>DbDataSource</c>; without a name when no report needs it, or
+    /// the stack was not captured.</summary>
     public RentPlace FindCaller() =>
         _options.HeldTooLongTimeout == Timeout.InfiniteTimeSpan ? default : new RentPlace(_places.Find());
 
     /// <summary>
-    /// Takes a clean connection in: from a reset, an open or a ping. Serves the head of the queue with it, else makes
-    /// it idle, else closes it. Answers whether the database had been away until now.
+    /// Takes a connection in after a reset, an open or a ping. Serves the head of the queue with it, else makes it
+    /// idle, else closes it. Returns whether the database had been unavailable until now.
     /// </summary>
     private bool OnReady(PhysicalConnection connection, Readied by, Opening? opening = null)
     {
@@ -261,8 +260,8 @@ internal sealed partial class ConnectionPool
         bool recovered = false, isAdopted = false;
         lock (_gate)
         {
-            // Under the same lock as what it serves: between the two, somebody's return would see a pending rent with
-            // nothing under way for it, and open once more.
+            // In the same lock section as the handover: between the two, another return would see a pending rent with
+            // nothing under way for it, and open one connection too many.
             if (by == Readied.ByPing) _books.Validating--;
             if (opening is not null)
             {
@@ -312,16 +311,16 @@ internal sealed partial class ConnectionPool
             connection.Waited = served;
         }
 
-        // This may have been an open or a ping that is done: there is room for the next one.
+        // An open or a ping may have ended with this: there is room for the next one.
         if (_pending.Count > 0) Grow_NeedsLock();
         return served;
     }
 
-    /// <summary>Completes the rent that a connection was handed to. First: no listener may keep the connection from
-    /// its renter.</summary>
+    /// <summary>Completes the rent that a connection was handed to. Before telemetry: no listener may keep the
+    /// connection from its renter.</summary>
     private void Complete(PendingRent served, PhysicalConnection connection, long rentId)
     {
-        // Read before it is the renter's: both may serve another rent by the time the call returns.
+        // Read before the completion: both objects may serve another rent by the time the call returns.
         long startedAt = served.StartedAt, at = connection.RentedAt;
         served.Complete(new RentOutcome(connection, rentId));
         Telemetry.OnRented(startedAt, at);
@@ -333,7 +332,7 @@ internal sealed partial class ConnectionPool
         if (_draining) return RefusalReason.Draining;
         if (due <= now) return RefusalReason.TimedOut;
 
-        // With nothing open and the last open failed, waiting would only make the answer late.
+        // Nothing is open and the last open failed: waiting would only delay the answer.
         if (IsDown_NeedsLock()) return RefusalReason.Unavailable;
         if (_lease is { IsNeeded: true, IsInForce: false })
         {
@@ -343,7 +342,7 @@ internal sealed partial class ConnectionPool
 
         if (_pending.Count >= _options.MaxPending)
         {
-            // It wants a connection as much as one that waits. Where none may wait, none else would have one opened.
+            // A refused rent wants a connection too. Where no rent may wait, nothing else starts an open.
             RefusalReason why = WhyWaiting_NeedsLock();
             Want_NeedsLock(_pending.Count + 1);
             return why == RefusalReason.TimedOut ? RefusalReason.QueueFull : why;
@@ -353,16 +352,16 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>
-    /// Whether a rent that joined the queue now would, by the measured pace, still be in it at its deadline. Refused
-    /// now it costs nothing; served late it would waste a connection on a caller that has given up. While the pool can
-    /// still grow, the pace of what is open says little; with nobody waiting it joins in any case, since somebody has
-    /// to measure the pace again after a stall.
+    /// Whether a rent that joined the queue now would, at the measured pace, still be in it at its deadline. Refused
+    /// now, it costs nothing; served late, it would waste a connection. While the pool can still grow, the pace of the
+    /// open connections says little. With no rent waiting, it joins in any case: some rent must measure the pace after
+    /// a stall.
     /// </summary>
     private bool IsPredictedLate_NeedsLock(long patience) =>
         _pending.Count > 0 && _books.OpenHere >= _books.Permits
         && _pace.PredictWait(_pending.Count, _books.OpenHere) > patience * PredictedShare;
 
-    /// <summary>So many rents want a connection and find none.</summary>
+    /// <summary>This many rents want a connection and find none.</summary>
     private void Want_NeedsLock(int wanted)
     {
         Grow_NeedsLock(wanted);
@@ -372,9 +371,9 @@ internal sealed partial class ConnectionPool
     private int Sessions_NeedsLock() => _books.OpenHere + _judge.Opening + _books.Closing;
 
     /// <summary>
-    /// Takes the connection that was returned last, so that surplus ones go idle long enough to be pruned. One that
-    /// has sat too long is not taken: the rent waits in the queue while it is pinged. Nor is one that only no-reset
-    /// rents have used by any other rent: that one waits while it is reset.
+    /// Takes the connection that was returned last, so that surplus ones stay idle long enough to be pruned. One that
+    /// sat idle too long is not taken: the rent waits while it is pinged. One that only no-reset rents have used is not
+    /// taken for any other rent: that rent waits while it is reset.
     /// </summary>
     private bool TryTakeIdle_NeedsLock(
         long now, FixedSelect? select, [NotNullWhen(true)] out PhysicalConnection? connection)
@@ -397,8 +396,8 @@ internal sealed partial class ConnectionPool
     }
 
     /// <summary>
-    /// The newest idle connection that a rent may have at once; -1 when there is none. A no-reset rent leaves those
-    /// that are as new to others while it can: by turns, each kind of rent finds its own and nobody waits for a reset.
+    /// The newest idle connection that a rent may use at once; -1 when there is none. A no-reset rent leaves those that
+    /// are as new to other rents if it can: each kind then finds its own, and none waits for a reset.
     /// </summary>
     private int FindIdle_NeedsLock(long now, bool isNoReset)
     {
@@ -415,14 +414,14 @@ internal sealed partial class ConnectionPool
         return newest;
     }
 
-    /// <summary>Whether the server was heard of on it so lately that it need not be pinged.</summary>
+    /// <summary>Whether the server has answered on the connection so recently that no ping is needed.</summary>
     private bool IsFresh(PhysicalConnection connection, long now) =>
         now - connection.AnsweredAt <= _validationInterval;
 
     private long BeginRent_NeedsLock(
         PhysicalConnection connection, long startedAt, long now, RentPlace rentedBy, FixedSelect? select)
     {
-        // Mostly the last rent's: comparing costs less than telling the collector of a reference that is written.
+        // Mostly equal to the last rent's: a comparison costs less than the garbage collector's write barrier.
         if (!ReferenceEquals(connection.Select, select)) connection.Select = select;
         if (connection.RentedBy != rentedBy) connection.RentedBy = rentedBy;
         connection.MustReset = false;
@@ -464,7 +463,7 @@ internal sealed partial class ConnectionPool
 
     private long Ticks(TimeSpan time) => (long)(time.TotalSeconds * _clock.TimestampFrequency);
 
-    /// <summary>What made a connection ready to be rented.</summary>
+    /// <summary>The work that made a connection ready to be rented.</summary>
     private enum Readied
     {
         ByReset,

@@ -1,6 +1,6 @@
 namespace UPool.Core;
 
-/// <summary>Something with a deadline on a <see cref="DeadlineWheel"/>. On one wheel once at a time.</summary>
+/// <summary>An object with a deadline on a <see cref="DeadlineWheel"/>; at most once on one wheel at a time.</summary>
 internal abstract class WheelEntry
 {
     // Guarded by the wheel's lock.
@@ -9,20 +9,20 @@ internal abstract class WheelEntry
     internal long DueAt;
 
     /// <summary>
-    /// The deadline may have passed. Called on a timer thread, outside the wheel's lock, so a call can be late for an
-    /// entry that was removed and added again: the entry compares with its present deadline.
+    /// Called when the deadline may have passed: on a timer thread, outside the wheel's lock. The call can be late for
+    /// an entry that was removed and added again, so the entry compares with its present deadline.
     /// </summary>
     internal abstract void OnDue(long now);
 }
 
 /// <summary>
-/// All deadlines of a pool on one timer: adding and removing cost the same however many there are, where a timer
-/// object per request would cost an allocation and a global queue. Fires at most one tick late, never early.
+/// All deadlines of a pool on one timer. Adding and removing cost the same for any number of entries; a timer object
+/// per request would cost an allocation and a global queue. Fires at most one tick late, never early.
 /// </summary>
 internal sealed class DeadlineWheel : IDisposable
 {
-    // 10 ms keeps a caller within the 50 ms of INV-6 with room for scheduling; 512 of them reach 5.12 s, the usual
-    // request's deadline, in one turn. Entries further away are looked at once a turn.
+    // 10 ms keeps a caller within the 50 ms of INV-6, with room for scheduling. 512 slots reach 5.12 s in one turn, the
+    // usual deadline of a request. Entries further away are checked once a turn.
     private const int SlotCount = 512;
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(10);
 
@@ -40,14 +40,14 @@ internal sealed class DeadlineWheel : IDisposable
     private bool _disposed;
 
     /// <param name="clock">The clock.</param>
-    /// <param name="blame">Told of what an entry throws.</param>
+    /// <param name="blame">Called with the exception that an entry throws.</param>
     public DeadlineWheel(TimeProvider clock, Action<Exception>? blame = null)
     {
         _clock = clock;
         _blame = blame;
         _ticksPerSlot = Math.Max(1, (long)(Tick.TotalSeconds * clock.TimestampFrequency));
 
-        // The timer lives as long as the pool: it must not carry the context of whoever made the pool.
+        // The timer lives as long as the pool: it must not carry the execution context of the pool's creator.
         using (ExecutionContext.SuppressFlow())
             _timer = clock.CreateTimer(static wheel => ((DeadlineWheel)wheel!).Turn(), this, Timeout.InfiniteTimeSpan,
                 Timeout.InfiniteTimeSpan);
@@ -77,22 +77,22 @@ internal sealed class DeadlineWheel : IDisposable
                 _timer.Change(Tick, Tick);
             }
 
-            // Behind the tick that is looked at next it would wait for a whole turn.
+            // An entry before the next tick to check would wait for a whole turn.
             entry.DueAt = due;
             Link_NeedsLock(entry, (int)(Math.Max(due / _ticksPerSlot, _lastTick) % SlotCount));
             _count++;
         }
     }
 
-    /// <summary>Removes an entry; nothing happens when it is not on the wheel.</summary>
+    /// <summary>Removes an entry; does nothing when it is not on the wheel.</summary>
     public void Remove(WheelEntry entry)
     {
         lock (_gate)
         {
             if (entry.Slot < 0) return;
 
-            // The timer goes on until it finds nothing: entries come and go much faster than it ticks, and setting it
-            // costs more than they do.
+            // The timer runs until it finds no entries: they come and go much faster than it ticks, and setting it
+            // costs more than adding or removing one.
             Unlink_NeedsLock(entry);
             _count--;
         }
@@ -107,8 +107,8 @@ internal sealed class DeadlineWheel : IDisposable
 
     private void Turn()
     {
-        // Called outside the lock, because an entry's
-        // OnDue takes the pool's lock, and the pool adds and removes entries under its own.
+        // OnDue is called outside the lock: it takes the pool's lock, and the pool adds and removes entries under that
+        // lock.
         List<WheelEntry>? due = null;
         long now;
         lock (_gate)
@@ -116,8 +116,8 @@ internal sealed class DeadlineWheel : IDisposable
             now = _clock.GetTimestamp();
             long nowTick = now / _ticksPerSlot;
 
-            // The last tick again: what was due in its rest was too early then. After a pause of the process more than
-            // a turn may have passed: each slot is looked at once.
+            // Check the last tick again: entries due later within it were too early then. After a pause of the process
+            // more than a turn may have passed; check each slot once.
             for (long tick = Math.Max(_lastTick, nowTick - SlotCount + 1); tick <= nowTick; tick++)
             {
                 WheelEntry? entry = _slots[tick % SlotCount];
@@ -153,7 +153,7 @@ internal sealed class DeadlineWheel : IDisposable
             }
             catch (Exception exception)
             {
-                // The others have left the wheel already: nobody else would tell them that they are due (INV-6).
+                // The others have left the wheel already: nothing else would tell them that they are due (INV-6).
                 _blame?.Invoke(exception);
             }
         }

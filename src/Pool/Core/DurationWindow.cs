@@ -1,9 +1,9 @@
 namespace UPool.Core;
 
-/// <summary>The newest durations, for percentiles in a snapshot. Guarded by the pool's lock.</summary>
+/// <summary>The newest durations, for the percentiles of a snapshot. Guarded by the pool's lock.</summary>
 internal sealed class DurationWindow
 {
-    // A power of two, so that going round costs no division.
+    // A power of two, so that wrapping around costs no division.
     private const int Capacity = 1024;
 
     private readonly long[] _ticks = new long[Capacity];
@@ -18,7 +18,7 @@ internal sealed class DurationWindow
         if (_count < Capacity) _count++;
     }
 
-    /// <summary>A copy of what is remembered, for sorting outside the lock.</summary>
+    /// <summary>A copy of the durations, for sorting outside the lock.</summary>
     public long[] Copy() => _ticks.AsSpan(0, _count).ToArray();
 
     /// <summary>Percentiles by nearest rank.</summary>

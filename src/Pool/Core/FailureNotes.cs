@@ -4,26 +4,27 @@ using System.Runtime.CompilerServices;
 namespace UPool.Core;
 
 /// <summary>
-/// What is known of an exception from where it was caught: that it came out of the driver at all, what it means there,
-/// and whether part of what was executed may be stored all the same. Beside the exceptions rather than around them:
-/// callers look for the driver's own type and number.
+/// Notes about an exception from the place that caught it: whether the driver threw it, its meaning there, and whether
+/// part of the executed text may be stored nevertheless. Kept beside the exceptions rather than in a wrapper: callers
+/// look for the driver's own type and number.
 /// </summary>
 /// <remarks>
-/// The type alone does not tell. Own code throws an <see cref="IOException"/> or a failed HTTP request too, and neither
-/// says anything about the database.
+/// The type alone does not identify a driver's failure. Application code throws an <see cref="IOException"/> or a
+/// failed HTTP request too, and neither says anything about the database.
 /// </remarks>
 internal static class FailureNotes
 {
     private static readonly ConditionalWeakTable<Exception, Note> Notes = [];
 
-    /// <summary>An operation of the driver ended with it.</summary>
+    /// <summary>Notes that an operation of the driver ended with the exception.</summary>
     public static void OfDriver(Exception exception, DriverFailure failure) =>
         Notes.GetOrCreateValue(exception).Failure = failure;
 
-    /// <summary>Statements before the one that failed have taken effect, or the whole may have (INV-9).</summary>
+    /// <summary>Notes that statements before the failed one, or the whole text, may have taken effect
+    /// (INV-9).</summary>
     public static void Unclear(Exception exception) => Notes.GetOrCreateValue(exception).IsUnclear = true;
 
-    /// <summary>What was noted of an exception, or of the first of its causes of which anything was.</summary>
+    /// <summary>The notes of an exception, or of the first of its causes that has any.</summary>
     public static (DriverFailure Failure, bool IsUnclear) Find(Exception exception)
     {
         for (Exception? one = exception; one is not null; one = one.InnerException)
@@ -34,7 +35,7 @@ internal static class FailureNotes
         return default;
     }
 
-    /// <summary>What an exception means for a request.</summary>
+    /// <summary>The meaning of an exception for a request.</summary>
     public static FailureKind KindOf(Exception exception, IConnector connector) => exception switch
     {
         RentRefusedException { Reason: RefusalReason.Unavailable } => FailureKind.Unavailable,
@@ -51,7 +52,7 @@ internal static class FailureNotes
     {
         (DriverFailure failure, bool isUnclear) = Find(exception);
 
-        // One that was not seen to come out of the driver is the driver's when its type is: from own code's use of it.
+        // An exception without a note is the driver's if its type is: application code used the driver directly.
         for (Exception? one = exception; failure == DriverFailure.None && one is not null; one = one.InnerException)
         {
             if (one is DbException) failure = connector.Classify(one);

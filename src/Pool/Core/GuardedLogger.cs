@@ -4,12 +4,12 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace UPool.Core;
 
 /// <summary>
-/// A logger that keeps to itself what the real one throws: a disk that is full must not cost a connection, a permit or
-/// the kill lane (INV-7). For the pool's own lines and for the driver's.
+/// A logger that swallows the exceptions of the real one: a full disk must not cost a connection, a permit or the kill
+/// lane (INV-7). For the pool's own log lines and for the driver's.
 /// </summary>
 internal sealed class GuardedLogger(ILogger inner) : ILogger
 {
-    /// <summary>A guarded logger for a category; one that is silent when there is no factory.</summary>
+    /// <summary>A guarded logger for a category; a silent one when there is no factory.</summary>
     public static ILogger For<T>(ILoggerFactory? loggers) =>
         loggers is null ? NullLogger.Instance : new GuardedLogger(loggers.CreateLogger<T>());
 
@@ -48,7 +48,7 @@ internal sealed class GuardedLogger(ILogger inner) : ILogger
         }
         catch (Exception)
         {
-            // Nobody is left to tell.
+            // There is nowhere left to report it.
         }
     }
 }
@@ -60,7 +60,7 @@ internal sealed class GuardedLoggerFactory(ILoggerFactory inner) : ILoggerFactor
 
     public void AddProvider(ILoggerProvider provider) => inner.AddProvider(provider);
 
-    /// <summary>Nothing: the inner factory is whoever's made it.</summary>
+    /// <summary>No-op: the caller owns the inner factory.</summary>
     public void Dispose()
     {
     }

@@ -3,17 +3,17 @@ using System.Data.Common;
 
 namespace UPool.Core;
 
-/// <summary>What the pool needs of a driver. <c>MySql/</c>, <c>UPool.Sqlite</c> and the fakes of tests implement
+/// <summary>The pool's interface to a driver. <c>MySql/</c>, <c>UPool.Sqlite</c> and the fakes of tests implement
 /// it.</summary>
 internal interface IConnector : IAsyncDisposable
 {
     /// <summary>The database family.</summary>
     SqlDialect Dialect { get; }
 
-    /// <summary>What is connected to, for people: host, port and database, never a credential.</summary>
+    /// <summary>The target in messages: host, port and database, never a credential.</summary>
     string Target { get; }
 
-    /// <summary>What sessions are opened with, without user and password, as a connection string.</summary>
+    /// <summary>The connection string of the sessions, without user and password.</summary>
     string ConnectionString { get; }
 
     /// <summary>The server's name or address, or the file.</summary>
@@ -22,21 +22,21 @@ internal interface IConnector : IAsyncDisposable
     /// <summary>The database that sessions are opened with.</summary>
     string Database { get; }
 
-    /// <summary>Makes the driver's own objects.</summary>
+    /// <summary>Creates the driver's own objects.</summary>
     DbProviderFactory DriverFactory { get; }
 
     /// <summary>
-    /// Why the server cannot be asked whether closed sessions are gone, in one plain line; null when it can, or when
-    /// nobody tried. Their permits are held meanwhile, so the pool may be unable to open anything.
+    /// Why the server cannot be asked whether closed sessions are gone, in one line; null when it can, or when nothing
+    /// has asked yet. Their permits are held meanwhile, so the pool may be unable to open anything.
     /// </summary>
     string? Problem { get; }
 
-    /// <summary><see cref="Problem"/> has come up or changed. A handler must neither block nor throw.</summary>
+    /// <summary><see cref="Problem"/> has appeared or changed. A handler must neither block nor throw.</summary>
     event Action? ProblemFound;
 
     /// <summary>
-    /// Another server answers than before, or a former one again, and
-    /// <see cref="PhysicalConnection.IsElsewhere"/> says so already. A handler must neither block nor throw.
+    /// Another server answers than before, or a former one again. <see cref="PhysicalConnection.IsElsewhere"/> is up to
+    /// date already. A handler must neither block nor throw.
     /// </summary>
     event Action? ServerChanged
     {
@@ -45,15 +45,15 @@ internal interface IConnector : IAsyncDisposable
     }
 
     /// <summary>
-    /// Opens a session. Takes no token and no bound: an open that was sent counts on the server until the server
-    /// has answered it, so the pool waits for the answer behind everybody's back (INV-1).
+    /// Opens a session. Takes no token and no timeout: an open that was sent counts on the server until the server has
+    /// answered it, so the pool waits for the answer in the background (INV-1).
     /// </summary>
     Task<PhysicalConnection> OpenAsync();
 
-    /// <summary>Makes ready to open with another connection string, to the same server and database.</summary>
-    /// <exception cref="ArgumentException">It cannot be used, or leads elsewhere; the message holds no value of
-    /// it.</exception>
-    /// <exception cref="NotSupportedException">This database knows no credentials.</exception>
+    /// <summary>Prepares to open with another connection string, to the same server and database.</summary>
+    /// <exception cref="ArgumentException">The connection string cannot be used, or leads elsewhere; the message holds
+    /// no value of it.</exception>
+    /// <exception cref="NotSupportedException">This database has no credentials.</exception>
     ICandidate Prepare(string connectionString);
 
     /// <summary>Creates a command of the driver, not yet tied to a connection.</summary>
@@ -62,8 +62,8 @@ internal interface IConnector : IAsyncDisposable
     /// <summary>Creates a batch of the driver, not yet tied to a connection; null when the driver has none.</summary>
     DbBatch? CreateBatch();
 
-    /// <summary>Copies a command of the driver, parameters included: what the driver writes into the copy is not seen
-    /// in the original.</summary>
+    /// <summary>Copies a command of the driver with its parameters; writing to the copy does not change the
+    /// original.</summary>
     DbCommand CopyCommand(DbCommand command);
 
     /// <summary>The same for a batch and its commands.</summary>
@@ -72,24 +72,24 @@ internal interface IConnector : IAsyncDisposable
     /// <summary>The id that the last execution of this command generated; 0 if none.</summary>
     long LastInsertedId(DbCommand command);
 
-    /// <summary>Gives a parameter the type of a column, of which the driver's schema table has a row.</summary>
+    /// <summary>Gives a parameter the type of a column, from the column's row in the driver's schema table.</summary>
     void ApplyColumnType(DbParameter parameter, DataRow column);
 
-    /// <summary>What a failure means that came out of the driver.</summary>
+    /// <summary>The meaning of a failure that the driver threw.</summary>
     DriverFailure Classify(Exception exception);
 
-    /// <summary>Whether the server's answer to a commit says for certain that nothing was committed.</summary>
+    /// <summary>Whether the server's answer to a commit proves that nothing was committed.</summary>
     bool IsCommitRefused(Exception exception);
 
-    /// <summary>Whether a failure may meet any statement, however simple: an interruption, a limit of time or
-    /// memory.</summary>
+    /// <summary>Whether a failure may hit any statement, however simple: an interruption, a time or memory
+    /// limit.</summary>
     bool MayMeetAnyStatement(Exception exception);
 
-    /// <summary>The failure in one plain line for an operator, without any secret.</summary>
+    /// <summary>The failure in one line for an operator, without any secret.</summary>
     string Explain(Exception exception);
 }
 
-/// <summary>What a failure of the driver means to the pool.</summary>
+/// <summary>The meaning of a driver's failure for the pool.</summary>
 internal enum DriverFailure
 {
     /// <summary>Not the driver's failure.</summary>
@@ -98,21 +98,20 @@ internal enum DriverFailure
     /// <summary>The server answered the statement with an error; the session lives.</summary>
     Statement,
 
-    /// <summary>The session is gone or useless, and others of the same age are likely to be.</summary>
+    /// <summary>The session is gone or unusable, and others of the same age are likely to be.</summary>
     Connection,
 
-    /// <summary>The server did not take the statement and ends the session, for the statement's own sake (larger than
-    /// max_allowed_packet): nothing was done, and no other session is the worse for it.</summary>
+    /// <summary>The server rejects the statement and ends the session, because of the statement itself (larger than
+    /// max_allowed_packet): nothing was executed, and other sessions are not affected.</summary>
     NotTaken,
 
-    /// <summary>This session alone is gone; what was sent may have been done.</summary>
+    /// <summary>Only this session is gone; the statement may have been executed.</summary>
     SessionLost,
 
-    /// <summary>The server has no room for one more session (MySQL 1040, 1203, 1226): not broken, no permit.</summary>
+    /// <summary>The server has no room for one more session (MySQL 1040, 1203, 1226): it is full, not broken.</summary>
     NoPermit,
 
-    /// <summary>The server answers as one that must not be used: read-only after a failover (MySQL 1290,
-    /// 1836).</summary>
+    /// <summary>The server answers but must not be used: read-only after a failover (MySQL 1290, 1836).</summary>
     WrongServer,
 
     /// <summary>The server answered the statement with an error and has rolled the whole transaction back (MySQL

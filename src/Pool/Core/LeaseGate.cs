@@ -2,15 +2,15 @@ namespace UPool.Core;
 
 /// <summary>
 /// The lease of a pool whose permits are granted for a time (INV-2). Its end is compared under the pool's lock wherever
-/// a permit is about to be used; the timer only sees to it that an end is noticed when nothing else happens. A gate
-/// that needs no lease is always open. Guarded by the pool's lock.
+/// a permit is about to be used; the timer only ensures that an end is noticed when nothing else happens. A gate that
+/// needs no lease is always open. Guarded by the pool's lock.
 /// </summary>
 internal sealed class LeaseGate(TimeProvider clock)
 {
-    // A timer that is due at once may run within the call that sets it, and so under the lock.
+    // A timer that is due at once may run inside the call that sets it, and so under the lock.
     private static readonly TimeSpan MinTimer = TimeSpan.FromMilliseconds(1);
 
-    // A timer's longest time is some weeks; it looks again then.
+    // A timer can wait some weeks at most; a longer wait is renewed when it fires.
     private static readonly TimeSpan MaxTimer = TimeSpan.FromDays(1);
 
     private bool _arePermitsWanted;
@@ -24,26 +24,26 @@ internal sealed class LeaseGate(TimeProvider clock)
     /// <summary>The newest lease, ended or not.</summary>
     public PoolLease? Lease { get; private set; }
 
-    /// <summary>Whether the lease has not ended, as far as was noticed.</summary>
+    /// <summary>Whether the lease is in force; an end that was not noticed yet does not count.</summary>
     public bool IsInForce { get; private set; }
 
-    /// <summary>When the lease, or after it the grace, ends.</summary>
+    /// <summary>When the lease ends, or after it the grace; a timestamp of the clock.</summary>
     public long DueAt { get; private set; } = long.MaxValue;
 
-    /// <summary>What was opened in an earlier generation was opened under a lease that has ended.</summary>
+    /// <summary>Sessions of a generation before this one were opened under a lease that has ended.</summary>
     public int FirstGeneration { get; private set; }
 
-    /// <summary>How many of a pool's own most are permitted now.</summary>
+    /// <summary>How many of the pool's <c>MaxConnections</c> are permitted now.</summary>
     public int PermitsOf(int maxConnections) =>
         !IsNeeded ? maxConnections
         : IsInForce ? Math.Min(maxConnections, Lease!.Value.Permits)
         : 0;
 
-    /// <summary>Whether a session was opened under a lease that has ended: the server may have been told to end it, so
+    /// <summary>Whether a session was opened under a lease that has ended. The server may have been told to end it, so
     /// it must not be used under a later lease either.</summary>
     public bool IsOfEndedLease(int generation) => generation < FirstGeneration;
 
-    /// <summary>Why there are no permits, in one plain line; null when it is not for a lease.</summary>
+    /// <summary>Why there are no permits, in one line; null when the lease is not the reason.</summary>
     public string? Problem =>
         !IsNeeded ? null
         : Lease is null ? "It has no lease of permits."
@@ -73,11 +73,11 @@ internal sealed class LeaseGate(TimeProvider clock)
         return ends;
     }
 
-    /// <summary>Takes a lease in place of the present one, whose end was noticed already if it has come.</summary>
+    /// <summary>Replaces the present lease. If its end has come, the caller has noticed it already.</summary>
     /// <param name="lease">The lease; null takes the permits away.</param>
     /// <param name="now">The time.</param>
-    /// <param name="newGeneration">The generation that begins if that ends the present lease.</param>
-    /// <returns>Whether a lease has ended with that.</returns>
+    /// <param name="newGeneration">The generation that begins if this ends the present lease.</param>
+    /// <returns>Whether this has ended the present lease.</returns>
     public LeaseEnds Set(PoolLease? lease, long now, int newGeneration)
     {
         LeaseEnds ends = LeaseEnds.None;
@@ -101,7 +101,7 @@ internal sealed class LeaseGate(TimeProvider clock)
         return ends;
     }
 
-    /// <summary>More permits would help; says so once for each lease.</summary>
+    /// <summary>Notes that more permits would help. Returns true once for each lease.</summary>
     public bool TryWantPermits()
     {
         bool isFirst = !_arePermitsWanted;
@@ -130,7 +130,7 @@ internal sealed class LeaseGate(TimeProvider clock)
     }
 }
 
-/// <summary>What has come to its end.</summary>
+/// <summary>The ends that have been noticed.</summary>
 [Flags]
 internal enum LeaseEnds
 {
@@ -140,6 +140,6 @@ internal enum LeaseEnds
     /// <summary>The lease: nothing is rented any more.</summary>
     Lease = 1,
 
-    /// <summary>The grace after it: what is still rented is cut off.</summary>
+    /// <summary>The grace after it: connections still rented are cut off.</summary>
     Grace = 2,
 }

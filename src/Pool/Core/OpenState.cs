@@ -1,28 +1,27 @@
 namespace UPool.Core;
 
-/// <summary>All that decides whether one more connection may be opened, at one moment.</summary>
+/// <summary>The state at one moment that decides whether one more connection may be opened.</summary>
 internal readonly record struct OpenState
 {
     public bool IsDraining { get; init; }
 
     public bool NeedsLease { get; init; }
 
-    /// <summary>Whether a lease is in force; of no meaning for a pool that needs none.</summary>
+    /// <summary>Whether a lease is in force; meaningless for a pool that needs none.</summary>
     public bool IsLeased { get; init; }
 
     public int Permits { get; init; }
 
-    /// <summary>Idle and used.</summary>
+    /// <summary>Idle and used connections.</summary>
     public int Open { get; init; }
 
     /// <summary>Opens under way, late and unanswered ones included.</summary>
     public int Opening { get; init; }
 
-    /// <summary>Of those, the ones that take longer than a rent can wait for them; unanswered ones are not among
-    /// them.</summary>
+    /// <summary>Opens that take longer than a rent can wait for them; unanswered ones are not included.</summary>
     public int Late { get; init; }
 
-    /// <summary>Of those, the ones that the server has not answered within the open timeout.</summary>
+    /// <summary>Opens that the server has not answered within the open timeout.</summary>
     public int Unanswered { get; init; }
 
     /// <summary>Sessions that hold a permit until the server has dropped them.</summary>
@@ -30,16 +29,16 @@ internal readonly record struct OpenState
 
     public FaultKind Fault { get; init; }
 
-    /// <summary>Whether the pause after a failed open has not ended yet.</summary>
+    /// <summary>Whether the pause after a failed open is still running.</summary>
     public bool IsPausing { get; init; }
 
-    /// <summary>Whether an open was answered that was sent after the newest unanswered one.</summary>
+    /// <summary>Whether an open that was sent after the newest unanswered one was answered.</summary>
     public bool AreOpensAnswered { get; init; }
 
     /// <summary>Whether changed credentials have to be tried now.</summary>
     public bool IsCandidateDue { get; init; }
 
-    /// <summary>Whether the control connection has a problem, so that no closing session can be confirmed as
+    /// <summary>Whether the control connection has a problem, so that no closing session can be confirmed
     /// gone.</summary>
     public bool HasControlProblem { get; init; }
 
@@ -52,7 +51,7 @@ internal readonly record struct OpenState
     /// <summary>The most opens at a time.</summary>
     public int MaxOpening { get; init; }
 
-    /// <summary>All that hold a permit.</summary>
+    /// <summary>All sessions that hold a permit.</summary>
     public int Sessions => Open + Opening + Closing;
 
     /// <summary>Opens under way that are still expected to be answered.</summary>
@@ -62,15 +61,15 @@ internal readonly record struct OpenState
 /// <summary>Why opens fail at present.</summary>
 internal enum FaultKind
 {
-    /// <summary>They do not.</summary>
+    /// <summary>Opens do not fail.</summary>
     None,
 
-    /// <summary>The newest one was answered with an error, or the server cannot be reached.</summary>
+    /// <summary>The newest open was answered with an error, or the server cannot be reached.</summary>
     Failed,
 
-    /// <summary>The server has no room for one more session: not broken, full.</summary>
+    /// <summary>The server has no room for one more session: it is full, not broken.</summary>
     NoPermit,
 
-    /// <summary>The server has answered nothing since the newest one was sent.</summary>
+    /// <summary>The server has answered nothing since the newest open was sent.</summary>
     Unanswered,
 }

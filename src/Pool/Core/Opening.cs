@@ -6,10 +6,10 @@ internal sealed class Opening(int generation)
     /// <summary>The generation of the pool in which it began; a clear or the end of a lease begins another.</summary>
     public int Generation => generation;
 
-    /// <summary>What it is tried with in place of what the connector opens with.</summary>
+    /// <summary>The changed credentials that it tries; null for those of the connector.</summary>
     public ICandidate? Candidate { get; set; }
 
-    /// <summary>Its place in the order in which opens were sent; past all others until it is sent.</summary>
+    /// <summary>Its number in the order in which opens were sent; larger than all others until it is sent.</summary>
     public long Number { get; set; } = long.MaxValue;
 
     /// <summary>Whether it takes longer than a rent can wait for it.</summary>

@@ -20,16 +20,16 @@ internal enum OperationEnd
 }
 
 /// <summary>
-/// The race between an operation of the driver and what may end the caller's wait for it: deadline, cancellation,
+/// The race between an operation of the driver and the events that may end the caller's wait: deadline, cancellation,
 /// close. The driver never sees the caller's token, because its own cancellation blocks the canceller (INV-6).
 /// </summary>
 /// <remarks>
-/// <para>One object per connection, claimed for each operation before the driver hears of it. It settles when the
+/// <para>One object per connection, claimed for each operation before the driver is called. It settles when the
 /// driver's task has ended, however late, <b>and</b> the caller has taken its result; only then may it be claimed
 /// again, so neither a late completion nor a late caller can meet the next operation (INV-3).</para>
-/// <para>Who claims looks at <see cref="CurrentRun"/> first, then at his rent, then claims what he looked at. Who ends
-/// the rent calls <see cref="TryFence"/> after that: either it finds the claim and waits until it has settled, or it
-/// has moved the number on and the claim fails. So no statement starts on a session that is being recovered.</para>
+/// <para>A claimant reads <see cref="CurrentRun"/>, checks its rent, then claims the run that it read. The code that
+/// ends the rent calls <see cref="TryFence"/> after that: either it finds the claim and waits until it has settled, or
+/// it advances the number and the claim fails. So no statement starts on a session that is being recovered.</para>
 /// </remarks>
 internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
 {
@@ -38,14 +38,14 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
     private const long Running = 2;
     private const long Severed = 3;
 
-    // Severed while nobody waited for the driver: the claimant hears of it when it does.
+    // Severed while no caller waited for the driver: the claimant learns of it when it begins to wait.
     private const long ClaimedSevered = 4;
     private const long PhaseMask = 7;
     private const long NextRun = 8;
 
     private readonly Action _onDriverCompleted;
 
-    // The phase in the low bits, the run's number above: who severs swaps the very run that it examined.
+    // The phase in the low bits, the run's number above: a sever replaces exactly the run that it examined.
     private long _state;
     private ManualResetValueTaskSourceCore<OperationEnd> _source;
     private long _due;
@@ -64,9 +64,9 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
     public long CurrentRun => Volatile.Read(ref _state);
 
     /// <summary>Claims the connection for one operation, which ends with <see cref="Release"/>.</summary>
-    /// <param name="seen">The <see cref="CurrentRun"/> from before the caller looked whether he holds the
+    /// <param name="seen">The <see cref="CurrentRun"/> read before the caller checked that it holds the
     /// connection.</param>
-    /// <exception cref="InvalidOperationException">An operation is in flight, or somebody was faster.</exception>
+    /// <exception cref="InvalidOperationException">An operation is in flight, or another caller was faster.</exception>
     public long Claim(long seen)
     {
         if (!TryClaim(seen, out long run)) ThrowInFlight();
@@ -80,8 +80,8 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
         return (seen & PhaseMask) == Idle && Interlocked.CompareExchange(ref _state, run | Claimed, seen) == seen;
     }
 
-    /// <summary>The claimant is done with the driver. Nothing happens when he was severed: then it settles with the
-    /// driver.</summary>
+    /// <summary>The claimant is done with the driver. Does nothing after a sever: then the driver's end settles
+    /// it.</summary>
     public void Release(long run)
     {
         while (true)
@@ -96,8 +96,8 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
     }
 
     /// <summary>
-    /// Makes sure that nobody who looked at <see cref="CurrentRun"/> before can claim any more; false when somebody has
-    /// claimed already, who has to be waited for.
+    /// Ensures that no caller that has read <see cref="CurrentRun"/> can claim it. False when there is a claim already,
+    /// whose end must be awaited.
     /// </summary>
     public bool TryFence()
     {
@@ -106,7 +106,7 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
             && Interlocked.CompareExchange(ref _state, state + NextRun, state) == state;
     }
 
-    /// <summary>Waits for a task of the driver, or for what comes first. The operation is claimed.</summary>
+    /// <summary>Waits for a task of the driver, or for the event that comes first. The operation is claimed.</summary>
     /// <param name="driver">The driver's task, already running.</param>
     /// <param name="due">The deadline as a timestamp of the wheel's clock; 0 for none.</param>
     /// <param name="wheel">The pool's wheel.</param>
@@ -132,8 +132,8 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
             return new ValueTask<OperationEnd>(this, version);
         }
 
-        // Only now, so that what fires at once finds the operation running; and the driver's completion last, because
-        // its continuation may start the next operation before this method returns.
+        // Only now, so that an event that fires at once finds the operation running. The driver's completion comes
+        // last, because its continuation may start the next operation before this method returns.
         if (due != 0) wheel.Add(this, due);
         if (token.CanBeCanceled)
         {
@@ -145,8 +145,8 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
         return new ValueTask<OperationEnd>(this, version);
     }
 
-    /// <summary>Cuts the caller off, who sees <see cref="OperationEnd.Closed"/>: at once when he is waiting, else when
-    /// he begins to.</summary>
+    /// <summary>Cuts the caller off with <see cref="OperationEnd.Closed"/>: at once when it is waiting, else when it
+    /// begins to wait.</summary>
     public void Sever()
     {
         while (true)
@@ -164,7 +164,7 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
         }
     }
 
-    /// <summary>Cuts the caller of that very run off, as its token would.</summary>
+    /// <summary>Cuts off the caller of exactly that run, as its token would.</summary>
     public void Cancel(long run) => TrySever(run, OperationEnd.Cancelled);
 
     /// <summary>Completes when the driver and the caller have both finished with the last operation.</summary>
@@ -173,8 +173,8 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
         long state = Volatile.Read(ref _state);
         if ((state & PhaseMask) == Idle) return Task.CompletedTask;
 
-        // Put the mark down first, then look again: whoever settles looks for it after it has changed the state. A mark
-        // names its run, because one that came too late stays behind, and would tell the next run that it has settled.
+        // Set the mark first, then read the state again: the settling side changes the state, then looks for the mark.
+        // A mark names its run, because one that came too late stays behind and would report the next run as settled.
         long run = state & ~PhaseMask;
         Mark? mark;
         while ((mark = Volatile.Read(ref _mark)) is null || mark.Run < run)
@@ -190,7 +190,7 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
     {
         long state = Volatile.Read(ref _state);
 
-        // A call that was meant for an earlier operation comes too early for this one.
+        // A late call for an earlier operation comes too early for this one.
         if (_due != 0 && now >= _due) TrySever(state, OperationEnd.Deadline);
     }
 
@@ -203,7 +203,7 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
         _registration = default;
         if (_due != 0) _wheel!.Remove(this);
 
-        // Completed, the claim goes on until it is released: its result has yet to be taken.
+        // After a completion the claim lasts until it is released: the result has yet to be taken.
         if (end != OperationEnd.Completed) FinishSevered();
         return end;
     }
@@ -225,7 +225,7 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
         if ((state & PhaseMask) != Running) return false;
         if (Interlocked.CompareExchange(ref _state, (state & ~PhaseMask) | Severed, state) != state) return false;
 
-        // The caller goes on elsewhere: this may be the timer's thread, or the one that called Cancel().
+        // The caller continues on another thread: this may be the timer's thread, or the one that called Cancel().
         _source.RunContinuationsAsynchronously = true;
         _source.SetResult(end);
         return true;
@@ -260,13 +260,13 @@ internal sealed class Operation : WheelEntry, IValueTaskSource<OperationEnd>
         TellSettled(run);
     }
 
-    // After the state has changed, and a full fence: who waits puts his mark down before he looks at the state.
+    // After the state has changed, and a full fence: a waiting caller sets its mark before it reads the state.
     private void TellSettled(long run)
     {
         if (Volatile.Read(ref _mark) is { } mark && mark.Run == run) mark.TrySetResult();
     }
 
-    /// <summary>Somebody waits for a run to settle.</summary>
+    /// <summary>A wait for a run to settle.</summary>
     private sealed class Mark(long run) : TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
     {
         public long Run => run;

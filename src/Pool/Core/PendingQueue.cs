@@ -1,7 +1,7 @@
 namespace UPool.Core;
 
-/// <summary>The pending rents in order of arrival (INV-4). Linked, so that one that leaves costs O(1) anywhere in it.
-/// Guarded by the pool's lock.</summary>
+/// <summary>The pending rents in order of arrival (INV-4). Linked, so that removal costs O(1) at any place. Guarded by
+/// the pool's lock.</summary>
 internal struct PendingQueue
 {
     private PendingRent? _head, _tail;

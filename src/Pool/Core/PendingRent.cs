@@ -2,7 +2,7 @@ using System.Threading.Tasks.Sources;
 
 namespace UPool.Core;
 
-/// <summary>What a rent came to: a connection with the number of its rent, or a refusal.</summary>
+/// <summary>The outcome of a rent: a connection with the number of the rent, or a refusal.</summary>
 internal readonly struct RentOutcome
 {
     public RentOutcome(PhysicalConnection connection, long rentId)
@@ -21,24 +21,24 @@ internal readonly struct RentOutcome
 }
 
 /// <summary>
-/// A rent that waits. Its place in the queue is guarded by the pool's lock; whoever takes it out of the queue, and
-/// nobody else, completes it, outside that lock.
+/// A rent that waits. Its place in the queue is guarded by the pool's lock. Only the code that takes it out of the
+/// queue completes it, outside that lock.
 /// </summary>
 /// <remarks>
-/// Used again for another rent once it is spent. Until then three may hold on to it: who completes it, who awaits it,
-/// and a callback of the caller's token (INV-3).
+/// Used again for another rent once it is spent. Until then three may refer to it: the code that completes it, the
+/// caller that awaits it, and a callback of the caller's token (INV-3).
 /// </remarks>
 internal sealed class PendingRent(ConnectionPool pool) : IValueTaskSource<RentOutcome>
 {
-    // Continuations run elsewhere: the one that completes a rent is somebody's return, an open or the timer.
+    // Continuations run on another thread: a rent is completed by another caller's return, an open or the timer.
     private ManualResetValueTaskSourceCore<RentOutcome> _source = new() { RunContinuationsAsynchronously = true };
     private CancellationTokenRegistration _registration;
     private bool _isCompleted, _isTaken;
 
-    /// <summary>The next in the queue, or among the spare ones; guarded by the pool's lock.</summary>
+    /// <summary>The next rent in the queue, or among the spare ones; guarded by the pool's lock.</summary>
     public PendingRent? NextPending { get; set; }
 
-    /// <summary>The one before in the queue; guarded by the pool's lock.</summary>
+    /// <summary>The previous rent in the queue; guarded by the pool's lock.</summary>
     public PendingRent? PreviousPending { get; set; }
 
     /// <summary>Whether it is in the queue; guarded by the pool's lock.</summary>
@@ -47,19 +47,19 @@ internal sealed class PendingRent(ConnectionPool pool) : IValueTaskSource<RentOu
     /// <summary>When it began to wait; a timestamp of the pool's clock.</summary>
     public long StartedAt { get; private set; }
 
-    /// <summary>When it is given up; a timestamp of the pool's clock.</summary>
+    /// <summary>When it times out; a timestamp of the pool's clock.</summary>
     public long Due { get; private set; }
 
     /// <summary>The code that rents, for the report of a rent held too long.</summary>
     public RentPlace RentedBy { get; private set; }
 
-    /// <summary>What a no-reset rent is made for; null for any other rent, which wants the session as new.</summary>
+    /// <summary>The fixed SELECT of a no-reset rent; null for any other rent, which needs the session as new.</summary>
     public FixedSelect? Select { get; private set; }
 
-    /// <summary>What the caller awaits, once.</summary>
+    /// <summary>The task that the caller awaits, once.</summary>
     public ValueTask<RentOutcome> Task => new(this, _source.Version);
 
-    /// <summary>Whether nobody will touch it any more, so that it may become another rent.</summary>
+    /// <summary>Whether nothing will touch it any more, so that it may become another rent.</summary>
     public bool IsSpent => Volatile.Read(ref _isCompleted) && Volatile.Read(ref _isTaken);
 
     /// <summary>Makes it the rent of a caller.</summary>
@@ -71,8 +71,7 @@ internal sealed class PendingRent(ConnectionPool pool) : IValueTaskSource<RentOu
         Select = select;
     }
 
-    /// <summary>Makes it ready for the next caller. From here on what an earlier one may have kept of it
-    /// fails.</summary>
+    /// <summary>Prepares it for the next caller. From here on a task that an earlier caller kept fails.</summary>
     public void Reset()
     {
         _source.Reset();
@@ -93,7 +92,7 @@ internal sealed class PendingRent(ConnectionPool pool) : IValueTaskSource<RentOu
     {
         _source.SetResult(outcome);
 
-        // Only now: before the call returns it looks for a continuation, and the caller may be done long before that.
+        // Only now: SetResult looks for a continuation before it returns, and the caller may be done long before that.
         Volatile.Write(ref _isCompleted, true);
     }
 
@@ -101,11 +100,11 @@ internal sealed class PendingRent(ConnectionPool pool) : IValueTaskSource<RentOu
 
     RentOutcome IValueTaskSource<RentOutcome>.GetResult(short token)
     {
-        // First, because it throws when this is another's rent by now.
+        // First, because it throws when this object is another caller's rent by now.
         RentOutcome outcome = _source.GetResult(token);
 
         // Unregister, not Dispose: Dispose waits for a callback that is running. Such a callback would take the next
-        // rent for this one, which therefore is not used again.
+        // rent for this one, so this object is then not used again.
         bool isUnheard = !_registration.Token.CanBeCanceled || _registration.Unregister();
         _registration = default;
         Volatile.Write(ref _isTaken, isUnheard);

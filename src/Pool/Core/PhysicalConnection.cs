@@ -3,9 +3,9 @@ using System.Data.Common;
 namespace UPool.Core;
 
 /// <summary>
-/// One session with the server, and the pool's books about it. Its renter holds it through <see cref="RentId"/>:
-/// whoever changes that number from the renter's to 0, under the pool's lock, owns what happens next, so a connection
-/// is returned, severed or closed exactly once (INV-3).
+/// One session with the server, and the pool's data about it. Its renter holds it through <see cref="RentId"/>: the
+/// code that changes that number from the renter's to 0, under the pool's lock, owns the next step. So a connection is
+/// returned, severed or closed exactly once (INV-3).
 /// </summary>
 internal abstract class PhysicalConnection
 {
@@ -21,33 +21,33 @@ internal abstract class PhysicalConnection
     /// <summary>The operation in flight; one at a time.</summary>
     public Operation Operation { get; } = new();
 
-    /// <summary>The current rent's number; 0 when nobody holds it.</summary>
+    /// <summary>The current rent's number; 0 when it is not rented.</summary>
     public long RentId => Volatile.Read(ref _rentId);
 
     /// <summary>The transaction the renter began and has not ended; null when there is none.</summary>
     public DbTransaction? Transaction { get; set; }
 
-    /// <summary>Whether the transaction is still the one that the renter began, by the API or by a statement; null when
-    /// it has begun none.</summary>
+    /// <summary>Watches the transaction that the renter began, by the API or by a statement; null when it began
+    /// none.</summary>
     public TransactionWatch? Watch { get; set; }
 
-    /// <summary>Whether the renter has taken autocommit away by a statement.</summary>
+    /// <summary>Whether a statement of the renter has turned autocommit off.</summary>
     public bool IsAutocommitOff { get; set; }
 
-    /// <summary>The text that was executed last; null when it was of several statements.</summary>
+    /// <summary>The text that was executed last; null when it had several statements.</summary>
     public string? RunningText { get; set; } = "";
 
-    /// <summary>What is being executed; null when nothing is.</summary>
+    /// <summary>The statement being executed; null when there is none.</summary>
     public IStatement? Running { get; set; }
 
-    /// <summary>Whether what was executed last goes on when one statement of it is ended.</summary>
+    /// <summary>Whether the last execution continues when one statement of it is ended.</summary>
     public bool RunsScript => RunningText is not { } text || SqlText.KindOf(text) == ScriptKind.Several;
 
     /// <summary>The reader the renter opened and has not closed; null when there is none.</summary>
     public DbDataReader? Reader { get; set; }
 
     /// <summary>
-    /// What a dispose of the renter's left to be done: draining a reader, rolling back. Awaited before the next
+    /// The work that a dispose by the renter left: skipping a reader's rows, rolling back. Awaited before the next
     /// operation, or by the recovery; never by the dispose itself (INV-6).
     /// </summary>
     public Task? Lingering { get; set; }
@@ -63,21 +63,21 @@ internal abstract class PhysicalConnection
     /// <summary>Whether the connection must not be used again once its renter is done with it.</summary>
     public bool MustDiscard { get; set; }
 
-    /// <summary>What a no-reset rent was made for; null in any other rent.</summary>
+    /// <summary>The fixed SELECT of a no-reset rent; null in any other rent.</summary>
     public FixedSelect? Select { get; set; }
 
     /// <summary>
-    /// Whether the session has to be reset before it may be rented again, since more was done on it than the rent's
-    /// fixed SELECT, or that did not end well.
+    /// Whether the session must be reset before it may be rented again: the rent did more than its fixed SELECT, or the
+    /// SELECT did not end well.
     /// </summary>
     public bool MustReset { get; set; }
 
-    /// <summary>Whether the renter has had anything executed: when that ended well, the server has answered.</summary>
+    /// <summary>Whether the renter has executed anything: if that ended well, the server has answered.</summary>
     public bool HasExecuted { get; set; }
 
     /// <summary>
-    /// Whether nobody has used the session since it was opened or reset. One that only no-reset rents have used may
-    /// be rented so again; any other rent gets it after a reset (INV-5).
+    /// Whether the session is unused since it was opened or reset. One that only no-reset rents have used may be rented
+    /// to them again; any other rent gets it after a reset (INV-5).
     /// </summary>
     public bool IsAsNew { get; set; }
 
@@ -90,7 +90,7 @@ internal abstract class PhysicalConnection
     /// <summary>When it is to be retired; a timestamp of the pool's clock.</summary>
     public long RetireAt { get; set; }
 
-    /// <summary>When the server was last heard of on it; a timestamp of the pool's clock.</summary>
+    /// <summary>When the server last answered on it; a timestamp of the pool's clock.</summary>
     public long AnsweredAt { get; set; }
 
     /// <summary>When it became idle; a timestamp of the pool's clock.</summary>
@@ -109,33 +109,33 @@ internal abstract class PhysicalConnection
     public bool ReportedHeld { get; set; }
 
     /// <summary>
-    /// Whether the session is on a server that is not the one which answers now (after a switch-over): it holds no
-    /// permit there. Asked anew at each <see cref="IConnector.ServerChanged"/>, and when it closes.
+    /// Whether the session is on a former server, not on the one that answers now (after a switch-over): it holds no
+    /// permit on the present one. Read again at each <see cref="IConnector.ServerChanged"/>, and when it closes.
     /// </summary>
     public virtual bool IsElsewhere => false;
 
     /// <summary>Whether the pool's books count it as elsewhere.</summary>
     public bool CountsElsewhere { get; set; }
 
-    /// <summary>Whether the driver says that the session is lost.</summary>
+    /// <summary>Whether the driver reports the session as lost.</summary>
     public bool IsBroken => Inner.State != System.Data.ConnectionState.Open;
 
     /// <summary>
-    /// What a failure means on this session: some that look like a lost connection are the statement's own.
+    /// The meaning of a failure on this session: some that look like a lost connection are the statement's own.
     /// </summary>
-    /// <param name="exception">What came out of the driver.</param>
-    /// <param name="failure">What it means without the session.</param>
+    /// <param name="exception">The driver's exception.</param>
+    /// <param name="failure">Its meaning regardless of the session.</param>
     public virtual DriverFailure Judge(Exception exception, DriverFailure failure) => failure;
 
-    /// <summary>Asks the server for a sign of life.</summary>
+    /// <summary>Pings the server.</summary>
     public abstract Task PingAsync();
 
     /// <summary>Makes the session as new (INV-5).</summary>
     public abstract Task ResetAsync();
 
     /// <summary>
-    /// Ends the statement in flight on the server. Completes when the server has answered the kill, so that none
-    /// is under way any more.
+    /// Ends the statement in flight on the server. Completes when the server has answered the kill, so that no kill is
+    /// under way any more.
     /// </summary>
     public abstract Task KillStatementAsync();
 
@@ -145,32 +145,32 @@ internal abstract class PhysicalConnection
     /// </summary>
     public abstract Task CloseAsync();
 
-    /// <summary>Whether a transaction is open on the session. Asked after an error in one: then the answer no is
-    /// final, and the question may leave traces in the diagnostics.</summary>
+    /// <summary>Whether a transaction is open on the session. Asked after an error in one: a no is then final, and the
+    /// query may leave traces in the diagnostics.</summary>
     public abstract Task<bool> IsInTransactionAsync();
 
     /// <summary>Sets the savepoint of <see cref="TransactionWatch"/>.</summary>
     public abstract Task MarkTransactionAsync();
 
-    /// <summary>Takes that savepoint away; false when it is gone, and so is the transaction that it was set
+    /// <summary>Removes that savepoint; false when it is gone, and with it the transaction that it was set
     /// in.</summary>
     public abstract Task<bool> TakeMarkAsync();
 
-    /// <summary>Whether the rollback that was the last statement has left something stored, in tables without
-    /// transactions.</summary>
+    /// <summary>Whether the rollback that was the last statement has left changes stored in non-transactional
+    /// tables.</summary>
     public virtual Task<bool> HasKeptPartAsync() => Task.FromResult(false);
 
-    /// <summary>Whether a statement that failed outside of a transaction may have left part of itself stored, in tables
-    /// without transactions.</summary>
+    /// <summary>Whether a statement that failed outside a transaction may have left part of its changes stored in
+    /// non-transactional tables.</summary>
     /// <param name="text">The statement's text.</param>
     public virtual Task<bool> MayKeepPartAsync(string text) => Task.FromResult(false);
 
     /// <summary>
-    /// Skips the rows of the open reader that were not read, as <see cref="Lingering"/>, which fails as they do.
-    /// Elsewhere: the driver first goes through all that has arrived, on the thread that calls it.
+    /// Skips the unread rows of the open reader, as <see cref="Lingering"/>, which fails as they do. On another thread:
+    /// the driver first processes all data that has arrived, on the thread that calls it.
     /// </summary>
     /// <param name="reader">The reader.</param>
-    /// <param name="underWay">The reader's step that is under way already; it has not ended the reader.</param>
+    /// <param name="underWay">The reader's step that is already under way; it has not ended the reader.</param>
     public Task SkipRows(DbDataReader reader, Task<bool>? underWay = null)
     {
         Reader = null;
@@ -178,7 +178,7 @@ internal abstract class PhysicalConnection
         return Lingering = Task.Run(() => SkipAsync(reader, underWay));
     }
 
-    /// <summary>Everything that lingered has ended well.</summary>
+    /// <summary>All lingering work has ended well.</summary>
     public void EndLingering()
     {
         Lingering = null;
@@ -186,15 +186,15 @@ internal abstract class PhysicalConnection
         LingeringRollback = false;
     }
 
-    /// <summary>Remembers what the driver was asked for, before anybody can be cut off from it.</summary>
+    /// <summary>Remembers the driver's operation, before its caller can be cut off from it.</summary>
     public void Begin(Task operation) => Interlocked.CompareExchange(ref _underWay, operation, null);
 
-    /// <summary>The caller has taken what the operation came to.</summary>
+    /// <summary>The caller has taken the operation's result.</summary>
     public void End(Task operation) => Interlocked.CompareExchange(ref _underWay, null, operation);
 
     /// <summary>
-    /// Takes what an operation came to that nobody waited for any more. The driver holds on to a reader or a
-    /// transaction that arrived late, and a reset of the session ends neither: the next renter's statements would fail.
+    /// Takes the result of an operation that no caller waits for any more. The driver keeps a reader or a transaction
+    /// that arrived late, and a reset of the session ends neither: the next renter's statements would fail.
     /// </summary>
     public async ValueTask AdoptAsync()
     {
@@ -210,8 +210,8 @@ internal abstract class PhysicalConnection
     }
 
     /// <summary>
-    /// Rolls a transaction back, as <see cref="Lingering"/>, behind what lingers already. Sent at once, so that its
-    /// locks are freed soon.
+    /// Rolls a transaction back, as <see cref="Lingering"/>, after the work that lingers already. Sent at once, so that
+    /// its locks are freed soon.
     /// </summary>
     public void RollBack(DbTransaction transaction)
     {
@@ -222,7 +222,7 @@ internal abstract class PhysicalConnection
     /// <summary>Gives the connection to a rent. Under the pool's lock.</summary>
     public void BeginRent(long rentId) => Volatile.Write(ref _rentId, rentId);
 
-    /// <summary>Takes the connection from a rent; false when somebody else has already. Under the pool's
+    /// <summary>Takes the connection from a rent; false when the rent has ended already. Under the pool's
     /// lock.</summary>
     public bool TryEndRent(long rentId)
     {
@@ -238,8 +238,8 @@ internal abstract class PhysicalConnection
         {
             if (underWay is not null) await underWay.ConfigureAwait(false);
 
-            // Not by the dispose alone: the driver's keeps the errors that it meets to itself, and a deadlock among
-            // them has rolled the transaction back (INV-9).
+            // The driver's Dispose swallows errors, so read to the end first: a deadlock among them has rolled the
+            // transaction back (INV-9).
             while (await reader.NextResultAsync(CancellationToken.None).ConfigureAwait(false))
             {
             }
@@ -255,7 +255,7 @@ internal abstract class PhysicalConnection
         if (before is not null) await before.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await transaction.DisposeAsync().ConfigureAwait(false);
 
-        // Kept until then: when it fails the recovery tries again, or gives the connection up.
+        // Kept until here: if the rollback fails, the recovery tries again or discards the connection.
         if (!ReferenceEquals(Transaction, transaction)) return;
 
         Transaction = null;

@@ -1,8 +1,8 @@
 namespace UPool.Core;
 
 /// <summary>
-/// The pool's sessions, each in one place: idle, used, closing, or elsewhere; and the counts and totals that a snapshot
-/// shows. Knows no driver and decides nothing. Guarded by the pool's lock.
+/// The pool's sessions, each in one place: idle, used, closing or elsewhere; and the counts and totals of a snapshot.
+/// Uses no driver and decides nothing. Guarded by the pool's lock.
 /// </summary>
 internal sealed class PoolBooks
 {
@@ -13,29 +13,29 @@ internal sealed class PoolBooks
     private readonly DurationWindow _use = new();
     private int _usedElsewhere, _closingElsewhere, _pausing, _peak;
 
-    /// <summary>The idle ones, the newest last.</summary>
+    /// <summary>The idle connections, the newest last.</summary>
     public List<PhysicalConnection> Idle { get; } = [];
 
-    /// <summary>Idle and used.</summary>
+    /// <summary>Idle and used connections.</summary>
     public IReadOnlyCollection<PhysicalConnection> Open => _open;
 
-    /// <summary>The most sessions at this moment.</summary>
+    /// <summary>The most sessions allowed at this moment.</summary>
     public int Permits { get; set; }
 
-    /// <summary>Open ones that are not idle: rented, being made ready, or being recovered.</summary>
+    /// <summary>Open connections that are not idle: rented, being made ready, or being recovered.</summary>
     public int Used { get; private set; }
 
-    /// <summary>Used ones that are made ready for those who want one.</summary>
+    /// <summary>Used connections that are being made ready for a rent.</summary>
     public int Validating { get; set; }
 
-    /// <summary>Permits that are held until the server has dropped a session, or through the pause after a failed open,
+    /// <summary>Permits that are held until the server has dropped a session, or during the pause after a failed open,
     /// whose session the server may count a moment longer.</summary>
     public int Closing => _closing.Count - _closingElsewhere + _pausing;
 
-    /// <summary>Idle and used ones that hold a permit.</summary>
+    /// <summary>Idle and used connections that hold a permit.</summary>
     public int OpenHere => _open.Count - _usedElsewhere;
 
-    /// <summary>Sessions on a server that is not the present one: they hold no permit here.</summary>
+    /// <summary>Sessions on a former server: they hold no permit on the present one.</summary>
     public int Elsewhere => _usedElsewhere + _closingElsewhere;
 
     public long Rented { get; private set; }
@@ -48,7 +48,7 @@ internal sealed class PoolBooks
 
     public long Severed { get; set; }
 
-    /// <summary>A new session, used until it is handed over.</summary>
+    /// <summary>Adds a new session, used until it is handed over.</summary>
     public void Add(PhysicalConnection connection)
     {
         _open.Add(connection);
@@ -56,7 +56,7 @@ internal sealed class PoolBooks
         Opened++;
     }
 
-    /// <summary>An idle one is used from now on.</summary>
+    /// <summary>Makes an idle connection used.</summary>
     public PhysicalConnection TakeIdle(int index)
     {
         PhysicalConnection connection = Idle[index];
@@ -65,7 +65,7 @@ internal sealed class PoolBooks
         return connection;
     }
 
-    /// <summary>A used one is idle from now on.</summary>
+    /// <summary>Makes a used connection idle.</summary>
     public void PutIdle(PhysicalConnection connection, long now)
     {
         Used--;
@@ -73,7 +73,7 @@ internal sealed class PoolBooks
         Idle.Add(connection);
     }
 
-    /// <summary>A used one is rented; answers the number of the rent.</summary>
+    /// <summary>Counts a rent and returns its number.</summary>
     public long AddRent(long wait)
     {
         _wait.Add(wait);
@@ -82,7 +82,7 @@ internal sealed class PoolBooks
 
     public void AddUse(long use) => _use.Add(use);
 
-    /// <summary>A used one closes; false when it does so already.</summary>
+    /// <summary>Moves a used connection to closing; false when it is there already.</summary>
     public bool TryBeginClose(PhysicalConnection connection, CloseReason reason)
     {
         if (!_open.Remove(connection)) return false;
@@ -114,14 +114,14 @@ internal sealed class PoolBooks
 
     public void EndPause() => _pausing--;
 
-    /// <summary>Another server answers, or a former one again: which sessions hold permits is looked at anew.</summary>
+    /// <summary>Counts again which sessions hold permits, because another server answers.</summary>
     public void CountAnew()
     {
         _usedElsewhere = CountElsewhere(_open);
         _closingElsewhere = CountElsewhere(_closing);
     }
 
-    /// <summary>What the pool's callers want at this moment; the most of it is kept until it is read.</summary>
+    /// <summary>Notes the present demand; its maximum is kept until it is read.</summary>
     public void NoteDemand(int waiting) => _peak = Math.Max(_peak, Used + waiting);
 
     public LeaseUse ReadUse(long? sequence, int opening, int pending)
@@ -139,7 +139,7 @@ internal sealed class PoolBooks
             UsedElsewhere = _usedElsewhere,
         };
 
-    /// <summary>The state at this moment; its percentiles are worked out elsewhere, from copies.</summary>
+    /// <summary>The state now. The caller computes the percentiles from the copies, outside the lock.</summary>
     public PoolSnapshot Copy(string pool, int opening, int pending, out long[] wait, out long[] use)
     {
         wait = _wait.Copy();

@@ -3,11 +3,11 @@ namespace UPool.Core;
 /// <summary>The pool's counts, taken together under its lock.</summary>
 internal readonly record struct PoolCounts(int Permits, int Used, int Idle, int Opening, int Closing, int Pending)
 {
-    /// <summary>Sessions on a server that is not the present one, which hold no permit; closing ones among them are not
-    /// in <see cref="Closing"/>.</summary>
+    /// <summary>Sessions on a former server, which hold no permit; <see cref="Closing"/> does not include those that
+    /// are closing.</summary>
     public int Elsewhere { get; init; }
 
-    /// <summary>Those of them that are used.</summary>
+    /// <summary>The used ones among them.</summary>
     public int UsedElsewhere { get; init; }
 
     public override string ToString() =>

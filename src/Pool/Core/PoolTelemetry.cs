@@ -4,7 +4,7 @@ using System.Diagnostics.Metrics;
 namespace UPool.Core;
 
 /// <summary>
-/// All instruments of the pool, under OpenTelemetry's names for connection pools; what those do not know is under
+/// All instruments of the pool, under OpenTelemetry's names for connection pools; those without such a name are under
 /// <c>upool.*</c>. An instrument without a listener costs a field read.
 /// </summary>
 internal sealed class PoolTelemetry : IDisposable
@@ -13,8 +13,8 @@ internal sealed class PoolTelemetry : IDisposable
     private const string StateKey = "db.client.connection.state";
     private const string ReasonKey = "reason";
 
-    // An exporter's own buckets are made for milliseconds. These reach from a rent that finds an idle connection to the
-    // longest statement that anybody should wait for.
+    // An exporter's default buckets are made for milliseconds. These range from a rent that finds an idle connection to
+    // the longest statement that a caller should wait for.
     private static readonly InstrumentAdvice<double> InSeconds = new()
     {
         HistogramBucketBoundaries =
@@ -43,9 +43,9 @@ internal sealed class PoolTelemetry : IDisposable
         _rejected = _meter.CreateCounter<long>("upool.rent.rejected", "{rent}", "Rents refused without waiting.");
         _closed = _meter.CreateCounter<long>(
             "upool.connection.closed", "{connection}", "Connections closed, by reason.");
-        _askings = _meter.CreateCounter<long>("upool.shared.askings", "{query}", "Askings of shared reads, by read.");
+        _askings = _meter.CreateCounter<long>("upool.shared.askings", "{query}", "Queries of shared reads, by read.");
         _callers = _meter.CreateCounter<long>(
-            "upool.shared.callers", "{caller}", "Callers who shared those askings, by read.");
+            "upool.shared.callers", "{caller}", "Callers that shared those queries, by read.");
         _createTime = _meter.CreateHistogram<double>(
             "db.client.connection.create_time", "s", "How long it took to open a connection.", advice: InSeconds);
         _waitTime = _meter.CreateHistogram<double>(
@@ -97,7 +97,7 @@ internal sealed class PoolTelemetry : IDisposable
         else Count(_rejected, _rejected.Enabled ? reason.ToHeader() : null);
     }
 
-    /// <summary>A rent has waited too long, whatever it is told of the reason.</summary>
+    /// <summary>A rent has waited too long, whatever reason its refusal gives.</summary>
     public void OnTimedOut() => Count(_timeouts, null);
 
     public void OnClosed(CloseReason reason) => Count(_closed, NameOf(reason));
@@ -116,11 +116,11 @@ internal sealed class PoolTelemetry : IDisposable
         }
         catch (Exception)
         {
-            // As below.
+            // As in RecordGuarded.
         }
     }
 
-    // Timestamps, because a time is worked out only for who listens.
+    // Takes timestamps, because the duration is computed only for a listener.
     private void Record(Histogram<double> histogram, long from, long to)
     {
         if (histogram.Enabled) RecordGuarded(histogram, _clock.GetElapsedTime(from, to).TotalSeconds);
@@ -134,8 +134,8 @@ internal sealed class PoolTelemetry : IDisposable
         }
         catch (Exception)
         {
-            // A listener is somebody else's code, called from the middle of a rent: what it throws must cost no
-            // connection and no permit (INV-7).
+            // A listener is foreign code, called in the middle of a rent: its exceptions must cost no connection and no
+            // permit (INV-7).
         }
     }
 
@@ -152,7 +152,7 @@ internal sealed class PoolTelemetry : IDisposable
         }
         catch (Exception)
         {
-            // As above.
+            // As in RecordGuarded.
         }
     }
 

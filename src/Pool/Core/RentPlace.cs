@@ -1,9 +1,9 @@
 namespace UPool.Core;
 
-/// <summary>The code that rents, for the report of a rent held too long. Put into words only there: at every rent that
-/// would cost more than the rent.</summary>
-/// <param name="Member">The method; null when it is not known.</param>
-/// <param name="File">Its file, where the compiler named it.</param>
+/// <summary>The code that rents, for the report of a rent held too long. Formatted only for the report: at every rent
+/// it would cost more than the rent.</summary>
+/// <param name="Member">The method; null when it is unknown.</param>
+/// <param name="File">Its file, if the compiler gave it.</param>
 /// <param name="Line">The line of the call.</param>
 internal readonly record struct RentPlace(string? Member, string? File = null, int Line = 0)
 {

@@ -4,16 +4,16 @@ using System.Text.RegularExpressions;
 namespace UPool.Core;
 
 /// <summary>
-/// Names the code that opened a connection by ADO.NET's door, where the compiler cannot name it: by its stack, for the
+/// Names the code that opened a connection through ADO.NET, where the compiler cannot name it: from the stack, for the
 /// report of a rent held too long.
 /// </summary>
 internal sealed partial class RentPlaces(TimeProvider clock)
 {
-    // A look at the stack takes 10 to 30 µs and up to 20 kB: at most this often, that is 0.3 % of one core and 2 MB a
-    // second however many connections are opened. Whoever opens fewer is named every time.
+    // A stack capture takes 10 to 30 µs and up to 20 kB. At most this often, it costs 0.3 % of one core and 2 MB a
+    // second, however many connections are opened. At a lower rate of opens, each one is named.
     private static readonly TimeSpan MinInterval = TimeSpan.FromMilliseconds(10);
 
-    // Enough to find the code that holds a rent which was not looked at; more would make the line unreadable.
+    // Enough to find the code that holds a rent without a captured stack; more would make the line unreadable.
     private const int MaxRecent = 8;
 
     private readonly long _minInterval = (long)(MinInterval.TotalSeconds * clock.TimestampFrequency);
@@ -22,13 +22,13 @@ internal sealed partial class RentPlaces(TimeProvider clock)
     // The newest last. Guarded by _gate.
     private readonly List<string> _recent = new(MaxRecent);
 
-    // So that the first look is due at once, whatever the clock's origin.
+    // So that the first capture is due at once, whatever the clock's origin.
     private long _lookedAt = clock.GetTimestamp() - (long)clock.TimestampFrequency;
 
-    /// <summary>The code that has called into the pool; null when it was not looked at.</summary>
+    /// <summary>The code that has called into the pool; null when the stack was not captured.</summary>
     public string? Find()
     {
-        // Two threads may pass here together; that is one look more.
+        // Two threads may pass here together; that is one capture more.
         long now = clock.GetTimestamp();
         if (now - Volatile.Read(ref _lookedAt) < _minInterval) return null;
 
@@ -38,14 +38,14 @@ internal sealed partial class RentPlaces(TimeProvider clock)
         return place;
     }
 
-    /// <summary>For a rent that was not looked at: where others came from.</summary>
+    /// <summary>For a rent without a captured stack: the recent other callers.</summary>
     public string Describe()
     {
         lock (_gate)
         {
             return _recent.Count == 0
-                ? "an unnamed place (OpenAsync)"
-                : $"an unnamed place (OpenAsync), perhaps one of {string.Join(", ", _recent)}";
+                ? "an unknown caller (OpenAsync)"
+                : $"an unknown caller (OpenAsync), perhaps one of {string.Join(", ", _recent)}";
         }
     }
 
@@ -55,8 +55,8 @@ internal sealed partial class RentPlaces(TimeProvider clock)
         {
             if (DiagnosticMethodInfo.Create(frame) is not { } method || IsBetween(method)) continue;
 
-            // What the compiler makes of an asynchronous method or a lambda is nested in the type, and has the name of
-            // the method it was in angle brackets.
+            // The compiler nests the code of an asynchronous method or a lambda in the type, and puts the name of the
+            // method it was in between angle brackets.
             string type = method.DeclaringTypeName ?? "";
             int nested = type.IndexOf('+', StringComparison.Ordinal);
             string outer = nested < 0 ? type : type[..nested];
@@ -68,7 +68,7 @@ internal sealed partial class RentPlaces(TimeProvider clock)
         return null;
     }
 
-    /// <summary>Whether it is the pool's own, the runtime's, or a mapper's between the two and the caller.</summary>
+    /// <summary>Whether a method belongs to the pool, the runtime, or a mapper between them and the caller.</summary>
     private static bool IsBetween(DiagnosticMethodInfo method)
     {
         string assembly = method.DeclaringAssemblyName ?? "";

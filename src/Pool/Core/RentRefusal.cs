@@ -1,6 +1,6 @@
 namespace UPool.Core;
 
-/// <summary>A refused rent. Its words are made only when somebody reads them: under overload nobody does.</summary>
+/// <summary>A refused rent. The message is built only when it is read: under overload nothing reads it.</summary>
 internal sealed class RentRefusal(
     RefusalReason reason, string pool, TimeSpan rentTimeout, PoolCounts counts, string? problem, Exception? cause)
 {
@@ -24,11 +24,11 @@ internal sealed class RentRefusal(
             + "Send less, or raise MaxConnections within the cluster's budget.",
         RefusalReason.NoPermits =>
             $"Pool '{pool}': no permit for a connection ({counts}). "
-            + (problem ?? "MaxConnections was taken down to 0."),
+            + (problem ?? "MaxConnections was set to 0."),
         RefusalReason.Draining =>
-            $"Pool '{pool}' is draining and rents no more ({counts}). Ask another silo.",
+            $"Pool '{pool}' is draining and takes no new rents ({counts}). Use another silo.",
         RefusalReason.Unavailable =>
             $"Pool '{pool}': the database is not available ({counts}). {problem}",
-        _ => throw new InvalidOperationException($"bug: refusal {reason} has no words."),
+        _ => throw new InvalidOperationException($"bug: refusal {reason} has no message."),
     };
 }

@@ -2,11 +2,11 @@ using System.Collections.Frozen;
 
 namespace UPool.Core;
 
-/// <summary>Whether a SELECT does nothing but read. In doubt it does more.</summary>
+/// <summary>Whether a SELECT only reads. In doubt the answer is no.</summary>
 internal static class SelectText
 {
-    // What may stand before a parenthesis and writes nothing: words of the language, and the functions in daily use. A
-    // function of somebody's own may have one of these names only behind that of its database.
+    // Words that may stand before a parenthesis and write nothing: keywords, and the functions in daily use. A user's
+    // own function can have one of these names only after the name of its database.
     private static readonly FrozenSet<string> Harmless = FrozenSet.ToFrozenSet(
     [
         "ALL", "AND", "ANY", "AS", "BETWEEN", "BY", "CASE", "DISTINCT", "DIV", "ELSE", "EXCEPT", "EXISTS", "FROM",
@@ -30,14 +30,14 @@ internal static class SelectText
     private static readonly FrozenSet<string>.AlternateLookup<ReadOnlySpan<char>> Words =
         Harmless.GetAlternateLookup<ReadOnlySpan<char>>();
 
-    /// <summary>Whether the text, one SELECT, calls no function that may write, takes no value of a sequence and writes
-    /// no file.</summary>
+    /// <summary>Whether the text, one SELECT, calls no function that may write, takes no value from a sequence and
+    /// writes no file.</summary>
     public static bool OnlyReads(string text)
     {
         var scanner = new SqlScanner(text);
         var before = SqlToken.End;
 
-        // Whether the last word may be called; and whether it stands behind a point, so that it is somebody's own.
+        // Whether the last word may be called; and whether it follows a point, which makes it a user's own function.
         bool isHarmless = true;
         bool isBehindPoint = false;
         while (true)

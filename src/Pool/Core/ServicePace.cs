@@ -1,12 +1,12 @@
 namespace UPool.Core;
 
 /// <summary>
-/// How long connections are away, from rent to the next rent they can serve; by it the wait of a rent is predicted.
-/// Guarded by the pool's lock.
+/// How long connections are away, from rent to the next rent they can serve; predicts the wait of a rent. Guarded by
+/// the pool's lock.
 /// </summary>
 internal struct ServicePace
 {
-    // The newest 16 or so rents count: enough to even out single ones, few enough to follow a change within the time of
+    // About the newest 16 rents count: enough to even out single ones, few enough to follow a change within the time of
     // a few waits.
     private const int Memory = 16;
 

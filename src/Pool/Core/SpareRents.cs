@@ -1,16 +1,15 @@
 namespace UPool.Core;
 
-/// <summary>Pending rents that are over, to be used again: a wait then allocates nothing. Guarded by the pool's
-/// lock.</summary>
+/// <summary>Spent pending rents, to be used again: a wait then allocates nothing. Guarded by the pool's lock.</summary>
 internal struct SpareRents
 {
-    // Some 150 kB at most; a longer queue than this costs the collector less than its callers' patience.
+    // About 150 kB at most. In a longer queue, garbage collection costs less than the callers' waiting.
     private const int MaxCount = 1000;
 
     private PendingRent? _first;
     private int _count;
 
-    /// <summary>One to use again; null when there is none.</summary>
+    /// <summary>A rent to use again; null when there is none.</summary>
     public PendingRent? Take()
     {
         PendingRent? rent = _first;
@@ -22,7 +21,7 @@ internal struct SpareRents
         return rent;
     }
 
-    /// <summary>Keeps one, when nobody else still has to do with it.</summary>
+    /// <summary>Keeps a rent, if nothing refers to it any more.</summary>
     public void Put(PendingRent rent)
     {
         if (!rent.IsSpent || _count == MaxCount) return;

@@ -1,9 +1,9 @@
 namespace UPool.Core;
 
-/// <summary>What a piece of a statement's text is.</summary>
+/// <summary>The kind of a piece of a statement's text.</summary>
 internal enum SqlToken
 {
-    /// <summary>Nothing is left.</summary>
+    /// <summary>The end of the text.</summary>
     End,
 
     /// <summary>A bare word: a keyword, a name, a number.</summary>
@@ -19,10 +19,10 @@ internal enum SqlToken
     Other,
 }
 
-/// <summary>Reads a statement's text piece by piece, as both families do: comments are left out.</summary>
+/// <summary>Reads a statement's text piece by piece, by the rules of both families: comments are left out.</summary>
 /// <remarks>
-/// Where the text means one thing to one server, version or sql_mode and another thing to the next,
-/// <see cref="IsAmbiguous"/> says so, and nothing of it is certain.
+/// If the text may mean different things to different servers, versions or sql_modes, <see cref="IsAmbiguous"/> is
+/// true, and no piece is certain.
 /// </remarks>
 internal ref struct SqlScanner(ReadOnlySpan<char> text)
 {
@@ -32,17 +32,17 @@ internal ref struct SqlScanner(ReadOnlySpan<char> text)
     /// <summary>Where the last piece begins.</summary>
     public int Start { get; private set; }
 
-    /// <summary>Where the next piece is looked for.</summary>
+    /// <summary>Where the search for the next piece begins.</summary>
     public readonly int At => _at;
 
-    /// <summary>The last word, without what surrounds it.</summary>
+    /// <summary>The last word, without the text around it.</summary>
     public ReadOnlySpan<char> Word { get; private set; }
 
-    /// <summary>The last other character, or the quote of what was quoted last.</summary>
+    /// <summary>The last other character, or the quote character of the last quoted piece.</summary>
     public char Symbol { get; private set; }
 
     /// <summary>
-    /// Whether the pieces may be others on the server: a comment that some servers execute, a backslash in quotes
+    /// Whether the server may read other pieces: a comment that some servers execute, a backslash in quotes
     /// (NO_BACKSLASH_ESCAPES decides whether it escapes), a quote or a comment without an end.
     /// </summary>
     public bool IsAmbiguous { get; private set; }
@@ -90,7 +90,7 @@ internal ref struct SqlScanner(ReadOnlySpan<char> text)
         }
     }
 
-    // Two dashes without a blank behind them are two minus signs.
+    // Two dashes without a blank after them are two minus signs.
     private static bool IsDashComment(ReadOnlySpan<char> rest) =>
         rest.StartsWith("--") && (rest.Length == 2 || char.IsWhiteSpace(rest[2]) || char.IsControl(rest[2]));
 
@@ -121,7 +121,7 @@ internal ref struct SqlScanner(ReadOnlySpan<char> text)
             }
             else if (_text[_at] == quote)
             {
-                // Doubled, it stands for itself.
+                // A doubled quote stands for one quote character.
                 _at++;
                 if (_at >= _text.Length || _text[_at] != quote) return;
             }

@@ -2,65 +2,64 @@ using System.Buffers;
 
 namespace UPool.Core;
 
-/// <summary>How many statements an execution may be, by which its failure is judged.</summary>
+/// <summary>How many statements an execution may be; the meaning of its failure depends on this.</summary>
 internal enum ScriptKind
 {
-    /// <summary>One that reads or writes rows: when it fails the server has undone all of it.</summary>
+    /// <summary>One that reads or writes rows: if it fails, the server has undone all of it.</summary>
     Single,
 
-    /// <summary>One, and <c>SELECT LAST_INSERT_ID()</c> behind it.</summary>
+    /// <summary>One, followed by <c>SELECT LAST_INSERT_ID()</c>.</summary>
     SingleAndId,
 
-    /// <summary>Several, or one that may be more than it shows: a procedure, a block, a statement on several
-    /// tables' definitions.</summary>
+    /// <summary>Several, or one that may hold more than it shows: a procedure, a block, a statement on several tables'
+    /// definitions.</summary>
     Several,
 }
 
-/// <summary>What a statement does to the session's transaction.</summary>
+/// <summary>The effect of a statement on the session's transaction.</summary>
 internal enum TransactionEffect
 {
-    /// <summary>None: done well it leaves it open; failing, the server keeps all of it or rolls all of it
-    /// back.</summary>
+    /// <summary>None. If it succeeds, an open transaction stays open; if it fails, the server keeps all of it or rolls
+    /// all of it back.</summary>
     None,
 
-    /// <summary>It begins one, and commits one that was open.</summary>
+    /// <summary>It begins a transaction, and commits one that was open.</summary>
     Begins,
 
-    /// <summary>It takes autocommit away: it leaves an open one open, and each that ends is followed by the
-    /// next.</summary>
+    /// <summary>It turns autocommit off: an open transaction stays open, and after each end the next one
+    /// begins.</summary>
     TakesAutocommit,
 
-    /// <summary>It gives autocommit back, which commits one that was open for the lack of it.</summary>
+    /// <summary>It turns autocommit on, which commits a transaction that was open because autocommit was off.</summary>
     GivesAutocommit,
 
-    /// <summary>It commits it.</summary>
+    /// <summary>It commits the transaction.</summary>
     Commits,
 
-    /// <summary>It rolls it back.</summary>
+    /// <summary>It rolls the transaction back.</summary>
     RollsBack,
 
-    /// <summary>It may commit one, and begin another: a procedure, a change of definitions, anything that is not
-    /// known.</summary>
+    /// <summary>It may commit one and begin another: a procedure, a change of definitions, anything unknown.</summary>
     Unknown,
 }
 
-/// <summary>What is certain of a statement's text. In doubt it says so.</summary>
+/// <summary>The facts that are certain about a statement's text; where in doubt, the answer says it.</summary>
 internal static class SqlText
 {
     private const string Id = "LAST_INSERT_ID";
 
-    // Nothing can begin a transaction, or prepare one of XA, without one of these; but a procedure can, whose own
-    // transaction is its own affair.
+    // A text without any of these words cannot begin a transaction or prepare an XA transaction. A procedure can, but
+    // its own transaction is not the pool's concern.
     private static readonly SearchValues<string> Beginnings =
         SearchValues.Create(["BEGIN", "START", "AUTOCOMMIT", "PREPARE"], StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Whether the text may begin a transaction, or prepare one of XA. Cheap: asked of every text outside of
+    /// <summary>Whether the text may begin a transaction or prepare an XA one. Cheap: called for each text outside
     /// one.</summary>
     public static bool MayBegin(string text) => text.AsSpan().ContainsAny(Beginnings);
 
     /// <summary>
-    /// Whether the text may prepare a transaction of XA, which outlives its session's reset: on MariaDB the session is
-    /// of no more use then (error 1031).
+    /// Whether the text may prepare an XA transaction, which outlives its session's reset: on MariaDB the session is
+    /// then unusable (error 1031).
     /// </summary>
     public static bool MayPrepareXa(string text)
     {
@@ -68,7 +67,7 @@ internal static class SqlText
         return at > 0 && text.AsSpan(0, at).Contains("XA", StringComparison.OrdinalIgnoreCase);
     }
 
-    /// <summary>Judges by how many statements a text may take effect.</summary>
+    /// <summary>The number of statements by which a text may take effect.</summary>
     public static ScriptKind KindOf(string text)
     {
         var scanner = new SqlScanner(text);
@@ -81,8 +80,7 @@ internal static class SqlText
             if (verb.IsEmpty && verb.Ends) break;
             if (verb.IsEmpty) continue;
 
-            // The session's mode, set for the statement behind it: the reset takes that back, so a failure of either
-            // leaves nothing done.
+            // A sql_mode for the next statement: the reset takes it back, so a failure leaves nothing done.
             if (verb is { IsMode: true, Ends: false } && statements == 0) continue;
             if (!verb.IsOfRows) return ScriptKind.Several;
 
@@ -91,15 +89,15 @@ internal static class SqlText
             if (verb.Ends) break;
         }
 
-        // What may be another text on the server may hold a second statement there, if it holds a semicolon at all.
+        // A server that reads the text differently may find a second statement, if there is a semicolon.
         return scanner.IsAmbiguous && !isOne ? ScriptKind.Several
             : statements <= 1 ? ScriptKind.Single
             : statements == 2 && isLastId ? ScriptKind.SingleAndId
             : ScriptKind.Several;
     }
 
-    /// <summary>What all of a text does to the session's transaction: its last statement that does anything to it
-    /// decides, unless autocommit was taken away before; and one that is not known decides for all.</summary>
+    /// <summary>The effect of a whole text on the session's transaction. The last statement with an effect decides,
+    /// unless autocommit was turned off before; one unknown statement makes the whole unknown.</summary>
     public static TransactionEffect EffectOf(string text)
     {
         var scanner = new SqlScanner(text);
@@ -116,15 +114,15 @@ internal static class SqlText
         return scanner.IsAmbiguous && !isOne ? TransactionEffect.Unknown : effect;
     }
 
-    /// <summary>What two statements, one behind the other, do to the session's transaction.</summary>
+    /// <summary>The joint effect of two statements, one after the other, on the session's transaction.</summary>
     public static TransactionEffect Join(TransactionEffect first, TransactionEffect second) =>
         second == TransactionEffect.None ? first
         : first == TransactionEffect.TakesAutocommit && second != TransactionEffect.GivesAutocommit ? first
         : second;
 
     /// <summary>
-    /// Whether a text lets go of a transaction that is over before it does anything else: it begins with
-    /// <c>ROLLBACK</c>, <c>BEGIN</c> or <c>START TRANSACTION</c>.
+    /// Whether a text abandons a transaction that is over before it does anything else: it begins with <c>ROLLBACK</c>,
+    /// <c>BEGIN</c> or <c>START TRANSACTION</c>.
     /// </summary>
     public static bool LetsGo(string text)
     {
@@ -142,14 +140,14 @@ internal static class SqlText
         /// <summary>Whether no statement follows.</summary>
         public bool Ends { get; private init; }
 
-        /// <param name="scanner">Stands at the statement's begin, and at its end afterwards.</param>
-        /// <param name="isOnly">Whether the text holds no semicolon, so that its rest is of no interest.</param>
+        /// <param name="scanner">Stands at the beginning of the statement, and at its end afterwards.</param>
+        /// <param name="isOnly">Whether the text holds no semicolon, so that the rest need not be read.</param>
         public static Verb Read(ref SqlScanner scanner, bool isOnly)
         {
             SqlToken token = scanner.Next();
             while (token == SqlToken.Other && scanner.Symbol == '(') token = scanner.Next();
 
-            // A comment that some servers execute stands before the first word: it may be another one there.
+            // A comment that some servers execute may hold another first word.
             Verb verb = token switch
             {
                 _ when scanner.IsAmbiguous => Unknown,
@@ -170,7 +168,7 @@ internal static class SqlText
         {
             switch (scanner.Word.Length)
             {
-                // By length first, for all but a few statements are one of these.
+                // By length first: nearly all statements are one of these.
                 case 6 when scanner.Is("SELECT"):
                     return Rows with { IsId = IsIdOnly(ref scanner, ref token) };
                 case 6 when scanner.Is("INSERT") || scanner.Is("UPDATE") || scanner.Is("DELETE"):
@@ -194,7 +192,7 @@ internal static class SqlText
             }
         }
 
-        // SELECT LAST_INSERT_ID() and nothing behind it.
+        // SELECT LAST_INSERT_ID() and nothing after it.
         private static bool IsIdOnly(ref SqlScanner scanner, ref SqlToken token)
         {
             token = scanner.Next();
@@ -217,7 +215,7 @@ internal static class SqlText
                 token = scanner.Next();
                 if (token == SqlToken.Word && scanner.Is("WORK")) token = scanner.Next();
 
-                // Anything behind it is a block.
+                // Anything after it makes it a block.
                 return token is SqlToken.End or SqlToken.Semicolon ? TransactionEffect.Begins
                     : TransactionEffect.Unknown;
             }
@@ -247,7 +245,7 @@ internal static class SqlText
             return effect;
         }
 
-        // Settings that a reset takes back and that touch no transaction; of autocommit what it is set to.
+        // Settings that a reset takes back and that affect no transaction; for autocommit, the value decides.
         private static Verb OfSet(ref SqlScanner scanner, ref SqlToken token)
         {
             token = scanner.Next();
@@ -256,13 +254,13 @@ internal static class SqlText
                 || (token == SqlToken.Other && scanner.Symbol == '@');
             bool isAutocommit = false;
 
-            // One of these before a word makes it a variable of the renter's own, two make it the session's.
+            // One @ before a word makes it a variable of the user, two make it one of the session.
             int signs = 0;
             bool isValue = false;
             var effect = TransactionEffect.None;
             for (; token is not (SqlToken.End or SqlToken.Semicolon); token = scanner.Next())
             {
-                // A name in quotes may be that of autocommit.
+                // A quoted name may be that of autocommit.
                 if (token == SqlToken.Quoted && scanner.Symbol != '\'') return Unknown;
                 bool isSymbol = token == SqlToken.Other;
 

@@ -2,20 +2,20 @@ using System.Text;
 
 namespace UPool.Core;
 
-/// <summary>What may be told of a statement's text: values that somebody wrote into it are taken out (INV-8).</summary>
+/// <summary>The part of a statement's text that may be reported: values written into it are removed (INV-8).</summary>
 internal static class StatementText
 {
-    // Enough to know a statement by; a generated one of megabytes would fill the traces.
+    // Enough to recognize a statement; a generated one of megabytes would fill the traces.
     private const int MaxLength = 2048;
 
-    /// <summary>The first word, in capitals: SELECT. <c>STATEMENT</c> when there is none. What a script sets first says
-    /// nothing of what it is for: of <c>SET …; INSERT …</c> it is INSERT.</summary>
+    /// <summary>The first word, in capitals, such as SELECT; <c>STATEMENT</c> when there is none. A leading SET is
+    /// skipped, because it says nothing about a script's purpose: <c>SET …; INSERT …</c> gives INSERT.</summary>
     public static string Operation(string text)
     {
         int start = 0;
         while (true)
         {
-            while (start < text.Length && !char.IsAsciiLetter(text[start])) start++;
+            start = StartOfWord(text, start);
             int end = start;
             while (end < text.Length && char.IsAsciiLetter(text[end])) end++;
             if (end == start) return "STATEMENT";
@@ -28,8 +28,8 @@ internal static class StatementText
     }
 
     /// <summary>
-    /// The text with ? for each literal; names and parameters stay. Quoted in either way is a value: in MySQL's default
-    /// mode both are. Comments are left out, because they may hold anything.
+    /// The text with ? for each literal; names and parameters stay. Both kinds of quotes hold a value, as in MySQL's
+    /// default mode. Comments are left out, because they may hold anything.
     /// </summary>
     public static string WithoutValues(string text)
     {
@@ -61,7 +61,7 @@ internal static class StatementText
             }
             else if (IsWord(c) || c == '@')
             {
-                // As a whole, so that a digit in a name is not taken for a number.
+                // The whole word, so that a digit in a name is not taken for a number.
                 int wordEnd = EndOfWord(text, at + 1, withPoints: false);
                 kept.Append(text, at, wordEnd - at);
                 at = wordEnd;
@@ -80,11 +80,20 @@ internal static class StatementText
     // Where the next statement of a script begins; null when this is the last one.
     private static int? NextStatement(string text, int at)
     {
-        while (at < text.Length && text[at] != ';')
-            at = text[at] is '\'' or '"' or '`' ? EndOfQuoted(text, at) : at + 1;
-        while (at < text.Length && !char.IsAsciiLetter(text[at])) at++;
+        while (at < text.Length && text[at] != ';') at = EndOfUnread(text, at) ?? at + 1;
+        at = StartOfWord(text, at);
         return at < text.Length ? at : null;
     }
+
+    // Past comments and quoted text, which may hold anything (INV-8).
+    private static int StartOfWord(string text, int at)
+    {
+        while (at < text.Length && !char.IsAsciiLetter(text[at])) at = EndOfUnread(text, at) ?? at + 1;
+        return at;
+    }
+
+    private static int? EndOfUnread(string text, int at) =>
+        text[at] is '\'' or '"' or '`' ? EndOfQuoted(text, at) : EndOfComment(text, at);
 
     private static bool IsWord(char c) => char.IsLetterOrDigit(c) || c is '_' or '$';
 
@@ -94,8 +103,8 @@ internal static class StatementText
         return at;
     }
 
-    // Behind the closing quote. A quote is escaped by its double, and by a backslash or not: that depends on a mode of
-    // the session that is not known here. So nothing is told of what comes after one.
+    // The place after the closing quote. A doubled quote is an escaped one. Whether a backslash escapes depends on a
+    // mode of the session that is not known here, so the text after a backslash is not reported.
     private static int EndOfQuoted(string text, int at)
     {
         char quote = text[at++];
@@ -116,8 +125,9 @@ internal static class StatementText
         ReadOnlySpan<char> rest = text.AsSpan(at);
         if (rest.StartsWith("/*"))
         {
-            int close = rest.IndexOf("*/");
-            return close < 0 ? text.Length : at + close + 2;
+            // The star of the opening does not close it: '/*/' is an open comment.
+            int close = rest[2..].IndexOf("*/");
+            return close < 0 ? text.Length : at + 2 + close + 2;
         }
 
         if (rest.StartsWith("--") || rest.StartsWith("#"))

@@ -8,8 +8,8 @@ namespace UPool.Core;
 /// read.
 /// </summary>
 /// <remarks>
-/// The driver has spans of its own, which name the user and quote the server's messages, and those quote values
-/// (INV-8). Hence these. A span covers a statement from its sending to its answer; reading the rows is not in it.
+/// The driver has its own spans, but they name the user and quote the server's messages, which quote values (INV-8). A
+/// span covers a statement from its sending to its answer; reading the rows is not in it.
 /// </remarks>
 internal static class StatementTrace
 {
@@ -18,10 +18,10 @@ internal static class StatementTrace
 
     private static readonly ActivitySource Source = new(SourceName);
 
-    /// <summary>Whether anybody listens.</summary>
+    /// <summary>Whether there is a listener.</summary>
     public static bool IsOn => Source.HasListeners();
 
-    /// <summary>Begins the span of a statement; null when it is not wanted, or a listener throws.</summary>
+    /// <summary>Begins the span of a statement; null when no listener wants it, or a listener throws.</summary>
     public static Activity? Start(ConnectionPool pool, DbConnection session, string text)
     {
         try
@@ -34,7 +34,7 @@ internal static class StatementTrace
         }
     }
 
-    /// <summary>Ends the span. A listener that throws must not make a statement fail that has succeeded.</summary>
+    /// <summary>Ends the span. A listener that throws must not fail a statement that has succeeded.</summary>
     public static void Stop(Activity span)
     {
         try
@@ -43,7 +43,7 @@ internal static class StatementTrace
         }
         catch (Exception)
         {
-            // Nobody is left to tell.
+            // There is nowhere left to report it.
         }
     }
 
@@ -63,7 +63,7 @@ internal static class StatementTrace
         return span;
     }
 
-    /// <summary>Notes how a statement failed: its kind and the server's number, never the server's words.</summary>
+    /// <summary>Records a statement's failure: its kind and the server's number, never the server's message.</summary>
     public static void Fail(Activity span, Exception exception)
     {
         span.SetStatus(ActivityStatusCode.Error);

@@ -3,12 +3,12 @@ using System.Data.Common;
 namespace UPool.Core;
 
 /// <summary>
-/// A failure of the driver without the driver's and the server's words, which name the account and may quote more
-/// (INV-8): one plain line, the server's number and its SQLSTATE. For what leaves the pool as the cause of something.
+/// A failure of the driver without the messages of driver and server, which name the account and may quote more
+/// (INV-8): one line, the server's number and its SQLSTATE. For failures that leave the pool as a cause.
 /// </summary>
 internal sealed class StrippedException : DbException
 {
-    // Where MySqlConnector documents the server's number; DbException itself has no place for it.
+    // The key that MySqlConnector documents for the server's number; DbException has no property for it.
     private const string NumberKey = "Server Error Code";
 
     public StrippedException(string message, Exception original)

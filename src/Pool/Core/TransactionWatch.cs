@@ -2,18 +2,18 @@ namespace UPool.Core;
 
 /// <summary>
 /// Whether the transaction that a renter has begun on a session is still the one that is open there (INV-9). The server
-/// ends one on its own account with an error, and commits it for a statement that takes no part in it; what is executed
-/// then runs outside of it, and a commit is answered well.
+/// may end it without the renter: it rolls back with an error, or commits for a statement that takes no part in the
+/// transaction. Later statements then run outside of it, and a commit succeeds nevertheless.
 /// </summary>
 /// <remarks>
-/// <para>Nothing is asked while all goes well. After an error the server is asked, before anything more of the
-/// transaction is sent, whether it still has one open: an error keeps it or rolls all of it back.</para>
-/// <para>A statement that may commit it, or may even begin another one (a procedure), gets a savepoint in front: when
-/// that is gone behind it, the transaction that it was set in is gone.</para>
-/// <para>One for each transaction; for the one operation that has claimed the session.</para>
+/// <para>Nothing is asked while all statements succeed. After an error, before anything more of the transaction is
+/// sent, the server is asked whether it still has a transaction open: an error keeps it or rolls all of it back.</para>
+/// <para>A statement that may commit it, or may even begin another one (a procedure), gets a savepoint in front. If the
+/// savepoint is gone afterwards, the transaction that it was set in is gone.</para>
+/// <para>One object for each transaction, used only by the operation that has claimed the session.</para>
 /// </remarks>
 /// <param name="session">The session.</param>
-/// <param name="origin">What has begun it.</param>
+/// <param name="origin">The origin of the transaction.</param>
 internal sealed class TransactionWatch(PhysicalConnection session, TransactionOrigin origin)
 {
     private Doubt _doubt;
@@ -24,35 +24,35 @@ internal sealed class TransactionWatch(PhysicalConnection session, TransactionOr
     {
         None,
 
-        /// <summary>An error came: it may have been rolled back.</summary>
+        /// <summary>An error came: the transaction may have been rolled back.</summary>
         Error,
 
-        /// <summary>A savepoint was set, and what it was set for was sent: it may have been committed.</summary>
+        /// <summary>A savepoint was set and its statement sent: the transaction may have been committed.</summary>
         Mark,
     }
 
-    /// <summary>What has begun it.</summary>
+    /// <summary>The origin of the transaction.</summary>
     public TransactionOrigin Origin => origin;
 
     /// <summary>Whether it was begun by a statement, such as <c>BEGIN</c>.</summary>
     public bool IsByText => origin != TransactionOrigin.Api;
 
-    /// <summary>Whether the server has to be asked before anything more of the transaction is sent.</summary>
+    /// <summary>Whether the server must be asked before anything more of the transaction is sent.</summary>
     public bool MustLook => _doubt != Doubt.None;
 
     /// <summary>Whether the server has ended it: nothing more of it may be sent.</summary>
     public bool IsOver { get; private set; }
 
-    /// <summary>Whether there was none: what was to begin it has failed.</summary>
+    /// <summary>Whether there was no transaction: the text that should have begun it failed.</summary>
     public bool WasNone { get; private set; }
 
-    /// <summary>Whether something else than a read was done in it.</summary>
+    /// <summary>Whether anything other than a read was done in it.</summary>
     public bool HasWritten { get; private set; }
 
-    /// <summary>Whether what was done in it may be stored, although the renter has not committed it.</summary>
+    /// <summary>Whether its changes may be stored, although the renter has not committed it.</summary>
     public bool MayHaveCommitted => _hasCommitted || IsCommitUnclear || _doubt == Doubt.Mark;
 
-    /// <summary>Whether a commit of the renter's was answered with an error that leaves its effect open.</summary>
+    /// <summary>Whether a commit by the renter was answered with an error that leaves its effect open.</summary>
     public bool IsCommitUnclear { get; private set; }
 
     /// <summary>A statement was sent in it.</summary>
@@ -84,7 +84,7 @@ internal sealed class TransactionWatch(PhysicalConnection session, TransactionOr
         _doubt = Doubt.Mark;
     }
 
-    /// <summary>Asks the server whether the transaction is still there.</summary>
+    /// <summary>Asks the server whether the transaction still exists.</summary>
     public async Task LookAsync()
     {
         if (_doubt == Doubt.Mark)
@@ -102,12 +102,12 @@ internal sealed class TransactionWatch(PhysicalConnection session, TransactionOr
         _doubt = Doubt.None;
     }
 
-    // Without autocommit one begins with the first statement that needs it.
+    // Without autocommit a transaction begins with the first statement that needs it.
     private bool IsOnlyPerhaps => !_hasDone && !IsCommitUnclear
         && origin is TransactionOrigin.Script or TransactionOrigin.NoAutocommit;
 }
 
-/// <summary>What has begun a transaction.</summary>
+/// <summary>The origin of a transaction.</summary>
 internal enum TransactionOrigin
 {
     /// <summary>The API.</summary>
@@ -116,9 +116,9 @@ internal enum TransactionOrigin
     /// <summary>A statement, such as <c>BEGIN</c>.</summary>
     Statement,
 
-    /// <summary>A script that failed, which may have begun one before.</summary>
+    /// <summary>A script that failed, but may have begun one before.</summary>
     Script,
 
-    /// <summary>Any statement, for autocommit was taken away.</summary>
+    /// <summary>Any statement, because autocommit was turned off.</summary>
     NoAutocommit,
 }

@@ -1,9 +1,9 @@
 namespace UPool.MySql;
 
-/// <summary>What an account may do beyond its own sessions, by its <c>SHOW GRANTS</c>: the roles in force are part of
-/// that.</summary>
-/// <param name="SeesAll">PROCESS: it sees the sessions of other accounts.</param>
-/// <param name="EndsAll">CONNECTION ADMIN (in MySQL CONNECTION_ADMIN), or SUPER: it may end them.</param>
+/// <summary>The rights of an account beyond its own sessions, read from <c>SHOW GRANTS</c>, which includes the active
+/// roles.</summary>
+/// <param name="SeesAll">PROCESS: the account sees the sessions of other accounts.</param>
+/// <param name="EndsAll">CONNECTION ADMIN (in MySQL CONNECTION_ADMIN), or SUPER: the account may end them.</param>
 internal readonly record struct AccountRights(bool SeesAll, bool EndsAll)
 {
     private const string Everywhere = " ON *.* TO ";

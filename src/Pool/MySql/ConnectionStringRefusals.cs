@@ -4,10 +4,10 @@ using MySqlConnector;
 
 namespace UPool.MySql;
 
-/// <summary>Why a connection string cannot be used, option by option; null where it can.</summary>
+/// <summary>The reason why a connection string cannot be used, option by option; null if it can.</summary>
 internal static class ConnectionStringRefusals
 {
-    // Linux's limit, beyond which setting it on the socket fails, and with it every open.
+    // Linux's limit: beyond it, setting the option on the socket fails, and every open with it.
     private const uint MaxKeepalive = 32_767;
 
     private const string SeveralServers =
@@ -43,7 +43,7 @@ internal static class ConnectionStringRefusals
             .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
         return names.All(static name => Enum.TryParse<TlsCipherSuite>(name, ignoreCase: true, out _))
             ? null
-            : "has TLS Cipher Suites with a name that is none.";
+            : "names an unknown cipher suite in TLS Cipher Suites.";
     }
 
     public static string? OfKeepalive(MySqlConnectionStringBuilder builder) =>

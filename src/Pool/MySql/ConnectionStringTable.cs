@@ -6,14 +6,14 @@ using MySqlConnector;
 namespace UPool.MySql;
 
 /// <summary>
-/// All options of the driver's connection string. Each is passed on, set back or refused; a test fails when the driver
-/// has one that is not here, and another when docs/operating/configuration.md has not.
+/// All options of the driver's connection string. Each is passed on, set back or refused. One test fails if an option
+/// of the driver is missing here, another if it is missing in docs/operating/configuration.md.
 /// </summary>
 internal static class ConnectionStringTable
 {
-    private const string OfThePool = "This pool is the pool; it has options of its own.";
-    private const string OfTheTypes = "How values are read and written is the application's.";
-    private const string OfTls = "How TLS is spoken is the operator's.";
+    private const string OfThePool = "uPool replaces the driver's pool and has its own options.";
+    private const string OfTheTypes = "The application decides how values are read and written.";
+    private const string OfTls = "The operator decides how TLS is used.";
 
     private static readonly ConnectionOption[] Options =
     [
@@ -21,13 +21,13 @@ internal static class ConnectionStringTable
         {
             Refuse = ConnectionStringRefusals.OfServer,
         },
-        Passed("Port", "The server's.") with
+        Passed("Port", "The server's port.") with
         {
             Refuse = ConnectionStringRefusals.OfPort,
         },
         Passed("UserID", "Never shown."),
         Passed("Password", "Never shown."),
-        Passed("Database", "What a reset goes back to.") with
+        Passed("Database", "A reset returns to it.") with
         {
             Refuse = ConnectionStringRefusals.OfDatabase,
         },
@@ -35,14 +35,14 @@ internal static class ConnectionStringTable
         {
             Refuse = ConnectionStringRefusals.OfLoadBalance,
         },
-        Passed("ConnectionProtocol", "TCP, or a Unix socket, over which nothing can be killed.") with
+        Passed("ConnectionProtocol", "TCP, or a Unix socket, over which no session can be killed.") with
         {
             Refuse = ConnectionStringRefusals.OfProtocol,
         },
         SetBack("PipeName", "Named pipes are refused.", static (b, _) => b.PipeName = "MYSQL"),
 
-        // Beyond this machine anybody may stand in between: the server proves who it is, unless the user says that it
-        // need not. The driver's own default takes an unproven certificate, and a connection without TLS.
+        // Beyond this machine a third party may intercept the connection, so the server must prove its identity unless
+        // the user opts out. The driver's own default accepts an unverified certificate, and a connection without TLS.
         Completed("SslMode", "Beyond this machine VerifyFull.", static (b, _) =>
         {
             if (!b.ContainsKey("SSL Mode") && !IsOnThisMachine(b)) b.SslMode = MySqlSslMode.VerifyFull;
@@ -62,8 +62,8 @@ internal static class ConnectionStringTable
         SetBack("Pooling", OfThePool, static (b, _) => b.Pooling = false),
         SetBack("ConnectionLifeTime", OfThePool, static (b, _) => b.ConnectionLifeTime = 0),
         SetBack("ConnectionReset", OfThePool, static (b, _) => b.ConnectionReset = true),
-        Passed("DeferConnectionReset", "Without effect: the driver has given it up."),
-        Passed("ConnectionIdlePingTime", "Without effect: the driver has given it up."),
+        Passed("DeferConnectionReset", "No effect: the driver no longer supports it."),
+        Passed("ConnectionIdlePingTime", "No effect: the driver no longer supports it."),
         SetBack("ConnectionIdleTimeout", OfThePool, static (b, _) => b.ConnectionIdleTimeout = 180),
         SetBack("MinimumPoolSize", OfThePool, static (b, _) => b.MinimumPoolSize = 0),
         SetBack("MaximumPoolSize", OfThePool, static (b, _) => b.MaximumPoolSize = 100),
@@ -71,8 +71,8 @@ internal static class ConnectionStringTable
             "DnsCheckInterval", "It clears the driver's pool, which is not used.",
             static (b, _) => b.DnsCheckInterval = 0),
 
-        Passed("AllowLoadLocalInfile", "The application's; the server must allow it, too."),
-        Passed("AllowPublicKeyRetrieval", "How the account is proved is the operator's."),
+        Passed("AllowLoadLocalInfile", "The application decides; the server must allow it, too."),
+        Passed("AllowPublicKeyRetrieval", "The operator decides how the account logs in."),
         Completed("AllowUserVariables", "True: users of Dapper expect @variables to work.", static (b, _) =>
         {
             if (!b.ContainsKey("Allow User Variables")) b.AllowUserVariables = true;
@@ -83,19 +83,19 @@ internal static class ConnectionStringTable
             "AutoEnlist", "An ambient transaction would be spread over several sessions.",
             static (b, _) => b.AutoEnlist = false),
 
-        // At its timeout the driver closes the socket at once; its own KILL would block the canceller and open a
+        // At its timeout the driver then closes the socket at once. Its own KILL would block the canceller and open a
         // session that no permit covers.
         SetBack(
             "CancellationTimeout", "The pool ends statements; the driver only closes the socket.",
             static (b, _) => b.CancellationTimeout = -1),
-        Passed("CharacterSet", "Without effect: the driver speaks utf8mb4."),
+        Passed("CharacterSet", "No effect: the driver uses utf8mb4."),
 
-        // Closed and repeated, it would count on the server twice.
+        // A connection that was given up and opened again would count on the server twice.
         SetBack(
-            "ConnectionTimeout", "An open is never given up by the driver.", static (b, _) => b.ConnectionTimeout = 0),
+            "ConnectionTimeout", "The driver must never give up an open.", static (b, _) => b.ConnectionTimeout = 0),
         Passed("ConvertZeroDateTime", OfTheTypes),
         Passed("DateTimeKind", OfTheTypes),
-        SetBack("DefaultCommandTimeout", "The pool's StatementTimeout, and a recovery's time.", static (b, o) =>
+        SetBack("DefaultCommandTimeout", "The pool's StatementTimeout plus its RecoveryTimeout.", static (b, o) =>
             b.DefaultCommandTimeout = (uint)Math.Ceiling((o.StatementTimeout + o.RecoveryTimeout).TotalSeconds)),
         SetBack(
             "ForceSynchronous", "Threads would wait for the server, and callers past their deadline.",
@@ -111,7 +111,7 @@ internal static class ConnectionStringTable
             static (b, _) => b.IgnorePrepare = true),
         Passed("InteractiveSession", "Keep IdleTimeout below the server's interactive_timeout then."),
 
-        // Not after the kernel's two hours.
+        // The kernel's default of two hours is too long.
         Completed("Keepalive", "10 s: a peer that lost its power is noticed in seconds.", static (b, _) =>
         {
             if (b.Keepalive == 0) b.Keepalive = 10;
@@ -120,7 +120,7 @@ internal static class ConnectionStringTable
         {
             Refuse = ConnectionStringRefusals.OfKeepalive,
         },
-        Passed("NoBackslashEscapes", "Has to fit the server's sql_mode."),
+        Passed("NoBackslashEscapes", "It must match the server's sql_mode."),
         Passed("OldGuids", OfTheTypes) with
         {
             Refuse = ConnectionStringRefusals.OfGuids,
@@ -133,19 +133,19 @@ internal static class ConnectionStringTable
         {
             Refuse = ConnectionStringRefusals.OfRedirection,
         },
-        Passed("ServerRsaPublicKeyFile", "How the account is proved is the operator's."),
-        Passed("ServerSPN", "How the account is proved is the operator's."),
+        Passed("ServerRsaPublicKeyFile", "The operator decides how the account logs in."),
+        Passed("ServerSPN", "The operator decides how the account logs in."),
         Passed("TreatTinyAsBoolean", OfTheTypes),
-        Passed("UseAffectedRows", "What an UPDATE counts is the application's; Pomelo's provider wants it left out."),
-        Passed("UseCompression", "Bandwidth against processor time is the operator's."),
+        Passed("UseAffectedRows", "The application decides what an UPDATE counts; Pomelo needs the default."),
+        Passed("UseCompression", "The operator weighs bandwidth against processor time."),
         SetBack(
-            "UseXaTransactions", "Of ambient transactions, which are refused.",
+            "UseXaTransactions", "It serves ambient transactions, which are refused.",
             static (b, _) => b.UseXaTransactions = false),
     ];
 
     public static IReadOnlyList<ConnectionOption> All => Options;
 
-    /// <summary>Why the settings cannot be used; null when they can.</summary>
+    /// <summary>The reason why the settings cannot be used; null if they can.</summary>
     public static string? ProblemOf(MySqlConnectionStringBuilder builder)
     {
         foreach (ConnectionOption option in Options)
@@ -156,7 +156,7 @@ internal static class ConnectionStringTable
         return null;
     }
 
-    /// <summary>Sets what the pool stands on.</summary>
+    /// <summary>Sets the values that the pool relies on.</summary>
     public static void Apply(MySqlConnectionStringBuilder builder, PoolOptions pool)
     {
         foreach (ConnectionOption option in Options) option.Set?.Invoke(builder, pool);
@@ -180,7 +180,7 @@ internal static class ConnectionStringTable
             CultureInfo.InvariantCulture, $"upool/{pool.Name}@{Environment.MachineName}:{Environment.ProcessId}");
     }
 
-    // By its text: a name that leads here today may lead elsewhere tomorrow.
+    // Compare the text, not the address: a name that leads here today may lead elsewhere tomorrow.
     private static bool IsOnThisMachine(MySqlConnectionStringBuilder builder) =>
         builder.ConnectionProtocol != MySqlConnectionProtocol.Socket
         || ConnectionStringRefusals.IsPath(builder.Server)

@@ -5,18 +5,18 @@ using MySqlConnector;
 
 namespace UPool.MySql;
 
-/// <content>What must be so on the server for the control connections to do their work; asked at the start.</content>
+/// <content>Checks at the start that the server lets the control connections do their work.</content>
 public sealed partial class ControlConnections
 {
     /// <summary>
-    /// Looks whether these control connections can see and end the sessions of a pool; and with an incarnation, whether
-    /// a budget can be kept on this server. Opens no session beside the control connections.
+    /// Checks whether these control connections can see and end the sessions of a pool and, with an incarnation,
+    /// whether a budget can be kept on this server. Opens no session beyond the control connections.
     /// </summary>
-    /// <param name="poolConnectionString">The pool's.</param>
+    /// <param name="poolConnectionString">The pool's connection string.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <returns>The first thing that is wrong, in one plain line with what to do; null when all is well.</returns>
+    /// <returns>The first problem, in one line with the action to take; null if there is none.</returns>
     /// <exception cref="DbException">The server could not be asked.</exception>
-    /// <exception cref="ArgumentException">The connection string cannot be used.</exception>
+    /// <exception cref="ArgumentException">The connection string is invalid.</exception>
     public async Task<string?> CheckAsync(
         string poolConnectionString, CancellationToken cancellationToken = default)
     {
@@ -27,11 +27,11 @@ public sealed partial class ControlConnections
         string target = MySqlSettings.Describe(_settings);
         if (Register is not null && !IsOneServer(pool))
         {
-            return $"{target} is where the control connections lead, and the pool leads to another server or port: "
+            return $"{target} serves the control connections, and the pool leads to another server or port: "
                 + "both must go through one listener of one server.";
         }
 
-        // A session keeps the rights that it began with: the check looks with a new one.
+        // A session keeps the rights that it started with, so the check needs a new one.
         _storage.Clear();
         using PooledConnection connection = (await _storage
             .RentAsync(Deadline.After(LookTimeout, _clock), cancellationToken).ConfigureAwait(false))
@@ -78,7 +78,7 @@ public sealed partial class ControlConnections
         if (!connection.Physical.CanKill)
         {
             return $"{target} is reached through a multiplexing proxy or a local socket, where CONNECTION_ID() does "
-                + "not say which session is meant: no budget can be kept there. Connect to the server itself over TCP.";
+                + "not identify a session: no budget can be kept there. Connect to the server itself over TCP.";
         }
 
         if (FamilyOf(connection).Blindness is { } blindness)
@@ -104,8 +104,8 @@ public sealed partial class ControlConnections
             lane.Id.ToString(CultureInfo.InvariantCulture), lane.Host, cancellationToken).ConfigureAwait(false);
         return seen == Register.Incarnation
             ? null
-            : $"{target}: what one session writes into {SessionRegister.Table} another one does not see. No budget can "
-                + "be kept where several servers answer under one name.";
+            : $"{target}: a row that one session writes into {SessionRegister.Table} is not visible to another one. No "
+                + "budget can be kept where several servers answer under one name.";
     }
 
     private static DatabaseFamily FamilyOf(PooledConnection connection) =>

@@ -3,29 +3,29 @@ using System.Data.Common;
 
 namespace UPool.MySql;
 
-/// <content>What the server says of the deployment's sessions, and ending those of others (INV-2).</content>
+/// <content>Looks at the deployment's sessions on the server, and ends sessions of other processes (INV-2).</content>
 public sealed partial class ControlConnections
 {
-    // A look takes milliseconds; whoever asked must hear of a server that does not answer, and gives nothing away.
+    // A look takes milliseconds. Its caller must learn that the server does not answer, and then grants nothing.
     private static readonly TimeSpan LookTimeout = TimeSpan.FromSeconds(10);
 
-    // Beyond what a healthy server ever takes, below a look's own time.
+    // Longer than a healthy server ever takes, and shorter than the timeout of a look.
     private static readonly TimeSpan LaneTimeout = TimeSpan.FromSeconds(3);
 
-    // How long a fresh look waits for what was accepted before it to log in or go, and how often it looks meanwhile.
+    // How long a fresh look waits until every connection accepted before it has logged in or gone, and its interval.
     private static readonly TimeSpan SettleTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan SettleInterval = TimeSpan.FromMilliseconds(20);
 
     private readonly ConcurrentDictionary<string, bool> _accounts = new(StringComparer.Ordinal);
 
-    // Sessions of the register that the lane is asked about: no more than the register has rows.
+    // Sessions of the register that the lane has been asked about: at most one for each row of the register.
     private readonly ConcurrentDictionary<ServerSession, bool> _unlisted = [];
 
     /// <summary>
-    /// What the server says now of all sessions of the deployment: those in the register, and those of the accounts of
-    /// its pools and control connections that no register knows. Removes rows of sessions that are gone.
+    /// Reads all sessions of the deployment from the server: those in the register, and the unregistered ones of the
+    /// accounts of its pools and control connections. Removes the rows of sessions that are gone.
     /// </summary>
-    /// <exception cref="InvalidOperationException">Made without an incarnation.</exception>
+    /// <exception cref="InvalidOperationException">There is no incarnation.</exception>
     /// <exception cref="DbException">The server could not be asked: nothing is known.</exception>
     public async Task<ServerLook> LookAsync(CancellationToken cancellationToken = default)
     {
@@ -37,23 +37,22 @@ public sealed partial class ControlConnections
     }
 
     /// <summary>
-    /// The same, over a session that is opened for it: it has passed through the server's accept queue behind every
-    /// open that was sent before the call, so none of them can still come to light. It takes the place of the storage's
-    /// session; there are never more than <see cref="MaxConnections"/>.
+    /// As <see cref="LookAsync(CancellationToken)"/>, over a session that is opened for it. That session passes through
+    /// the server's accept queue behind every open that was sent before the call, so none of those can appear later. It
+    /// replaces the storage's session; there are never more than <see cref="MaxConnections"/>.
     /// </summary>
-    /// <exception cref="InvalidOperationException">Made without an incarnation.</exception>
+    /// <exception cref="InvalidOperationException">There is no incarnation.</exception>
     /// <exception cref="DbException">The server could not be asked: nothing is known.</exception>
     public async Task<ServerLook> FreshLookAsync(CancellationToken cancellationToken = default)
     {
         ThrowIfWithoutRegister();
         var deadline = Deadline.After(LookTimeout, _clock);
 
-        // The lane has to confirm the end of the session that is replaced. While it cannot, membership keeps the one it
-        // has.
+        // The lane has to confirm the end of the replaced session. While it cannot, membership keeps its session.
         if (!await LaneAnswersAsync(cancellationToken).ConfigureAwait(false))
             throw new RentRefusedException(RefusalReason.Unavailable, LaneProblem);
 
-        // Whatever is rented after a clear was opened after it; an open under way at the clear is closed unused.
+        // A connection rented after a clear was opened after it; an open under way at the clear is closed unused.
         _storage.Clear();
         using PooledConnection connection =
             (await _storage.RentAsync(deadline, cancellationToken).ConfigureAwait(false)).GetConnectionOrThrow();
@@ -68,8 +67,8 @@ public sealed partial class ControlConnections
     }
 
     /// <summary>
-    /// Ends sessions. Completes when the server has dropped them, and no look will tell of them any more: only then are
-    /// their permits free. Never gives up; a session with the same id and another host is left alone. Completes too
+    /// Ends sessions. Completes when the server has dropped them and no look will list them any more: only then are
+    /// their permits free. Never gives up. A session with the same id and another host is left alone. Also completes
     /// when the address leads to another server than theirs, where they hold nothing.
     /// </summary>
     /// <exception cref="ObjectDisposedException">The control connections were closed meanwhile.</exception>
@@ -80,7 +79,7 @@ public sealed partial class ControlConnections
             session.Id, session.Host, session.Server.Length > 0 ? new ServerIdentity(session.Server) : default))];
         await EndAsync(all).ConfigureAwait(false);
 
-        // The lane removes rows behind its answers, so they are gone by its next one.
+        // The lane removes rows after it has answered, so they are gone by its next answer.
         if (Register is not null && all.Length > 0) await EndAsync(all[^1..]).ConfigureAwait(false);
     }
 
@@ -98,7 +97,7 @@ public sealed partial class ControlConnections
         }
     }
 
-    /// <summary>Sessions of this account are the deployment's.</summary>
+    /// <summary>Counts the sessions of this account as the deployment's.</summary>
     internal void KnowAccount(string account) => _accounts.TryAdd(account, true);
 
     private async Task<ServerLook> LookAsync(
@@ -107,8 +106,8 @@ public sealed partial class ControlConnections
         RegisterLook look = await RegisterLook
             .TakeAsync(connection, Register!, [.. _accounts.Keys], isFresh, cancellationToken).ConfigureAwait(false);
 
-        // Nobody waits for these: the lane removes the rows of those that are gone, and asks on for the others. Once
-        // each, however often somebody looks meanwhile.
+        // Not awaited: the lane removes the rows of sessions that are gone, and keeps asking about the others. Each
+        // session is asked about once, however many looks run meanwhile.
         foreach (ServerSession session in look.Unlisted)
         {
             if (_unlisted.TryAdd(session, true)) _ = ForgetWhenGoneAsync(session);
@@ -126,7 +125,7 @@ public sealed partial class ControlConnections
     private string LaneProblem =>
         KillLane.Problem ?? $"{MySqlSettings.Describe(_settings)} has not answered a control connection.";
 
-    /// <summary>Asks the lane about no session; it opens and registers its own when it is asked anything.</summary>
+    /// <summary>Asks the lane about no session: it opens and registers its own session for any question.</summary>
     private async Task<bool> LaneAnswersAsync(CancellationToken cancellationToken)
     {
         Task answer = KillLane.AnswerAsync();

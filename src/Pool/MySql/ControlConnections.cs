@@ -10,13 +10,13 @@ namespace UPool.MySql;
 
 /// <summary>
 /// The control connections of a process, two at most: one for membership and grain storage, one that ends statements
-/// and asks whether sessions are gone. Apart from the pools, so that a saturated pool cannot starve the cluster; and
-/// apart from each other, so that a kill never waits behind a storage write. One object a process, shared by its pools,
-/// which it outlives.
+/// and asks the server whether sessions are gone. They are separate from the pools, so that a saturated pool cannot
+/// starve the cluster, and from each other, so that a kill never waits behind a storage write. A process has one such
+/// object, which its pools share and which outlives them.
 /// </summary>
 public sealed partial class ControlConnections : IAsyncDisposable
 {
-    /// <summary>The most sessions the control connections of a process have on the server.</summary>
+    /// <summary>The maximum number of sessions that the control connections of a process have on the server.</summary>
     public const int MaxConnections = 2;
 
     private readonly PooledDataSource _storage;
@@ -26,18 +26,18 @@ public sealed partial class ControlConnections : IAsyncDisposable
     private readonly ILoggerFactory? _loggers;
     private int _isProbing;
 
-    /// <summary>Makes the control connections; opens nothing yet.</summary>
-    /// <param name="connectionString">The control account's: the pools' own, or one with PROCESS and CONNECTION
-    /// ADMIN.</param>
-    /// <param name="loggers">Where to log; nowhere when null.</param>
-    /// <param name="clock">The clock; the system's when null.</param>
+    /// <summary>Creates the control connections; opens no session yet.</summary>
+    /// <param name="connectionString">The connection string of the control account: the account of the pools, or one
+    /// with PROCESS and CONNECTION ADMIN.</param>
+    /// <param name="loggers">The loggers; null to log nothing.</param>
+    /// <param name="clock">The clock; null for the system clock.</param>
     /// <param name="incarnation">
-    /// With a budget: this life of this process, by 1 to 128 letters, digits and <c>.:@-_</c>. Every session of the
-    /// control connections, and of the pools made with them, then registers itself in <c>upool_session</c>, and those
-    /// pools need a lease. Null: no budget.
+    /// With a budget, the name of this incarnation of the process: 1 to 128 letters, digits and <c>.:@-_</c>. Every
+    /// session of the control connections, and of the pools made with them, then registers in <c>upool_session</c>, and
+    /// those pools need a lease. Null: no budget.
     /// </param>
-    /// <exception cref="ArgumentException">The connection string or the incarnation cannot be used; the message holds
-    /// no value of the connection string.</exception>
+    /// <exception cref="ArgumentException">The connection string or the incarnation is invalid. The message holds no
+    /// value of the connection string.</exception>
     public ControlConnections(
         string connectionString, ILoggerFactory? loggers = null, TimeProvider? clock = null,
         string? incarnation = null)
@@ -48,11 +48,11 @@ public sealed partial class ControlConnections : IAsyncDisposable
             Name = "control",
             MaxConnections = 1,
 
-            // Membership and storage wait their turn on one connection, rather than fail as a request would.
+            // Membership and storage wait for the one connection instead of failing as a request would.
             RentTimeout = TimeSpan.FromSeconds(10),
             IdleTimeout = TimeSpan.FromHours(1),
 
-            // Nobody rents for long here; at the end of the process there is nothing to wait for.
+            // Rents here are short, so the end of the process has nothing to wait for.
             DrainTimeout = TimeSpan.FromSeconds(1),
         };
         _options = options;
@@ -73,21 +73,20 @@ public sealed partial class ControlConnections : IAsyncDisposable
         KnowAccount(_settings.UserID);
     }
 
-    /// <summary>This life of this process in the register of sessions; null without a budget.</summary>
+    /// <summary>This process's incarnation in the register of sessions; null without a budget.</summary>
     public string? Incarnation => Register?.Incarnation;
 
-    /// <summary>For membership and grain storage.</summary>
+    /// <summary>The data source for membership and grain storage.</summary>
     public DbDataSource Storage => _storage;
 
-    /// <summary>Whether the server answers the control connections, and lets them do what they are for.</summary>
+    /// <summary>Whether the server answers the control connections and lets them end sessions.</summary>
     public PoolHealth Health => KillLane.Denial is { } denial ? new PoolHealth(false, denial) : _storage.Health;
 
-    /// <summary>A connection of the driver's own, with no connection string: for those who look at its
-    /// type.</summary>
+    /// <summary>A connection of the driver without a connection string, for code that inspects its type.</summary>
     internal static DbConnection CreateDriverConnection() => MySqlConnectorFactory.Instance.CreateConnection();
 
-    /// <summary>Whether a failure says something of the server rather than of the statement: it went away, has no room,
-    /// or takes no writes.</summary>
+    /// <summary>Whether a failure concerns the server and not the statement: the server is gone, has no room, or is
+    /// read-only.</summary>
     internal static bool IsOfTheServer(Exception exception) => MySqlErrors.Classify(exception) is
         DriverFailure.Connection or DriverFailure.SessionLost or DriverFailure.WrongServer or DriverFailure.NoPermit;
 
@@ -96,15 +95,15 @@ public sealed partial class ControlConnections : IAsyncDisposable
     internal SessionRegister? Register { get; }
 
     /// <summary>
-    /// Opens with another connection string from now on, to the same server and database; as
-    /// <see cref="PooledDataSource.ChangeConnectionStringAsync"/>. Where pools and control connections use one account,
-    /// change these first: it is they who confirm that a pool's former sessions are gone.
+    /// Uses another connection string to the same server and database from now on, as
+    /// <see cref="PooledDataSource.ChangeConnectionStringAsync"/> does. If pools and control connections use one
+    /// account, change the control connections first: they confirm that a pool's former sessions are gone.
     /// </summary>
-    /// <param name="connectionString">The control account's.</param>
+    /// <param name="connectionString">The connection string of the control account.</param>
     /// <param name="cancellationToken">Ends the wait, not the change.</param>
-    /// <returns>Whether the server accepted it at the first try.</returns>
-    /// <exception cref="ArgumentException">It cannot be used, or leads to another server or database; nothing has
-    /// changed. The message holds no value of it.</exception>
+    /// <returns>Whether the server accepted it at the first attempt.</returns>
+    /// <exception cref="ArgumentException">The connection string is invalid, or leads to another server or database;
+    /// nothing has changed. The message holds no value of it.</exception>
     public async Task<bool> ChangeConnectionStringAsync(
         string connectionString, CancellationToken cancellationToken = default)
     {
@@ -122,7 +121,7 @@ public sealed partial class ControlConnections : IAsyncDisposable
     {
         KillLane.MoveSuspected -= OnMoveSuspected;
 
-        // The storage's session goes first: the other one has to confirm it.
+        // The storage's session goes first: the kill lane has to confirm that it is gone.
         await _storage.DisposeAsync().ConfigureAwait(false);
         await KillLane.DisposeAsync().ConfigureAwait(false);
     }
@@ -142,7 +141,7 @@ public sealed partial class ControlConnections : IAsyncDisposable
         }
         catch (Exception exception) when (exception is DbException or ObjectDisposedException)
         {
-            // The lane asks again as long as it suspects something.
+            // The lane raises MoveSuspected again while the suspicion lasts.
         }
         finally
         {

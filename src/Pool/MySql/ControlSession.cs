@@ -6,11 +6,11 @@ using UPool.Core;
 
 namespace UPool.MySql;
 
-/// <summary>A session of the kill lane's own: one look at the process list, then one KILL for each that may be
-/// there.</summary>
+/// <summary>A session of the kill lane: reads the process list once, then sends a KILL for each session that may still
+/// exist.</summary>
 internal sealed class ControlSession
 {
-    // A batch's statement stays short.
+    // Keeps the statement of a batch short.
     private const int MaxBatch = 256;
 
     private readonly MySqlConnection _connection;
@@ -26,21 +26,21 @@ internal sealed class ControlSession
         _register = register;
     }
 
-    /// <summary>Who it is on the server; null where ids are another's.</summary>
+    /// <summary>Its identity on the server; null if its id may be another session's.</summary>
     public ServerSession? Session => _facts.IsProxied ? null : _facts.Session;
 
-    /// <summary>What it was when it was new.</summary>
+    /// <summary>The facts about it when it was new.</summary>
     public SessionFacts Facts => _facts;
 
-    /// <summary>The server that it is with; without a name where that says nothing.</summary>
+    /// <summary>The server that it is with; without a name if that identifies nothing.</summary>
     public ServerIdentity Server => _facts.IsProxied ? default : _facts.Session.Server;
 
     /// <summary>Whether the server has become read-only since the session was opened: it may have been replaced, and
-    /// the address lead to another one, or soon.</summary>
+    /// the address may lead to another server now or soon.</summary>
     public bool HasBecomeReadOnly { get; private set; }
 
-    /// <summary>The server's refusal to let this account end a session that was asked about; null when there was none
-    /// since the previous question.</summary>
+    /// <summary>The server's refusal to let this account end a session; null if there was none since it was last
+    /// read.</summary>
     public MySqlException? Denial { get; set; }
 
     public static async Task<ControlSession> OpenAsync(SessionSource source, SessionRegister? register)
@@ -61,12 +61,13 @@ internal sealed class ControlSession
         }
     }
 
-    /// <summary>Asks the server once; what is still ending afterwards stays unanswered, to be asked again.</summary>
-    /// <param name="questions">None twice.</param>
-    /// <param name="answer">Called for each that is settled; says whether to go on.</param>
+    /// <summary>Asks the server once. The question about a session that is still ending stays open, to be asked
+    /// again.</summary>
+    /// <param name="questions">The questions, without duplicates.</param>
+    /// <param name="answer">Called for each settled question; returns whether to go on.</param>
     public async Task AskAsync(IEnumerable<KillQuestion> questions, Func<KillQuestion, bool> answer)
     {
-        // Before the table was made there was nowhere to register.
+        // Registering was not possible before the table existed.
         await RegisterAsync().ConfigureAwait(false);
         foreach (KillQuestion[] batch in questions.Chunk(MaxBatch))
         {
@@ -85,7 +86,7 @@ internal sealed class ControlSession
                 }
                 catch (MySqlException exception) when (exception.ErrorCode == MySqlErrors.NotOwner)
                 {
-                    // It is there. The question stays open, and holds up no other one.
+                    // The session still exists. The question stays open, and delays no other.
                     Denial = exception;
                     if (question.UntilGone) continue;
                 }
@@ -94,12 +95,12 @@ internal sealed class ControlSession
                 if (question.UntilGone) gone.Add(question.Session);
             }
 
-            // Behind the answers, so that no permit waits for it.
+            // After the answers, so that no permit waits for it.
             if (gone.Count > 0) await RemoveRowsAsync(gone).ConfigureAwait(false);
         }
     }
 
-    /// <summary>Looks whether the server has become read-only.</summary>
+    /// <summary>Checks whether the server has become read-only.</summary>
     public async Task WatchAsync()
     {
         using var command = new MySqlCommand("SELECT @@GLOBAL.read_only", _connection) { CommandTimeout = 0 };
@@ -109,10 +110,11 @@ internal sealed class ControlSession
         HasBecomeReadOnly = isReadOnly && _wasWritable;
     }
 
-    /// <summary>Takes the session out of the register, before it is closed.</summary>
+    /// <summary>Removes the session from the register, before it is closed.</summary>
     public Task UnregisterAsync() => RemoveRowsAsync([_facts.Session]);
 
-    /// <summary>Lets go of the driver's connection, whatever the driver makes of that.</summary>
+    /// <summary>Closes the driver's connection; errors of the driver and a close that takes too long are
+    /// ignored.</summary>
     public async Task CloseAsync(TimeSpan timeout, TimeProvider clock) =>
         await _connection.DisposeAsync().AsTask().EndsWithinAsync(timeout, clock).ConfigureAwait(false);
 
@@ -128,8 +130,8 @@ internal sealed class ControlSession
         }
         catch (SessionRegisterException)
         {
-            // Those that need it fail by themselves, and their sessions have to be confirmed gone all the same. This
-            // one counts as a stranger until it is registered.
+            // Sessions that need the register fail at their own registration, and must still be confirmed gone. This
+            // session counts as unregistered until it can register.
         }
     }
 
@@ -143,7 +145,7 @@ internal sealed class ControlSession
         }
         catch (MySqlException exception) when (MySqlErrors.Classify(exception) != DriverFailure.Connection)
         {
-            // The next look at the register removes what is left there.
+            // The next look at the register removes the rows left there.
         }
     }
 }

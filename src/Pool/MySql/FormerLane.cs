@@ -3,15 +3,16 @@ using UPool.Core;
 namespace UPool.MySql;
 
 /// <summary>
-/// The kill lane's session with a server that was given up: as long as that server answers, it ends what the process
-/// has left there, so that nothing stays behind (locks and rollbacks among it). It closes once nobody asks any more.
+/// The kill lane's session with a server that was given up. As long as that server answers, it ends the process's
+/// sessions there, so that no locks and no unfinished rollbacks stay behind. It closes when no questions are left.
 /// </summary>
 internal sealed class FormerLane
 {
-    // Sessions that are rented during a switch-over are closed as they come back: most within this.
+    // Sessions that are rented during a switch-over are closed when they are returned; most return within this time.
     private static readonly TimeSpan LingerTime = TimeSpan.FromMilliseconds(500);
 
-    // A large rollback may take longer; what is left then is ended by nobody, as the server will have closed it.
+    // A large rollback may take longer. Sessions left after that are not ended from here: the server will have closed
+    // them.
     private static readonly TimeSpan MaxTime = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(10);
@@ -27,7 +28,7 @@ internal sealed class FormerLane
     private volatile bool _mustEnd;
 
     /// <param name="session">The session; it is closed at the end.</param>
-    /// <param name="questions">What is asked about sessions of its server.</param>
+    /// <param name="questions">The questions about sessions of its server.</param>
     /// <param name="clock">The clock.</param>
     public FormerLane(ControlSession session, IEnumerable<KillQuestion> questions, TimeProvider clock)
     {
@@ -40,7 +41,7 @@ internal sealed class FormerLane
     /// <summary>Completes when the session is closed.</summary>
     public Task Ended { get; }
 
-    /// <summary>Asks one more question, when it is about a session of this server and there is still time.</summary>
+    /// <summary>Adds a question if it is about a session of this server and the lane has not ended.</summary>
     public bool TryAdd(KillQuestion question)
     {
         if (question.Session.Server.Name != _session.Server.Name) return false;
@@ -54,14 +55,14 @@ internal sealed class FormerLane
         }
     }
 
-    /// <summary>Asks no more.</summary>
+    /// <summary>Stops asking.</summary>
     public void End() => _mustEnd = true;
 
     private async Task RunAsync()
     {
         try
         {
-            // On a server that hangs a question may stay unanswered for ever.
+            // On a server that hangs, a question may never be answered.
             await AskAllAsync().EndsWithinAsync(MaxTime, _clock).ConfigureAwait(false);
         }
         finally
@@ -73,7 +74,7 @@ internal sealed class FormerLane
                 left = [.. _questions];
             }
 
-            // Nobody can end a statement there any more. Its session is not used again in any case.
+            // No connection is left to end a statement over. The statement's session is not used again in any case.
             foreach (KillQuestion question in left.Where(static one => !one.UntilGone)) question.Settle();
             await _session.CloseAsync(PollInterval, _clock).ConfigureAwait(false);
         }
@@ -108,7 +109,7 @@ internal sealed class FormerLane
         }
         catch (Exception)
         {
-            // The server is gone, or whoever asked: then there is nothing to be ended here.
+            // The server or this session is gone, so this lane can end nothing more.
         }
     }
 

@@ -1,32 +1,31 @@
 namespace UPool.MySql;
 
 /// <content>
-/// Following the address to another server. Questions about sessions of a server that it does not lead to are kept, and
-/// asked again when it does: until then nobody can answer them.
+/// Follows the address to another server. Questions about sessions of a server that the address does not lead to are
+/// kept, and asked again when it does: until then no server can answer them.
 /// </content>
 internal sealed partial class KillLane
 {
-    // A server is looked at this often whether it was set read-only, so that a process that only reads moves too. The
-    // lane has a session for it from the pool's first open on.
+    // The interval of checks whether the server was set read-only, so that a process that only reads follows too. The
+    // lane has a session for the checks from the pool's first open on.
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(1);
 
-    // A question that is under way while the address moves is answered by a server that is there within this.
+    // A server that still runs answers a question that is pending while the address moves within this time.
     private static readonly TimeSpan FarewellTime = TimeSpan.FromMilliseconds(200);
 
-    // More sessions than a process leaves behind in many switch-overs; of the oldest it is then taken that they are
-    // gone.
+    // More sessions than a process leaves behind in many switch-overs. Beyond this the oldest are assumed to be gone.
     private const int MaxElsewhere = 1000;
 
-    // The loop's own.
+    // Used by the loop only.
     private readonly List<KillQuestion> _elsewhere = [];
     private FormerLane? _former;
     private long _watchedAt;
 
-    /// <summary>The server has become read-only, and stays so: perhaps the address leads elsewhere already. Raised on
-    /// the lane, at most once in each interval: a handler must neither block nor throw.</summary>
+    /// <summary>The server has become read-only and stays so, so the address may lead elsewhere already. Raised on the
+    /// lane, at most once per interval: a handler must neither block nor throw.</summary>
     public event Action? MoveSuspected;
 
-    /// <summary>How long until the server is to be looked at; infinite without a session.</summary>
+    /// <summary>The time until the server must be checked; infinite without a session.</summary>
     private TimeSpan WatchIn
     {
         get
@@ -38,14 +37,13 @@ internal sealed partial class KillLane
         }
     }
 
-    /// <summary>Whether the lane's session is with another server than the address leads to, or with another life of
-    /// it.</summary>
+    /// <summary>Whether the lane's session is with another server than the address leads to, or with an earlier start
+    /// of it.</summary>
     private async Task<bool> HasMovedAsync() =>
         _session is { IsCompletedSuccessfully: true }
         && (await _session.ConfigureAwait(false)).Server.DiffersFrom(Server.Current);
 
-    /// <summary>Leaves a server that the address does not lead to any more, and ends what the process has left
-    /// there.</summary>
+    /// <summary>Leaves a server that the address no longer leads to, and ends the process's sessions there.</summary>
     private async Task FollowAsync()
     {
         if (!await HasMovedAsync().ConfigureAwait(false)) return;
@@ -65,8 +63,8 @@ internal sealed partial class KillLane
         foreach (KillQuestion question in left) Leave(question);
     }
 
-    /// <summary>After a turn: what it could not ask, because it is about another server's sessions, waits until the
-    /// address leads there.</summary>
+    /// <summary>After a turn, sets aside the questions about another server's sessions until the address leads
+    /// there.</summary>
     private async Task SortAsync(bool hasWatched)
     {
         ControlSession session = await _session!.ConfigureAwait(false);
@@ -79,7 +77,7 @@ internal sealed partial class KillLane
         foreach (KillQuestion question in
             _open.Concat(_own).Where(q => q.Session.Server.IsOther(session.Server)).ToArray())
         {
-            // Nobody asks one session twice: where the former lane is there, it settles the question.
+            // No session is asked about twice: if there is a former lane, it settles the question.
             if (_former?.TryAdd(question) != true && !question.UntilGone) question.Settle();
             Leave(question);
         }
@@ -89,7 +87,7 @@ internal sealed partial class KillLane
             KillQuestion question = _elsewhere[i];
             if (question.Session.Server.IsOther(session.Server)) continue;
 
-            // It is back.
+            // Its server is back.
             _former?.End();
             _elsewhere.RemoveAt(i);
             _open.Add(question);

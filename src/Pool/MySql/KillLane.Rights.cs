@@ -1,18 +1,18 @@
 namespace UPool.MySql;
 
 /// <content>
-/// Rights that were given while the lane runs: a session keeps those that it began with, so another one looks for them.
-/// The process has two control connections at most, so the former session is gone before the new one is opened. The
-/// lane has no other session to ask that over, and rents the storage's for it.
+/// Rights granted while the lane runs. A session keeps the rights that it started with, so only a new session has them.
+/// The process has two control connections at most, so the lane closes its session before it opens the new one.
+/// Meanwhile it has no session to confirm the close over, and rents the storage's.
 /// </content>
 internal sealed partial class KillLane
 {
-    /// <summary>The process's other control connection; null when there is none.</summary>
+    /// <summary>The process's other control connection; null if there is none.</summary>
     public PooledDataSource? Storage { get; set; }
 
     /// <summary>
-    /// A session that this account may not end stays asked about, and holds up nobody else. Rights that were given
-    /// meanwhile are looked for on another session from time to time.
+    /// The question about a session that this account may not end stays open and delays no other. Rights granted
+    /// meanwhile are looked for on a new session, once in <see cref="MaxRetryInterval"/> at most.
     /// </summary>
     private async Task LookForRightsAsync()
     {
@@ -25,8 +25,8 @@ internal sealed partial class KillLane
         _denial = denial;
         if (denial is null || _clock.GetElapsedTime(_openedAt) < MaxRetryInterval) return;
 
-        // Not waited for: a kill never waits behind a storage write. What was denied is asked again within moments, and
-        // the storage's session may be free then.
+        // Do not wait for the storage: a kill never waits behind a storage write. The denied question is asked again
+        // within moments, when the storage's session may be free.
         PooledConnection? witness = null;
         if (Storage?.TryRent(out witness, Deadline.After(StopTimeout, _clock)) == false) return;
 
@@ -39,7 +39,8 @@ internal sealed partial class KillLane
         }
     }
 
-    /// <summary>Waits until the server has dropped a session of the lane, by what it answers another one.</summary>
+    /// <summary>Waits until the server has dropped a session of the lane, by asking over the storage's
+    /// session.</summary>
     private async Task SeeGoneAsync(PooledConnection witness, ServerSession former)
     {
         try
@@ -52,7 +53,7 @@ internal sealed partial class KillLane
         }
         catch (Exception) when (!_stop.IsCancellationRequested)
         {
-            // The server does not answer the storage: it is closed all the same, and asked about by the next session.
+            // The server does not answer the storage. The session is closed all the same; the next one asks about it.
         }
     }
 

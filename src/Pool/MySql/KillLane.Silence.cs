@@ -3,22 +3,22 @@ using UPool.Core;
 namespace UPool.MySql;
 
 /// <content>
-/// A server that does not answer. One statement or one open is left pending, which is the probe. A host that died
-/// without a word would keep that probe for as long as TCP repeats itself, a quarter of an hour, and every close of
-/// every pool with it. So after a long silence a second session is opened beside it, one at most. Whichever is answered
-/// first goes on; the other is ended, and confirmed as any session is. Not with a budget, which has no room for a
-/// session that was not counted (INV-2): there TCP decides, unless the address has led another session elsewhere.
+/// A server that does not answer. One statement or one open stays pending as the probe. A host that died without
+/// closing its connections would keep that probe for as long as TCP retransmits, a quarter of an hour, and every close
+/// of every pool with it. So after a long silence the lane opens one second session beside the first. The one that is
+/// answered first goes on; the other is ended, and confirmed like any session. Not with a budget, which has no room for
+/// an uncounted session (INV-2): there TCP decides, unless the address has led another session to another server.
 /// </content>
 internal sealed partial class KillLane
 {
-    // After this a question unanswered is news for the operator; it stays asked.
+    // An unanswered question is reported to the operator after this time; it stays open.
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
 
-    // After this a second session is tried. Longer than a server is frozen by a snapshot or a failover, because then
-    // the process has one control connection too many until the server has ended the first.
+    // A second session is tried after this time. Longer than a snapshot or a failover freezes a server, because the
+    // process then has one control connection too many until the server has ended the first.
     private static readonly TimeSpan SilenceTimeout = TimeSpan.FromSeconds(15);
 
-    /// <summary>Whether a turn is still unanswered when a second session, tried after a long silence, is not; or when
+    /// <summary>Whether a turn is to be given up: a second session, tried after a long silence, was answered first, or
     /// the address leads to another server.</summary>
     private async Task<bool> IsGivenUpAsync(Task answering, Task changed)
     {
@@ -39,7 +39,7 @@ internal sealed partial class KillLane
         return await IsSecondAnsweredFirstAsync(answering).ConfigureAwait(false);
     }
 
-    /// <summary>Whether a turn has ended within a time; a change of the server shortens that.</summary>
+    /// <summary>Whether a turn ends within a time, which a change of the server shortens.</summary>
     private async Task<bool> EndsWithinAsync(Task answering, TimeSpan timeout, Task changed)
     {
         await Task.WhenAny(answering, changed).EndsWithinAsync(timeout, _clock).ConfigureAwait(false);
@@ -47,10 +47,10 @@ internal sealed partial class KillLane
             || (changed.IsCompleted && await answering.EndsWithinAsync(FarewellTime, _clock).ConfigureAwait(false));
     }
 
-    /// <summary>Opens a second session until it or the first is answered; says whether it was the second.</summary>
+    /// <summary>Opens a second session until it or the first is answered; returns whether the second was.</summary>
     private async Task<bool> IsSecondAnsweredFirstAsync(Task answering)
     {
-        // Two at most, those counted that are given up and not yet known to be gone.
+        // Two at most, including sessions that were given up and are not yet known to be gone.
         while (!answering.IsCompleted && _own.Count == 0 && _surplus is not { IsCompleted: false })
         {
             _second ??= OpenAsync(isReplaced: false);
@@ -58,12 +58,12 @@ internal sealed partial class KillLane
             if (answering.IsCompleted) break;
             if (_second.IsCompletedSuccessfully) return true;
 
-            // The first one stays asked all the while.
+            // The question over the first session stays pending meanwhile.
             _second = null;
             await answering.EndsWithinAsync(_backoff.Next(), _clock).ConfigureAwait(false);
         }
 
-        // After a failure of the first the second goes on; else it is of no use any more.
+        // If the first session has failed, the second goes on; otherwise it is not needed any more.
         if (!answering.IsCompletedSuccessfully) return false;
 
         await GiveUpAsync(_second).ConfigureAwait(false);

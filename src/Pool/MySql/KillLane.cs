@@ -9,25 +9,25 @@ using UPool.Core;
 namespace UPool.MySql;
 
 /// <summary>
-/// One control connection that ends statements and asks the server whether sessions are gone. Questions are answered in
-/// batches: one look at the process list for all that wait, so a hundred closes cost little more than one.
+/// One control connection that ends statements and asks the server whether sessions are gone. It answers questions in
+/// batches, with one read of the process list for all that wait, so a hundred closes cost little more than one.
 /// </summary>
 /// <remarks>
-/// <para>Nothing here gives up: a question keeps a permit or a connection back, and only the server's answer may free
-/// it (INV-1). The questions waiting are two at most for each session of the process's pools, one for each row of the
-/// register, and one that only wants an answer.</para>
-/// <para>A server is asked about its own sessions alone. When the address leads to another server, the lane follows
-/// (<c>.Moving</c>); what is asked about sessions of the former one is kept, in case it comes back.</para>
-/// <para>While the server does not answer, one statement or one open is left pending, which is the probe; a host that
-/// died without a word would keep that probe for a quarter of an hour (<c>.Silence</c>).</para>
-/// <para>A session follows another only when the server has dropped that one: a KILL QUERY that was still on its way
-/// over it would hit the next renter (INV-5). Rights that were given meanwhile are a new session's alone
-/// (<c>.Rights</c>).</para>
+/// <para>The lane never gives up: a question holds a permit or a connection, and only the server's answer may free it
+/// (INV-1). At most two questions wait for each session of the process's pools, one for each row of the register, and
+/// one that only needs an answer.</para>
+/// <para>A server is asked only about its own sessions. When the address leads to another server, the lane follows
+/// (<c>.Moving</c>); questions about sessions of the former server are kept, in case it comes back.</para>
+/// <para>While the server does not answer, one statement or one open stays pending as the probe. A host that died
+/// without closing its connections would keep that probe for a quarter of an hour (<c>.Silence</c>).</para>
+/// <para>A new session of the lane ends statements only after the server has dropped the former one: a KILL QUERY still
+/// in flight over the former would hit the next renter (INV-5). Only a new session has rights that were granted
+/// meanwhile (<c>.Rights</c>).</para>
 /// </remarks>
 internal sealed partial class KillLane : IAsyncDisposable
 {
-    // Between two looks at sessions that are still ending: a local one is gone within a millisecond, one that rolls
-    // back takes seconds.
+    // The interval between two looks at sessions that are still ending: a local session is gone within a millisecond,
+    // one that rolls back takes seconds.
     private static readonly TimeSpan MinPollInterval = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan MaxPollInterval = TimeSpan.FromMilliseconds(50);
 
@@ -48,11 +48,11 @@ internal sealed partial class KillLane : IAsyncDisposable
     private volatile string? _problem, _denial;
     private volatile ControlSession? _newest;
 
-    // Guarded by _gate: the question about no session; one at a time.
+    // Guarded by _gate: the question about no session, one at a time.
     private Task _answer = Task.CompletedTask;
 
-    // The loop's own. Questions not settled; those about sessions of the lane that were given up; the session in use,
-    // the second one, and one whose open was given up and may still be answered.
+    // Used by the loop only: open questions; questions about the lane's own sessions that were given up; the session in
+    // use; the second session; and the close of one whose open was given up and may still be answered.
     private readonly List<KillQuestion> _open = [];
     private readonly List<KillQuestion> _own = [];
     private Task<ControlSession>? _session, _second;
@@ -71,7 +71,7 @@ internal sealed partial class KillLane : IAsyncDisposable
         Server = new KnownServer(_target, clock, GuardedLogger.For<KnownServer>(loggers));
         Server.Changed += Wake;
 
-        // With a budget the storage writes all the time, and finds out by itself.
+        // With a budget the storage writes all the time, and notices a switch-over without this.
         if (register is null) Server.Found += Wake;
         SignIns = new SignInGate(clock);
         _source = new LaneSource(new SessionSource(settings, loggers, SignIns), register, clock);
@@ -80,34 +80,35 @@ internal sealed partial class KillLane : IAsyncDisposable
 
     public TimeProvider Clock => _clock;
 
-    /// <summary>Holds the process back from trying a password that the server has refused.</summary>
+    /// <summary>Keeps the process from retrying a password that the server has refused.</summary>
     public SignInGate SignIns { get; }
 
-    /// <summary>What is known of the server that all of the process's sessions are with.</summary>
+    /// <summary>The server that all of the process's sessions are with.</summary>
     public KnownServer Server { get; }
 
-    /// <summary>Why the server cannot be asked, in one plain line; null when it can, or nobody tried.</summary>
+    /// <summary>The reason why the server cannot be asked, in one line; null if it can, or before the first
+    /// attempt.</summary>
     public string? Problem => _problem;
 
-    /// <summary>That the server can be asked, and does not let this account end a session; null when it does.</summary>
+    /// <summary>The server's refusal to let this account end a session, in one line; null if there is none.</summary>
     public string? Denial => _denial;
 
-    /// <summary>The lane's own newest session; the default before the first.</summary>
+    /// <summary>The lane's newest session; the default before the first.</summary>
     public ServerSession Session => _newest?.Session ?? default;
 
-    /// <summary><see cref="Problem"/> has come up or changed. Raised on the lane: a handler must neither block nor
+    /// <summary><see cref="Problem"/> is new or has changed. Raised on the lane: a handler must neither block nor
     /// throw.</summary>
     public event Action? ProblemFound;
 
-    /// <summary>Ends the statement a session executes. Completes when the server has answered.</summary>
+    /// <summary>Ends the statement that a session executes. Completes when the server has answered.</summary>
     public Task KillStatementAsync(ServerSession session) => AskAsync(new KillQuestion(session, untilGone: false));
 
-    /// <summary>Ends a session. Completes when its own server no longer knows it; stays open while the address leads to
-    /// another.</summary>
+    /// <summary>Ends a session. Completes when its own server no longer knows it; stays pending while the address leads
+    /// to another server.</summary>
     public Task WaitUntilGoneAsync(ServerSession session) => AskAsync(new KillQuestion(session, untilGone: true));
 
-    /// <summary>Asks about no session. Completes when the server has answered; the lane opens and registers its own
-    /// session for it when it has none.</summary>
+    /// <summary>Asks about no session. Completes when the server has answered; the lane first opens and registers its
+    /// own session if it has none.</summary>
     public Task AnswerAsync()
     {
         lock (_gate)
@@ -125,14 +126,13 @@ internal sealed partial class KillLane : IAsyncDisposable
         _questions.Writer.TryComplete();
         await _stop.CancelAsync().ConfigureAwait(false);
 
-        // On a server that hangs, the statement that is the probe pends: the process ends without its answer.
+        // On a server that hangs, the probe stays pending: the process ends without its answer.
         if (await _loop.EndsWithinAsync(StopTimeout, _clock).ConfigureAwait(false))
             await _source.EndAsync().ConfigureAwait(false);
     }
 
-    /// <summary>Asks over sessions that are opened with something else, as soon as the server has accepted
-    /// that.</summary>
-    /// <returns>Whether the first try succeeded; false too when another change or the end came first.</returns>
+    /// <summary>Uses sessions from another source as soon as the server has accepted one of them.</summary>
+    /// <returns>Whether the first attempt succeeded; also false if another change or the end came first.</returns>
     public Task<bool> ChangeAsync(SessionSource candidate)
     {
         Task<bool> changed = _source.Change(candidate);
@@ -180,14 +180,15 @@ internal sealed partial class KillLane : IAsyncDisposable
                     _problem = null;
                     await LookForRightsAsync().ConfigureAwait(false);
 
-                    // Statements are answered at the first look; what is left are sessions that are still ending.
+                    // The first look answers questions about statements; the rest are about sessions that are still
+                    // ending.
                     poll = TimeSpan.FromTicks(Math.Min(poll.Ticks * 2, MaxPollInterval.Ticks));
                 }
                 catch (Exception exception) when (!_stop.IsCancellationRequested)
                 {
-                    // Whatever the driver throws: a lane that ended would hold every permit for ever (INV-7). A
-                    // connection that sat idle may have been closed by the server: the first failure is tried again at
-                    // once and is no news.
+                    // Catch everything the driver throws: a lane that ended would hold every permit for ever (INV-7).
+                    // The server may have closed an idle connection, so the first failure is retried at once and not
+                    // reported.
                     await GiveUpAsync(_session).ConfigureAwait(false);
                     (_session, _second) = (_second, null);
                     if (isFirstFailure)
@@ -210,13 +211,13 @@ internal sealed partial class KillLane : IAsyncDisposable
         }
     }
 
-    /// <summary>One look at all that is asked, over the session there is or a new one.</summary>
+    /// <summary>Asks all open questions once, over the current session or a new one.</summary>
     private async Task TurnAsync()
     {
         foreach (List<KillQuestion> questions in (List<KillQuestion>[])[_open, _own, _elsewhere])
             questions.RemoveAll(static question => question.Task.IsCompleted);
 
-        // Before the look: a change between the two ends the turn's wait.
+        // Read before the look: a change between the two ends the wait of this turn.
         Task changed = Server.NextChange;
         await FollowAsync().ConfigureAwait(false);
         bool isReplaced = _source.IsChangeDue && _session is { IsCompleted: true };
@@ -229,7 +230,7 @@ internal sealed partial class KillLane : IAsyncDisposable
         _session ??= OpenAsync(isReplaced);
         var turn = new KillTurn();
 
-        // A new session looks at once: it has to know that the server took writes, to see that it does no more.
+        // A new session checks at once: it must have seen the server writable to notice that it becomes read-only.
         bool watches = WatchIn == TimeSpan.Zero || !_session.IsCompleted;
         Task answering = turn.AnswerAsync(_session, [.. _own], [.. _open], watches);
         if (!await IsGivenUpAsync(answering, changed).ConfigureAwait(false))
@@ -239,7 +240,7 @@ internal sealed partial class KillLane : IAsyncDisposable
             return;
         }
 
-        // From now on that turn settles nothing: what it has asked is asked again, and one answer has to do for both.
+        // From now on that turn settles nothing: its questions are asked again, and only one answer may settle each.
         turn.GiveUp();
         await GiveUpAsync(_session).ConfigureAwait(false);
         (_session, _second) = (_second, null);
@@ -255,7 +256,7 @@ internal sealed partial class KillLane : IAsyncDisposable
         return session;
     }
 
-    /// <summary>Lets go of a session of the lane, which is asked about until the server has dropped it.</summary>
+    /// <summary>Gives up a session of the lane; the lane asks about it until the server has dropped it.</summary>
     private async Task GiveUpAsync(Task<ControlSession>? given)
     {
         if (given is { IsCompletedSuccessfully: true })
@@ -280,7 +281,7 @@ internal sealed partial class KillLane : IAsyncDisposable
         }
         catch (Exception)
         {
-            // It failed, so there is no session; or the lane has ended.
+            // The open failed, so there is no session; or the lane has ended.
         }
     }
 
@@ -298,7 +299,7 @@ internal sealed partial class KillLane : IAsyncDisposable
 
         if (_former is not null) await _former.Ended.EndsWithinAsync(StopTimeout, _clock).ConfigureAwait(false);
 
-        // Closed first: a question asked from now on must fail, rather than wait for an answer that never comes.
+        // Complete the channel first: a later question must fail, not wait for an answer that never comes.
         _questions.Writer.TryComplete();
         while (_questions.Reader.TryRead(out KillQuestion? unread)) _open.Add(unread);
         foreach (KillQuestion question in _open.Concat(_elsewhere)) question.Abandon();

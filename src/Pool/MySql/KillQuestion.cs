@@ -1,9 +1,9 @@
 namespace UPool.MySql;
 
-/// <summary>What the kill lane is asked about one session: to end its statement, or to end it until it is
+/// <summary>A question to the kill lane about one session: end its statement, or end the session until it is
 /// gone.</summary>
 /// <param name="session">The session.</param>
-/// <param name="untilGone">Whether the whole session is to end.</param>
+/// <param name="untilGone">Whether to end the whole session.</param>
 internal sealed class KillQuestion(ServerSession session, bool untilGone)
 {
     private readonly TaskCompletionSource _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -17,6 +17,6 @@ internal sealed class KillQuestion(ServerSession session, bool untilGone)
 
     public void Settle() => _answer.TrySetResult();
 
-    /// <summary>Nobody is left to ask the server.</summary>
+    /// <summary>Fails the question: the lane has ended and cannot ask the server.</summary>
     public void Abandon() => _answer.TrySetException(new ObjectDisposedException(nameof(KillLane)));
 }

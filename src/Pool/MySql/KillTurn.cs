@@ -1,6 +1,6 @@
 namespace UPool.MySql;
 
-/// <summary>One round of questions over one session, which may be given up in the middle.</summary>
+/// <summary>One round of questions over one session; it may be given up midway.</summary>
 internal sealed class KillTurn
 {
     private readonly Lock _gate = new();
@@ -9,15 +9,15 @@ internal sealed class KillTurn
     private bool _isGivenUp;
 
     /// <param name="opening">The session.</param>
-    /// <param name="own">Questions about sessions of the lane itself, which statements wait for.</param>
-    /// <param name="questions">The others.</param>
-    /// <param name="watches">Whether to look at the server too.</param>
+    /// <param name="own">Questions about the lane's own sessions; statements are ended only after these.</param>
+    /// <param name="questions">The other questions.</param>
+    /// <param name="watches">Whether to check also that the server is not read-only.</param>
     public async Task AnswerAsync(
         Task<ControlSession> opening, KillQuestion[] own, KillQuestion[] questions, bool watches)
     {
         ControlSession session = await opening.ConfigureAwait(false);
 
-        // One server is never asked about another's sessions.
+        // A server is never asked about another server's sessions.
         own = [.. own.Where(IsOfTheServer)];
         if (IsGivenUp()) return;
 
@@ -37,8 +37,8 @@ internal sealed class KillTurn
         lock (_gate) _isGivenUp = true;
     }
 
-    // Under the lock: a question that is settled now must not be asked again by the turn after this one, whose kill
-    // would hit the next renter (INV-5).
+    // Under the lock: the next turn must not repeat a question that is settled now, since its kill would hit the next
+    // renter (INV-5).
     private bool Settle(KillQuestion question)
     {
         lock (_gate)

@@ -3,17 +3,17 @@ using Microsoft.Extensions.Logging;
 namespace UPool.MySql;
 
 /// <summary>
-/// Which server the address of a process leads to, by what its sessions have found: those of its pools, of the kill
-/// lane and of the storage alike. When one finds another server, all are told, so that none stays behind.
+/// The server that a process's address leads to, as found by its sessions: those of its pools, of the kill lane and of
+/// the storage. If one of them finds another server, all are told, so that none stays behind.
 /// </summary>
-/// <param name="target">The address, for people.</param>
+/// <param name="target">The address, for messages.</param>
 /// <param name="clock">The clock.</param>
-/// <param name="logger">Where to say what an operator should know.</param>
+/// <param name="logger">The logger for warnings to an operator.</param>
 internal sealed partial class KnownServer(string target, TimeProvider clock, ILogger logger)
 {
-    // A balancer that spreads its connections over several servers shows another one at every second open, and then
-    // nothing is gained by following. So many changes are followed in a row, and one more after each interval: a
-    // switch-over takes longer than that.
+    // A balancer that spreads connections over several servers shows another server at every second open, and following
+    // it gains nothing. So this many changes in a row are followed, and one more after each interval: a switch-over
+    // takes longer than that.
     private const int MaxChangesInARow = 10;
     private static readonly TimeSpan ChangeInterval = TimeSpan.FromSeconds(1);
 
@@ -32,7 +32,7 @@ internal sealed partial class KnownServer(string target, TimeProvider clock, ILo
     // Written under _gate.
     private volatile Known _current = new(default);
 
-    /// <summary>The server that the newest open has found; without a name before the first.</summary>
+    /// <summary>The server that the newest open has found; without a name before the first open.</summary>
     public ServerIdentity Current => _current.Server;
 
     /// <summary>Completes when <see cref="Current"/> changes.</summary>
@@ -44,27 +44,27 @@ internal sealed partial class KnownServer(string target, TimeProvider clock, ILo
         }
     }
 
-    /// <summary>The first session has said which server it is with. Raised as <see cref="Changed"/> is.</summary>
+    /// <summary>The first session has identified its server. Raised in the same way as <see cref="Changed"/>.</summary>
     public event Action? Found;
 
     /// <summary>The address leads to another server, or the server has restarted. Raised outside all locks, on the
-    /// thread that has found it: a handler must neither block nor throw.</summary>
+    /// thread that has found out: a handler must neither block nor throw.</summary>
     public event Action? Changed;
 
     /// <summary>Whether a session is with another server than the address leads to.</summary>
     public bool IsElsewhere(ServerSession session) => session.Server.IsOther(_current.Server);
 
-    /// <summary>Numbers an open that is about to be sent: what a later one finds is newer.</summary>
+    /// <summary>Numbers an open that is about to be sent: the result of a later open is newer.</summary>
     public long BeginOpen()
     {
         lock (_gate) return ++_sent;
     }
 
     /// <summary>
-    /// Takes in what a new session has found. What an operator should know of the server is said once.
+    /// Records the server that a new session has found, and logs once any warning about that server.
     /// </summary>
     /// <param name="open">The open's number.</param>
-    /// <param name="facts">The session's.</param>
+    /// <param name="facts">The session's facts.</param>
     /// <returns>Whether the session is with the server that the address leads to.</returns>
     public bool Note(long open, SessionFacts facts)
     {
@@ -141,7 +141,7 @@ internal sealed partial class KnownServer(string target, TimeProvider clock, ILo
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     [LoggerMessage(1111, LogLevel.Warning,
-        "{Target} is {Server}, a version that uPool was never run on. Run were MySQL 9.7, MariaDB 10.11 and "
+        "{Target} is {Server}, a version that uPool was not tested on. Tested versions: MySQL 9.7, MariaDB 10.11 and "
         + "MariaDB 11.8.")]
     private partial void LogNotTested(string target, string server);
 
@@ -156,8 +156,8 @@ internal sealed partial class KnownServer(string target, TimeProvider clock, ILo
     private partial void LogChanged(string target, string before, string server);
 
     [LoggerMessage(1114, LogLevel.Warning,
-        "{Target} leads to several servers by turns. Statements of sessions with another one than the control "
-        + "connection's cannot be ended, and their closes not be confirmed. Name one server.")]
+        "{Target} leads to several servers in turn. Statements on another server than the control connection's cannot "
+        + "be ended, and closes there cannot be confirmed. Name one server.")]
     private partial void LogSpread(string target);
 
     private sealed record Known(ServerIdentity Server);

@@ -1,27 +1,28 @@
 namespace UPool.MySql;
 
 /// <summary>
-/// What the kill lane opens its sessions with, and what it is to open them with once the server has accepted that.
+/// Opens the sessions of the kill lane, with the proven credentials or with changed ones until the server has accepted
+/// those.
 /// </summary>
 internal sealed class LaneSource(SessionSource source, SessionRegister? register, TimeProvider clock)
 {
-    // As a pool's: between two tries with credentials that were refused.
+    // The interval between two attempts with rejected credentials; the same as a pool's.
     private static readonly TimeSpan CandidateRetryInterval = TimeSpan.FromSeconds(10);
 
-    // Before another session is opened in place of one that was closed or refused: long enough for the server to have
-    // dropped that one, for there is nobody else to ask.
+    // The delay before a session is opened in place of a closed or refused one: long enough for the server to have
+    // dropped that one, because the lane has no other session to ask over.
     private static readonly TimeSpan ReopenInterval = TimeSpan.FromMilliseconds(50);
 
     private readonly Lock _gate = new();
 
-    // All below is guarded by _gate.
+    // Guarded by _gate.
     private SessionSource _proven = source;
     private SessionSource? _candidate;
     private TaskCompletionSource<bool>? _changed;
     private long _retryAt;
 
-    /// <summary>Changes what is opened with.</summary>
-    /// <returns>Whether the first try succeeded.</returns>
+    /// <summary>Changes the source of new sessions.</summary>
+    /// <returns>Whether the first attempt succeeded.</returns>
     public Task<bool> Change(SessionSource candidate)
     {
         lock (_gate)
@@ -34,7 +35,7 @@ internal sealed class LaneSource(SessionSource source, SessionRegister? register
         }
     }
 
-    /// <summary>Whether a change is to be tried now, in place of the session there is.</summary>
+    /// <summary>Whether a change must be tried now, in place of the current session.</summary>
     public bool IsChangeDue
     {
         get
@@ -43,7 +44,7 @@ internal sealed class LaneSource(SessionSource source, SessionRegister? register
         }
     }
 
-    /// <summary>How long until <see cref="IsChangeDue"/>; infinite when there is no change to be tried.</summary>
+    /// <summary>The time until <see cref="IsChangeDue"/>; infinite if no change is pending.</summary>
     public TimeSpan DueIn
     {
         get
@@ -58,9 +59,9 @@ internal sealed class LaneSource(SessionSource source, SessionRegister? register
         }
     }
 
-    /// <summary>Opens a session with the change, when one is due; and with what worked before, when not or when that is
-    /// refused.</summary>
-    /// <param name="isReplaced">Whether it takes the place of a session that has just been closed.</param>
+    /// <summary>Opens a session with the change if one is due; if none is, or the server rejects it, with the former
+    /// credentials.</summary>
+    /// <param name="isReplaced">Whether the session replaces one that has just been closed.</param>
     public async Task<ControlSession> OpenAsync(bool isReplaced)
     {
         if (isReplaced) await Task.Delay(ReopenInterval, clock).ConfigureAwait(false);
@@ -77,13 +78,13 @@ internal sealed class LaneSource(SessionSource source, SessionRegister? register
         }
         catch
         {
-            // It may be the change that it fails for.
+            // The former credentials may fail because the server has changed them already: try the change at once.
             lock (_gate) _retryAt = clock.GetTimestamp();
             throw;
         }
     }
 
-    /// <summary>Nobody will open any more.</summary>
+    /// <summary>Ends the source: no session is opened any more.</summary>
     public async ValueTask EndAsync()
     {
         lock (_gate) _changed?.TrySetResult(false);
@@ -106,10 +107,10 @@ internal sealed class LaneSource(SessionSource source, SessionRegister? register
             ControlSession session = await ControlSession.OpenAsync(candidate, register).ConfigureAwait(false);
             lock (_gate)
             {
-                // Changed once more meanwhile: the next turn tries that.
+                // Changed once more meanwhile: the next turn tries the newer change.
                 if (!ReferenceEquals(candidate, _candidate)) return session;
 
-                // The former one is left to the collector: without a pool of its own it holds nothing.
+                // The former source is left to the garbage collector: without a pool of its own it holds nothing.
                 _proven = candidate;
                 _candidate = null;
                 _changed!.TrySetResult(true);

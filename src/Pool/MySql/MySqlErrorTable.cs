@@ -4,33 +4,34 @@ using UPool.Core;
 
 namespace UPool.MySql;
 
-/// <summary>What an error of the server means.</summary>
-/// <param name="Numbers">Its numbers; of both families, which share most and never mean two things by one.</param>
-/// <param name="Failure">What it means to the pool and to the request.</param>
+/// <summary>The meaning of a server error.</summary>
+/// <param name="Numbers">Its numbers in both families, which share most numbers and never use one for two
+/// errors.</param>
+/// <param name="Failure">Its meaning to the pool and to the request.</param>
 internal sealed record MySqlErrorRow(int[] Numbers, DriverFailure Failure)
 {
-    /// <summary>What its text holds, where one number has several meanings; null for any text.</summary>
+    /// <summary>A part of its text, if one number has several meanings; null for any text.</summary>
     public string? When { get; init; }
 
-    /// <summary>Whether it is a plain no when a commit is answered with it. Any other error may follow a commit that
-    /// took effect, so none but these is believed (INV-9).</summary>
+    /// <summary>Whether this error as the answer to a commit proves that nothing was committed. Any other error may
+    /// follow a commit that took effect (INV-9).</summary>
     public bool RefusesCommit { get; init; }
 
-    /// <summary>Whether any statement can meet it, however simple.</summary>
+    /// <summary>Whether any statement can fail with it, however simple.</summary>
     public bool MeetsAnyStatement { get; init; }
 
-    /// <summary>What to say of it, from the server's name and the number: without a secret and without the server's own
-    /// words. Null for the number alone.</summary>
+    /// <summary>Makes the message from the server's name and the number, without secrets and without the server's own
+    /// text. Null for the number alone.</summary>
     public Func<string, int, string>? Words { get; init; }
 }
 
-/// <summary>The one place that says what the servers' errors mean. What is not in it is a failed statement.</summary>
+/// <summary>The meanings of all server errors. An error that is not listed is a failed statement.</summary>
 internal static class MySqlErrorTable
 {
-    /// <summary>All rows; of those with the same number the first whose text fits holds.</summary>
+    /// <summary>All rows; of the rows with one number, the first whose text matches applies.</summary>
     public static readonly IReadOnlyList<MySqlErrorRow> Rows =
     [
-        // The statement failed, and of the transaction the server says more.
+        // These errors concern the transaction too.
         new([1205], DriverFailure.Statement) { RefusesCommit = true },
         new([1213], DriverFailure.RolledBack) { RefusesCommit = true },
         new([1792, 3100, 3101], DriverFailure.Statement) { RefusesCommit = true },
@@ -39,20 +40,21 @@ internal static class MySqlErrorTable
         // Out of memory, interrupted, out of time (MariaDB, MySQL).
         new([1037, 1038, 1041, 1317, 1969, 3024], DriverFailure.Statement) { MeetsAnyStatement = true },
 
-        // The server did not take the statement, and the session is of no more use: larger than max_allowed_packet, or
-        // cut short or mixed up on its way there; and on MariaDB any statement after an XA PREPARE (1031).
+        // The server rejects the statement, and the session is unusable: the statement was larger than
+        // max_allowed_packet, or was truncated or corrupted on its way; and on MariaDB any statement after an XA
+        // PREPARE (1031).
         new([1031, 1153, 1156, 1157, 1158, 1159], DriverFailure.NotTaken),
 
         // The server could not send the answer: this client read too slowly.
         new([1160, 1161], DriverFailure.SessionLost),
 
-        // The session is gone, and those of its age most likely with it: a shutdown, a kill (which a shutdown is too on
-        // MariaDB), idle for too long, and whatever the client's library counts among its own errors.
+        // The session is gone, and those of its age most likely too: a shutdown, a kill (on MariaDB a shutdown looks
+        // like one), idle for too long, and every error number of the client library.
         new([1042, 1053, 1077, 1078, 1079, 1080, 1152, 1184, 1927, 3169, 4031, .. Enumerable.Range(2000, 100)],
             DriverFailure.Connection),
 
-        // A server of another role: read-only after a failover, or a node of Galera without its cluster. The number of
-        // the first stands for every option that forbids a statement.
+        // A server in another role: read-only after a failover, or a Galera node without its cluster. Error 1290 stands
+        // for every option that forbids a statement, so its text decides.
         new([1290], DriverFailure.WrongServer)
         {
             When = "read-only",
@@ -94,7 +96,7 @@ internal static class MySqlErrorTable
                 $"{server}: the account is at its own limit of statements in an hour (error 1226).",
         },
 
-        // The account or the way to the server.
+        // The account, or access to the server.
         new([1044, 1045, 1698], DriverFailure.Statement)
         {
             Words = static (server, number) =>
@@ -113,18 +115,18 @@ internal static class MySqlErrorTable
         new([1820, 1862], DriverFailure.Statement)
         {
             Words = static (server, number) =>
-                $"{server} lets the account do nothing: its password has run out (error {number}). Give it a new one "
+                $"{server} lets the account do nothing: its password has expired (error {number}). Set a new one "
                 + "there.",
         },
         new([3159], DriverFailure.Statement)
         {
             Words = static (server, _) =>
-                $"{server} takes connections over TLS alone (error 3159): set SslMode in the connection string.",
+                $"{server} accepts connections over TLS only (error 3159): set SslMode in the connection string.",
         },
         new([3032], DriverFailure.Statement)
         {
             Words = static (server, _) =>
-                $"{server} is in offline mode and lets administrators in alone (error 3032).",
+                $"{server} is in offline mode and accepts administrators only (error 3032).",
         },
         new([1049], DriverFailure.Statement)
         {
@@ -147,7 +149,7 @@ internal static class MySqlErrorTable
         },
     ];
 
-    /// <summary>What the server's own error means that is in no row.</summary>
+    /// <summary>The meaning of a server error that is in no row.</summary>
     public static readonly MySqlErrorRow Other = new([], DriverFailure.Statement);
 
     private static readonly FrozenDictionary<int, MySqlErrorRow[]> ByNumber = Rows
@@ -155,7 +157,7 @@ internal static class MySqlErrorTable
         .GroupBy(static one => one.number, static one => one.row)
         .ToFrozenDictionary(static group => group.Key, static group => group.ToArray());
 
-    /// <summary>The row of an error.</summary>
+    /// <summary>Finds the row of an error.</summary>
     public static MySqlErrorRow Find(int number, string text)
     {
         if (!ByNumber.TryGetValue(number, out MySqlErrorRow[]? rows)) return Other;

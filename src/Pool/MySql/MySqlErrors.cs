@@ -7,21 +7,21 @@ using UPool.Core;
 
 namespace UPool.MySql;
 
-/// <summary>What errors of the server and the driver mean, and how to say them without a secret (INV-8).</summary>
+/// <summary>Classifies errors of the server and the driver, and explains them without a secret (INV-8).</summary>
 internal static class MySqlErrors
 {
     /// <summary>The server does not know the connection id of a KILL: the session is gone.</summary>
     public const MySqlErrorCode NoSuchThread = (MySqlErrorCode)1094;
 
-    /// <summary>The session of a KILL is there, and is not this account's to end.</summary>
+    /// <summary>The session of a KILL exists, and this account may not end it.</summary>
     public const MySqlErrorCode NotOwner = (MySqlErrorCode)1095;
 
-    /// <summary>What a failure means to the pool.</summary>
+    /// <summary>The meaning of a failure to the pool.</summary>
     public static DriverFailure Classify(Exception exception)
     {
         switch (exception)
         {
-            // Without an answer of the server; or the driver gave up on it and closed the socket.
+            // The server did not answer, or the driver gave up on it and closed the socket.
             case MySqlException { ErrorCode: MySqlErrorCode.CommandTimeoutExpired } or MySqlException { Number: 0 }:
                 return DriverFailure.Connection;
             case MySqlException mysql:
@@ -29,7 +29,7 @@ internal static class MySqlErrors
             case SocketException or IOException:
                 return DriverFailure.Connection;
 
-            // What the driver throws when its session is closed under an operation in flight.
+            // The driver throws these if its session is closed during an operation in flight.
             case ObjectDisposedException or NullReferenceException { Source: "MySqlConnector" }:
                 return DriverFailure.Connection;
             default:
@@ -37,16 +37,16 @@ internal static class MySqlErrors
         }
     }
 
-    /// <summary>Whether a failure may meet any statement: killed, a time limit of either family, out of memory; or one
-    /// without an answer.</summary>
+    /// <summary>Whether any statement may fail like this: a kill, a time limit of either family, out of memory, or no
+    /// answer from the server.</summary>
     public static bool MayMeetAnyStatement(Exception exception) =>
         exception is not MySqlException mysql || RowOf(mysql).MeetsAnyStatement;
 
-    /// <summary>Whether the answer to a commit is a plain no.</summary>
+    /// <summary>Whether the answer to a commit proves that nothing was committed.</summary>
     public static bool IsCommitRefused(Exception exception) =>
         exception is MySqlException mysql && RowOf(mysql).RefusesCommit;
 
-    /// <summary>The failure in one plain line, without user, password or the server's own words about either.</summary>
+    /// <summary>Explains a failure in one line, without user, password or the server's own text about either.</summary>
     public static string Explain(Exception exception, string target) => exception switch
     {
         _ when TlsErrors.Explain(exception, target) is { } tls => tls,

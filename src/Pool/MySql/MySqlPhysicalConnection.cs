@@ -11,23 +11,23 @@ internal sealed class MySqlPhysicalConnection(
     MySqlConnection inner, SessionFacts facts, KillLane killLane, TablesWithoutTransactions tables)
     : PhysicalConnection
 {
-    // The server's warning behind a rollback.
+    // The server's warning after a rollback that could not undo every change.
     private const int NotRolledBack = 1196;
 
     // A close that has nothing to read takes microseconds.
     private static readonly TimeSpan CloseGrace = TimeSpan.FromMilliseconds(10);
 
-    // The second close shuts the socket; the third is for a second one that came too early to find the reader closed.
+    // The second close shuts the socket. The third is for a second one that ran before the first had closed the reader.
     private const int MaxCloses = 3;
 
-    // A question about a transaction is asked again when it met what may meet any statement: a kill that came late, a
-    // limit of the renter's on the time of a statement. Not for ever; without an answer the worse is assumed.
+    // A question about a transaction is repeated after an error that any statement may meet: a late kill, the renter's
+    // own time limit on statements. After this many attempts the worse answer is assumed.
     private const int MaxQuestions = 3;
 
-    // A savepoint of the renter's by this name would be moved.
+    // A renter's savepoint of this name would be moved.
     private const string Mark = "upool_mark";
 
-    // Whether a reset is followed by the restore without a look. Of the one lane that resets.
+    // Whether every reset is followed by the restore without a look. Used only by the operation that resets.
     private bool _restoresAlways = facts.AsNew is null;
 
     public override DbConnection Inner => inner;
@@ -36,35 +36,35 @@ internal sealed class MySqlPhysicalConnection(
 
     public override bool IsElsewhere => killLane.Server.IsElsewhere(facts.Session);
 
-    /// <summary>Who it is on the server.</summary>
+    /// <summary>Its identity on the server.</summary>
     public ServerSession Session => facts.Session;
 
-    /// <summary>What kind of server it is with.</summary>
+    /// <summary>The server's family.</summary>
     public DatabaseFamily Family => facts.Family;
 
-    /// <summary>The register in which the session still has to be entered, once its table is there; null when it
-    /// is.</summary>
+    /// <summary>The register that the session must still enter, once the table exists; null if it is
+    /// registered.</summary>
     public SessionRegister? ToRegister { get; set; }
 
     public override DriverFailure Judge(Exception exception, DriverFailure failure)
     {
         if (failure != DriverFailure.Connection) return failure;
 
-        // The driver refuses by itself, before anything is sent: a parameter that is not there.
+        // The driver itself rejects the statement before it sends anything: for example, a parameter is missing.
         if (exception is MySqlException { Number: 0 } && !IsBroken) return DriverFailure.Statement;
 
-        // It gives the session up in the middle of a LOAD DATA LOCAL, for what the caller gave it to send.
+        // The driver gives the session up during a LOAD DATA LOCAL because it cannot read the caller's data.
         if (DriverErrors.IsOfLocalData(exception)) return DriverFailure.SessionLost;
 
-        // A server ends the session on a statement that is larger than it takes, which looks in several ways as if it
-        // had gone. When it was not even sent whole it was not executed.
+        // A server ends the session on a statement larger than its limit, which can look like a lost server in several
+        // ways. A statement that was not sent whole was not executed.
         if (Running is not { } running || running.Size() < facts.MaxPacket) return failure;
         return DriverErrors.IsSendFailure(exception) ? DriverFailure.NotTaken : DriverFailure.SessionLost;
     }
 
     public override async Task PingAsync()
     {
-        // The driver's ping says false where other operations throw.
+        // The driver's ping returns false where other operations throw.
         if (!await inner.PingAsync(CancellationToken.None).ConfigureAwait(false))
             throw new IOException("The session did not answer a ping.");
     }
@@ -85,9 +85,9 @@ internal sealed class MySqlPhysicalConnection(
     }
 
     /// <summary>
-    /// An ordinary account cannot look at its transaction on MySQL (innodb_trx needs PROCESS), and the driver keeps the
-    /// protocol's flag to itself. But both families refuse to change the next transaction's characteristics while one
-    /// is open; where none is, the rollback behind it takes that change back.
+    /// On MySQL an ordinary account cannot look up its transaction (innodb_trx needs PROCESS), and the driver does not
+    /// expose the protocol's flag. But both families refuse to change the next transaction's characteristics while a
+    /// transaction is open. If none is open, the ROLLBACK that follows reverts that change.
     /// </summary>
     public override async Task<bool> IsInTransactionAsync() =>
         await AskAsync("SET TRANSACTION READ WRITE; ROLLBACK").ConfigureAwait(false)
@@ -119,17 +119,17 @@ internal sealed class MySqlPhysicalConnection(
 
     public override async Task CloseAsync()
     {
-        // Not awaited before the server is asked: a close on a server that hangs may never end, and what frees the
-        // permit is the server's word alone (INV-1).
+        // Ask the server without awaiting this close: on a server that hangs it may never end, and only the server's
+        // confirmation frees the permit (INV-1).
         Task closing = CloseDriverAsync(inner, killLane.Clock);
         if (facts.IsProxied) await closing.ConfigureAwait(false);
         else await killLane.WaitUntilGoneAsync(facts.Session).ConfigureAwait(false);
     }
 
     /// <summary>
-    /// Closes the socket, whatever is under way on it. The driver's close first reads an open result to its end,
-    /// without a bound, and beside a read under way: then neither may ever end. A second close finds the reader closed,
-    /// goes on to the socket, and with that ends all of them.
+    /// Closes the socket, whatever is in flight on it. The driver's close first reads an open result to its end,
+    /// without a timeout, even beside a concurrent read: then neither may ever end. A second close finds the reader
+    /// closed, goes on to the socket, and so ends all of them.
     /// </summary>
     public static async Task CloseDriverAsync(MySqlConnection connection, TimeProvider clock)
     {
@@ -144,22 +144,23 @@ internal sealed class MySqlPhysicalConnection(
         await close.ConfigureAwait(false);
     }
 
-    /// <summary>Looks whether the reset has left anything to be brought back: seldom, since few renters change the
-    /// database or the role.</summary>
+    /// <summary>Whether the reset has left nothing to restore: the usual case, since few renters change the database or
+    /// the role.</summary>
     private async Task<bool> IsAsNewAsync()
     {
         using var look = new MySqlCommand(facts.Look, inner);
         string? seen = await look.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false) as string;
         if (seen == facts.AsNew) return true;
 
-        // Then a look would be a round trip for nothing each time.
+        // If the server's defaults cause the difference, a look after each reset would be a wasted round trip.
         _restoresAlways = facts.IsOfTheServer(seen);
         return false;
     }
 
     private MySqlCommand InTransaction(string text) => new(text, inner, Transaction as MySqlTransaction);
 
-    /// <summary>The error with which the server answers; none when it does what it is told.</summary>
+    /// <summary>The error of the server's answer; <see cref="MySqlErrorCode.None"/> if the statement
+    /// succeeds.</summary>
     private async Task<MySqlErrorCode> AskAsync(string text)
     {
         for (int asked = 1; ; asked++)
@@ -177,7 +178,7 @@ internal sealed class MySqlPhysicalConnection(
         }
     }
 
-    // Elsewhere: the driver goes through all rows that have arrived on the thread that calls it.
+    // On another thread: the driver reads all rows that have arrived on the calling thread.
     private static Task CloseOnceAsync(MySqlConnection connection) => Task.Run(async () =>
     {
         try
@@ -186,7 +187,7 @@ internal sealed class MySqlPhysicalConnection(
         }
         catch (Exception exception) when (exception is not OutOfMemoryException)
         {
-            // The driver may trip over an operation that it still had in flight; the session ends all the same.
+            // The driver may fail on an operation that was still in flight; the session ends all the same.
         }
     });
 }

@@ -7,7 +7,7 @@ namespace UPool.MySql;
 /// <summary>Makes pools over MySQL and MariaDB.</summary>
 public static class MySqlPool
 {
-    /// <summary>What is wrong with a connection string, in words that hold no value of it; null when it can be
+    /// <summary>The problem of a connection string, in a message that holds no value of it; null if it can be
     /// used.</summary>
     public static string? Problem(string connectionString)
     {
@@ -22,19 +22,19 @@ public static class MySqlPool
         }
     }
 
-    /// <summary>Makes a pool. Nothing is opened before the first rent or
+    /// <summary>Makes a pool. It opens no session before the first rent or
     /// <see cref="PooledDataSource.StartAsync"/>.</summary>
     /// <param name="connectionString">
-    /// Server, User ID, Password and Database at least. Pooling, timeouts of connecting and cancelling, and Ignore
-    /// Prepare are the pool's own business and are overridden.
+    /// Server, User ID, Password and Database at least. The pool overrides Pooling, the timeouts of connecting and
+    /// cancelling, and Ignore Prepare.
     /// </param>
     /// <param name="options">The pool's settings.</param>
     /// <param name="control">The process's control connections; they outlive the pool. With an incarnation the pool
     /// needs a <see cref="PooledDataSource.Lease"/>.</param>
-    /// <param name="loggers">Where to log; nowhere when null.</param>
-    /// <param name="clock">The clock; the system's when null.</param>
-    /// <exception cref="ArgumentException">An option or the connection string cannot be used; the message says which,
-    /// and holds no value of the connection string.</exception>
+    /// <param name="loggers">The loggers; null to log nothing.</param>
+    /// <param name="clock">The clock; null for the system clock.</param>
+    /// <exception cref="ArgumentException">An option or the connection string is invalid; the message names which, and
+    /// holds no value of the connection string.</exception>
     public static PooledDataSource Create(
         string connectionString, PoolOptions options, ControlConnections control,
         ILoggerFactory? loggers = null, TimeProvider? clock = null)

@@ -30,17 +30,17 @@ internal sealed class MySqlServerConnector : IConnector
         _source = Source(settings);
     }
 
-    /// <summary>Where each session says whose it is before its first use; null without a budget.</summary>
+    /// <summary>The register that each session enters before its first use; null without a budget.</summary>
     public SessionRegister? Register { get; init; }
 
-    /// <summary>Whether these are control connections. They may be used although the register's table is missing,
-    /// because they have to make it; they register at the first reset that finds it.</summary>
+    /// <summary>Whether these are control connections. They may be used while the register's table is missing, because
+    /// they have to create it; they register at the first reset that finds the table.</summary>
     public bool IsControl { get; init; }
 
-    /// <summary>The pool's settings, which a changed connection string is completed by.</summary>
+    /// <summary>The pool's settings, which complete a changed connection string.</summary>
     public required PoolOptions Options { get; init; }
 
-    /// <summary>Hears of the account of a changed connection string before the first session of it.</summary>
+    /// <summary>Receives the account of a changed connection string before its first session.</summary>
     public Action<string>? KnowAccount { get; init; }
 
     public SqlDialect Dialect => SqlDialect.MySql;
@@ -77,7 +77,7 @@ internal sealed class MySqlServerConnector : IConnector
         MySqlSettings.ThrowIfElsewhere(settings, Target);
         KnowAccount?.Invoke(settings.UserID);
 
-        // Somebody asks for it, perhaps because the server has it by now.
+        // The caller may know that the server accepts these credentials by now.
         _killLane.SignIns.AllowTry(new SignIn(settings.UserID, settings.Password));
         return new Candidate(this, settings);
     }
@@ -129,7 +129,7 @@ internal sealed class MySqlServerConnector : IConnector
             await source.OpenAsync(inner).ConfigureAwait(false);
             facts = await SessionFacts.ReadAsync(inner).ConfigureAwait(false);
 
-            // What a reset brings back, a new session has from the start.
+            // A new session starts in the state that a reset restores.
             if (facts.AsNew is null)
             {
                 using var restore = new MySqlCommand(facts.Restore, inner) { CommandTimeout = 0 };
@@ -155,12 +155,12 @@ internal sealed class MySqlServerConnector : IConnector
     }
 
     /// <summary>
-    /// A session that fails after its handshake counts on the server as any other: the open has failed, and its permit
-    /// is free, when the server has dropped it (INV-1).
+    /// Closes a session that failed after its handshake. It counts on the server like any other: the open has failed,
+    /// and its permit is free, only when the server has dropped it (INV-1).
     /// </summary>
     private async Task CloseFailedAsync(MySqlConnection inner, SessionFacts? facts)
     {
-        // Without the facts the id alone is known, and only while the session lives; a lost one went with its socket.
+        // Without the facts only the id is known, and only while the session lives; a lost one went with its socket.
         ServerSession? session = facts is not null ? (facts.IsProxied ? null : facts.Session)
             : inner.State == ConnectionState.Open ? new ServerSession(unchecked((uint)inner.ServerThread), "")
             : null;
@@ -171,7 +171,7 @@ internal sealed class MySqlServerConnector : IConnector
         }
         catch (ObjectDisposedException)
         {
-            // Nobody is left to ask; the process ends.
+            // The lane has ended and cannot ask; the process ends.
         }
     }
 
@@ -179,8 +179,8 @@ internal sealed class MySqlServerConnector : IConnector
         ? Register!.TryAddControlAsync(inner, facts)
         : Register!.AddAsync(inner, facts);
 
-    // The former data source is left to the collector: without a pool of its own it holds nothing, and an open over it
-    // may be under way.
+    // The former data source is left to the garbage collector: without a pool of its own it holds nothing, and an open
+    // over it may be under way.
     private sealed class Candidate(MySqlServerConnector connector, MySqlConnectionStringBuilder settings) : ICandidate
     {
         private readonly SessionSource _changed = connector.Source(settings);

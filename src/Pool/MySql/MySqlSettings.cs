@@ -9,12 +9,11 @@ using UPool.Core;
 
 namespace UPool.MySql;
 
-/// <summary>The driver's settings that the pool stands on; the rest of the connection string is the user's.</summary>
+/// <summary>The driver's settings that the pool relies on; the rest of the connection string is the user's.</summary>
 internal static class MySqlSettings
 {
-    /// <summary>Makes the driver's connection string from the user's; <see cref="ConnectionStringTable"/> says
-    /// how.</summary>
-    /// <exception cref="ArgumentException">A value that cannot be used; the message names the key, never a
+    /// <summary>Makes the driver's connection string from the user's, by <see cref="ConnectionStringTable"/>.</summary>
+    /// <exception cref="ArgumentException">A value cannot be used; the message names the key, never a
     /// value.</exception>
     public static MySqlConnectionStringBuilder Derive(string connectionString, PoolOptions options)
     {
@@ -25,7 +24,7 @@ internal static class MySqlSettings
         }
         catch (Exception exception) when (exception is ArgumentException or FormatException or OverflowException)
         {
-            // The driver's message can quote what it could not read, the password among it.
+            // The driver's message may quote the unreadable text, the password included.
             throw new ArgumentException(WhyUnreadable(connectionString, exception));
         }
 
@@ -35,7 +34,7 @@ internal static class MySqlSettings
         return builder;
     }
 
-    /// <summary>Makes the driver's data source.</summary>
+    /// <summary>Creates the driver's data source.</summary>
     public static MySqlDataSource Build(MySqlConnectionStringBuilder settings, ILoggerFactory? loggers)
     {
         MySqlDataSourceBuilder builder = ServerProof.CreateBuilder(settings);
@@ -43,8 +42,8 @@ internal static class MySqlSettings
         return builder.Build();
     }
 
-    /// <summary>Refuses a changed connection string that leads to another server or database: what a running pool and
-    /// the control connections know of their sessions would be another server's.</summary>
+    /// <summary>Refuses a changed connection string that leads to another server or database: a running pool and the
+    /// control connections would take its sessions for those they know.</summary>
     public static void ThrowIfElsewhere(MySqlConnectionStringBuilder settings, string target)
     {
         if (Describe(settings) == target) return;
@@ -54,11 +53,11 @@ internal static class MySqlSettings
             + "own. Start the process anew to move.");
     }
 
-    /// <summary>Host, port and database, for people.</summary>
+    /// <summary>Host, port and database, for messages.</summary>
     public static string Describe(MySqlConnectionStringBuilder builder) => string.Create(
         CultureInfo.InvariantCulture, $"MySQL at {builder.Server}:{builder.Port}/{builder.Database}");
 
-    /// <summary>The settings as a connection string that holds nothing to log in with.</summary>
+    /// <summary>The settings as a connection string without credentials.</summary>
     public static string WithoutCredentials(MySqlConnectionStringBuilder builder)
     {
         var shown = new MySqlConnectionStringBuilder(builder.ConnectionString);
@@ -66,8 +65,8 @@ internal static class MySqlSettings
         return shown.ConnectionString;
     }
 
-    /// <summary>Names the key whose value cannot be read, when the driver knows the key: an unknown one may be a part
-    /// of a password with a semicolon.</summary>
+    /// <summary>Names the key whose value cannot be read, if the driver knows the key: an unknown key may be part of a
+    /// password with a semicolon.</summary>
     private static string WhyUnreadable(string connectionString, Exception exception)
     {
         try
@@ -81,7 +80,7 @@ internal static class MySqlSettings
         }
         catch (ArgumentException)
         {
-            // Not even its quotes close.
+            // Its quotes do not even close.
         }
 
         return $"The connection string cannot be read ({exception.GetType().Name}). Expected: "
@@ -107,7 +106,7 @@ internal static class MySqlSettings
         {
             var builder = new MySqlConnectionStringBuilder { [key] = value };
 
-            // Some values are only looked at when they are read.
+            // The driver checks some values only when they are read.
             _ = builder[key];
             return true;
         }

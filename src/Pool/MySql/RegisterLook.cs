@@ -4,20 +4,20 @@ using System.Globalization;
 namespace UPool.MySql;
 
 /// <summary>One look at the register and the process list, in one round trip.</summary>
-/// <param name="Look">What is told.</param>
-/// <param name="Unlisted">Sessions of it that are registered and not listed, although this account sees their like:
-/// gone, or still counted while they roll back. Only the answer to a KILL tells.</param>
+/// <param name="Look">The result for the caller.</param>
+/// <param name="Unlisted">Registered sessions that are not listed, although this account would see them: they are gone,
+/// or still counted while they roll back. Only the answer to a KILL distinguishes the two.</param>
 internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession> Unlisted)
 {
-    // Rows of other servers come by replication. They say nothing here, and a server that was given up never removes
-    // its own.
+    // Replication brings rows of other servers. They prove nothing here, and no process removes the rows of a server
+    // that was given up.
     private const string ForeignAge = "1 DAY";
 
     // A connection that has not logged in yet: MariaDB shows the command, MySQL the user.
     private const string Connecting = "Connect";
     private const string Unauthenticated = "unauthenticated user";
 
-    // The server's own threads: not connections, although they stand in the process list.
+    // The server's own threads: in the process list, but not connections.
     private const string SystemUser = "system user";
     private const string Daemon = "Daemon";
 
@@ -31,7 +31,8 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
             ? found
             : throw new InvalidOperationException("The process list does not show the session that asks.");
 
-        // The register was read before the list, to tell what has gone, and again after it, to tell who has come.
+        // The register is read before the process list, to find sessions that have gone, and after it, to find new
+        // ones.
         List<DeploymentSession> sessions = [];
         List<ServerSession> unlisted = [];
         foreach (Row row in answers.Before.Where(row => !IsIn(listed, row)))
@@ -59,8 +60,8 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
     }
 
     /// <summary>
-    /// Connection ids are given in the order of acceptance. An accepted connection counts on the server before it is
-    /// listed, so the counts are compared too; both can be seen with PROCESS only.
+    /// The server gives connection ids in the order of acceptance. It counts an accepted connection before it lists it,
+    /// so the counts are compared too. Both are visible only with PROCESS.
     /// </summary>
     private static bool IsSettled(Answers answers, Process own)
     {
@@ -117,7 +118,7 @@ internal sealed record RegisterLook(ServerLook Look, IReadOnlyList<ServerSession
             reader, static r => r.GetString(0), cancellationToken).ConfigureAwait(false);
 
         string start = after.Find(static row => row.Id == SessionRegister.WitnessId)?.Incarnation
-            ?? throw new InvalidOperationException("The register does not keep what is written into it.");
+            ?? throw new InvalidOperationException("A row that was just written to the register is missing.");
         return new Answers(
             server, start, [.. before.Where(static row => row.Id != SessionRegister.WitnessId)], processes, after,
             ownId, max, status["Threads_connected"], status["Uptime"], AccountRights.Parse(grants).SeesAll);

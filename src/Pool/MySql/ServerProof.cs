@@ -7,14 +7,15 @@ using MySqlConnector;
 namespace UPool.MySql;
 
 /// <summary>
-/// Has a server prove who it is before it hears of the account: <c>VerifyCA</c> and <c>VerifyFull</c> are kept here.
+/// Requires a server to prove its identity before it receives anything about the account: enforces <c>VerifyCA</c> and
+/// <c>VerifyFull</c> in place of the driver.
 /// </summary>
 /// <remarks>
-/// The driver's own check comes after the log-in, so that a stranger has the answer to its challenge by then. It passes
-/// a certificate of a wrong name or an unknown authority if the server confirms it with the hash of the account's
+/// The driver's own check comes after the log-in, when an impostor already has the reply to its challenge. It accepts a
+/// certificate with a wrong name or an unknown authority if the server confirms it with the hash of the account's
 /// password, as MariaDB does from 11.4 ("zero-configuration TLS"; <c>ServerSession.ValidateFingerprint</c> of
-/// MySqlConnector 2.4 and newer). Of a chain that ends in <c>SslCa</c> it looks at the last certificate alone. So the
-/// driver encrypts (<c>Required</c>), and its callback, which it calls in that mode only, is this one.
+/// MySqlConnector 2.4 and newer). Of a chain that ends in <c>SslCa</c> it checks the last certificate only. So the
+/// driver only encrypts (<c>Required</c>) and calls this callback, which it does in that mode alone.
 /// </remarks>
 internal sealed class ServerProof
 {
@@ -23,7 +24,7 @@ internal sealed class ServerProof
     private const X509ChainStatusFlags Unknown =
         X509ChainStatusFlags.UntrustedRoot | X509ChainStatusFlags.PartialChain | X509ChainStatusFlags.NotSignatureValid;
 
-    // A list of revoked certificates that cannot be had holds up an open for no longer than this.
+    // The longest time that an unreachable revocation list delays an open.
     private static readonly TimeSpan RevocationTimeout = TimeSpan.FromSeconds(5);
 
     private readonly bool _checksName;
@@ -37,11 +38,10 @@ internal sealed class ServerProof
         _authorityFile = settings.SslCa;
     }
 
-    /// <summary>The driver's builder of data sources, by the user's settings, with the proof that they ask
-    /// for.</summary>
+    /// <summary>The driver's data source builder for the user's settings, with the proof that they require.</summary>
     public static MySqlDataSourceBuilder CreateBuilder(MySqlConnectionStringBuilder settings)
     {
-        // The driver opens nothing with it in another mode than VerifyFull, which it is not told of.
+        // The driver fails every open that has this option in a mode other than VerifyFull, and it is given Required.
         var driver = new MySqlConnectionStringBuilder(settings.ConnectionString)
         {
             SkipCertificateRevocationCheck = false,
@@ -51,14 +51,14 @@ internal sealed class ServerProof
 
         driver.SslMode = MySqlSslMode.Required;
 
-        // With it the driver would not call back.
+        // With SslCa the driver would not call the callback.
         driver.SslCa = "";
         return new MySqlDataSourceBuilder(driver.ConnectionString)
             .UseRemoteCertificateValidationCallback(new ServerProof(settings).Validate);
     }
 
-    /// <summary>Decides about a server's certificate; the driver calls it in the middle of the TLS handshake.</summary>
-    /// <exception cref="ServerProofException">The server has not proved who it is; says why.</exception>
+    /// <summary>Validates a server's certificate; the driver calls it during the TLS handshake.</summary>
+    /// <exception cref="ServerProofException">The server has not proved its identity; says why.</exception>
     public bool Validate(
         object sender, X509Certificate? certificate, X509Chain? sentChain, SslPolicyErrors errors)
     {
@@ -67,7 +67,7 @@ internal sealed class ServerProof
         if (_checksName && errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch))
             throw new ServerProofException(ServerProofFault.Name);
 
-        // By SslCa first: an authority of one's own keeps no list of revoked certificates that could be asked.
+        // SslCa first: a private authority publishes no revocation list.
         ServerProofFault? fault = authorities.Count > 0 ? Look(server, sentChain, authorities) : null;
         if (authorities.Count > 0 && fault is null) return true;
 
@@ -75,7 +75,7 @@ internal sealed class ServerProof
         return fault is { } found ? throw new ServerProofException(found) : true;
     }
 
-    // There the file system says who listens, and no certificate has its name.
+    // The file system decides which process listens on a socket file, and no certificate names it.
     private static bool IsSocketFile(MySqlConnectionStringBuilder settings) =>
         settings.ConnectionProtocol == MySqlConnectionProtocol.UnixSocket || settings.Server.StartsWith('/');
 
@@ -84,7 +84,7 @@ internal sealed class ServerProof
         X509ChainStatusFlags.NoError => null,
         _ when status.HasFlag(X509ChainStatusFlags.Revoked) => ServerProofFault.Revoked,
 
-        // A signature that is wrong is one of another authority by the same name.
+        // A wrong signature comes from another authority of the same name.
         _ when (status & Unknown) != 0 => ServerProofFault.Authority,
         _ when status.HasFlag(X509ChainStatusFlags.NotTimeValid) => ServerProofFault.Time,
         _ when (status & ~(X509ChainStatusFlags.RevocationStatusUnknown | X509ChainStatusFlags.OfflineRevocation)) == 0
@@ -92,8 +92,8 @@ internal sealed class ServerProof
         _ => ServerProofFault.Purpose,
     };
 
-    /// <summary>What is wrong with the chain from the server's certificate to a known authority; null when nothing
-    /// is.</summary>
+    /// <summary>The fault in the chain from the server's certificate to a known authority; null if there is
+    /// none.</summary>
     private ServerProofFault? Look(
         X509Certificate2 server, X509Chain? sentChain, X509Certificate2Collection? authorities)
     {
@@ -117,7 +117,7 @@ internal sealed class ServerProof
             X509ChainStatusFlags.NoError, static (all, one) => all | one.Status)) ?? ServerProofFault.Purpose;
     }
 
-    // At every open: an authority that is renewed in the file needs no restart.
+    // Read at every open: an authority renewed in the file needs no restart.
     private X509Certificate2Collection ReadAuthorities()
     {
         var authorities = new X509Certificate2Collection();

@@ -2,7 +2,7 @@ using System.Security.Authentication;
 
 namespace UPool.MySql;
 
-/// <summary>Why a server has not proved who it is.</summary>
+/// <summary>The reason why a server has not proved its identity.</summary>
 internal enum ServerProofFault
 {
     /// <summary>It sent no certificate.</summary>
@@ -14,25 +14,25 @@ internal enum ServerProofFault
     /// <summary>Neither the system nor <c>SslCa</c> knows the authority.</summary>
     Authority,
 
-    /// <summary>A certificate of the chain has run out, or its time has not begun.</summary>
+    /// <summary>A certificate of the chain has expired or is not valid yet.</summary>
     Time,
 
     /// <summary>The authority has revoked it.</summary>
     Revoked,
 
-    /// <summary>The authority's list of revoked certificates cannot be had.</summary>
+    /// <summary>The authority's revocation list cannot be fetched.</summary>
     Revocation,
 
-    /// <summary>It is for other uses than a server, or breaks another rule.</summary>
+    /// <summary>It is not for use by a server, or breaks another rule.</summary>
     Purpose,
 
     /// <summary>The file of <c>SslCa</c> cannot be read.</summary>
     AuthorityFile,
 }
 
-/// <summary>A server has not proved who it is. The driver passes it on inside its own exception.</summary>
+/// <summary>A server has not proved its identity. The driver passes this exception on inside its own.</summary>
 internal sealed class ServerProofException(ServerProofFault fault) : AuthenticationException($"{fault}")
 {
-    /// <summary>Why.</summary>
+    /// <summary>The reason.</summary>
     public ServerProofFault Fault => fault;
 }

@@ -1,12 +1,12 @@
 namespace UPool.MySql;
 
 /// <summary>
-/// A session by what tells it from all others: its connection id, its client's host and port as the process list shows
-/// them, <b>and</b> the server that it is with. Ids start again after a restart of the server; the two together do not
-/// come back to somebody else's session while its socket's port is in use here.
+/// The identity of a session: its connection id, its client's host and port as in the process list, <b>and</b> its
+/// server. Ids start again after a restart of the server. Id and host together do not recur for another session while
+/// this process uses the socket's port.
 /// </summary>
 /// <param name="Id">The server's connection id.</param>
-/// <param name="Host">Host and port of the client, as in the process list; empty when the session failed before it
-/// could say. Such a one is waited for and never killed.</param>
-/// <param name="Server">The server; without a name when it is not known, and then it may be any.</param>
+/// <param name="Host">Host and port of the client, as in the process list; empty if the session failed before it was
+/// known. Such a session is waited for and never killed.</param>
+/// <param name="Server">The server; without a name if it is unknown, and then it may be any server.</param>
 internal readonly record struct ServerSession(long Id, string Host, ServerIdentity Server = default);

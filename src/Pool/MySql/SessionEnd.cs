@@ -6,14 +6,14 @@ using MySqlConnector;
 namespace UPool.MySql;
 
 /// <summary>
-/// Ends sessions and their statements over another session of the same server: first a look at the process list, then
-/// a KILL. Both go over one connection, so the server cannot have restarted between them and given the id to another
-/// session.
+/// Ends sessions and their statements over another session of the same server: it reads the process list, then sends a
+/// KILL. Both use one connection, so the server cannot have restarted in between and given the id to another session.
 /// </summary>
-/// <remarks>No statement has a timeout of its own: on a server that does not answer, it is the probe.</remarks>
+/// <remarks>No statement has its own timeout: on a server that does not answer, the statement is the probe.</remarks>
 internal static class SessionEnd
 {
-    /// <summary>The host and port that the process list gives for each session's id; without those not listed.</summary>
+    /// <summary>The host and port of each session's id in the process list; ids that are not listed are left
+    /// out.</summary>
     public static async Task<Dictionary<long, string>> FindHostsAsync(
         DbConnection connection, DatabaseFamily family, IEnumerable<ServerSession> sessions)
     {
@@ -28,14 +28,14 @@ internal static class SessionEnd
         return hosts;
     }
 
-    /// <summary>Sends a KILL for what may still be there.</summary>
+    /// <summary>Sends a KILL if the session may still exist.</summary>
     /// <param name="connection">A session of the same server.</param>
     /// <param name="family">The server's family.</param>
     /// <param name="session">The session to end.</param>
     /// <param name="wholeSession">Whether to end the session, not only its statement.</param>
     /// <param name="hosts">From <see cref="FindHostsAsync"/>, over the same connection.</param>
-    /// <returns>False when the session is gone.</returns>
-    /// <exception cref="MySqlException">The account may not end it, or the connection failed.</exception>
+    /// <returns>False if the session is gone.</returns>
+    /// <exception cref="MySqlException">The account may not end the session, or the connection failed.</exception>
     public static async Task<bool> KillAsync(
         DbConnection connection, DatabaseFamily family, ServerSession session, bool wholeSession,
         Dictionary<long, string> hosts)
@@ -43,16 +43,17 @@ internal static class SessionEnd
         bool isListed = hosts.TryGetValue(session.Id, out string? host);
         if (isListed && session.Host.Length == 0) return true;
 
-        // The id with another host belongs to another session, after a restart of the server: never kill that one.
-        // A session that is not listed may be hidden from this account, or still counted by the server although its
-        // socket is closed: only the answer to the KILL says that it is gone, and on MySQL not that alone (INV-1).
+        // The id with another host belongs to another session, after a restart of the server: never kill that one. A
+        // session that is not listed may be hidden from this account, or still counted by the server although its
+        // socket is closed. Only the answer to the KILL proves that it is gone, and on MySQL not even that alone
+        // (INV-1).
         bool isAnother = isListed && host != session.Host;
         if (isAnother || (!wholeSession && !isListed)) return false;
 
         return await SendAsync(connection, session, wholeSession).ConfigureAwait(false) || !family.IsGone(isListed);
     }
 
-    /// <returns>False when the server has no such session.</returns>
+    /// <returns>False if the server has no such session.</returns>
     private static async Task<bool> SendAsync(DbConnection connection, ServerSession session, bool wholeSession)
     {
         using DbCommand command = connection.CreateCommand();

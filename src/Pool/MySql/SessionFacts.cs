@@ -2,31 +2,33 @@ using MySqlConnector;
 
 namespace UPool.MySql;
 
-/// <summary>What a session was when it was new: who it is on the server, and what a reset has to bring back.</summary>
-/// <param name="Session">Who it is on the server.</param>
+/// <summary>The facts about a new session: its identity on the server, and the state that a reset has to
+/// restore.</summary>
+/// <param name="Session">Its identity on the server.</param>
 /// <param name="IsProxied">
-/// The server's CONNECTION_ID() is not the one of the handshake: something multiplexes in between, ids may be
-/// another's, and no KILL is ever sent.
+/// Whether the id does not identify the session: CONNECTION_ID() differs from the id of the handshake (a multiplexing
+/// proxy), or the host has no port (a local socket). No KILL is sent then.
 /// </param>
 /// <param name="Look">
-/// The SELECT that follows a reset: what <c>COM_RESET_CONNECTION</c> leaves as the last renter had it, the current
-/// database and the role, and what it brings to the server's defaults, which need not be those of a new session:
-/// charset and autocommit. FOUND_ROWS() outlives a reset as well; after this it is of this.
+/// The SELECT that follows a reset. It reads the state that <c>COM_RESET_CONNECTION</c> leaves as the last renter had
+/// it (the current database and the role) and the state that it sets to the server's defaults, which may differ from a
+/// new session's (charset and autocommit). FOUND_ROWS() outlives a reset too; after this SELECT it has this SELECT's
+/// value.
 /// </param>
 /// <param name="AsNew">
-/// The answer of <paramref name="Look"/> on a session as new; null when the session was not born so, and a reset has to
-/// be followed by <paramref name="Restore"/> in any case.
+/// The answer of <paramref name="Look"/> on a session as new; null if a new session starts in another state, so that
+/// <paramref name="Restore"/> must follow every reset.
 /// </param>
-/// <param name="Restore">The statement that brings all of that back. It takes twice the time of the look.</param>
-/// <param name="Family">What kind of server it is.</param>
-/// <param name="MaxPacket">The largest statement that it takes, in bytes.</param>
+/// <param name="Restore">The statement that restores that state. It takes twice the time of the look.</param>
+/// <param name="Family">The server's family.</param>
+/// <param name="MaxPacket">The largest statement that the server accepts, in bytes.</param>
 internal sealed record SessionFacts(
     ServerSession Session, bool IsProxied, string Look, string? AsNew, string Restore, DatabaseFamily Family,
     long MaxPacket)
 {
 
-    // What a reset itself sets stands first. Compared here, letter by letter: to the server two names may be equal that
-    // differ in case. Quoted, so that no name can end where another begins.
+    // The settings that a reset changes come first. The answer is compared ordinally in this process, because the
+    // server may treat names that differ in case as equal. Names are quoted, so that they cannot run into each other.
     private const string Settings =
         "@@autocommit, @@character_set_client, @@character_set_results, @@collation_connection";
 
@@ -52,20 +54,20 @@ internal sealed record SessionFacts(
         }
 
         // The driver keeps the id in 32 bits. A host without a port is a local socket's: there the id alone would have
-        // to say who it is, and ids start again with the server.
+        // to identify the session, and ids start again with the server.
         bool isProxied = unchecked((int)id) != connection.ServerThread || !host.Contains(':', StringComparison.Ordinal);
         return new SessionFacts(
             new ServerSession(id, host, ServerIdentity.Of(server)), isProxied, $"SELECT {state}",
             isAutocommit ? asNew : null, Restoring(family, database, collation, role), family, maxPacket);
     }
 
-    /// <summary>The same, with the witness that its server's register has.</summary>
+    /// <summary>The same facts with the witness from the server's register.</summary>
     public SessionFacts With(string? witness) =>
         this with { Session = Session with { Server = Session.Server with { Witness = witness } } };
 
     /// <summary>
-    /// Whether what a look has shown differs in what the reset sets: the server's defaults are not a new session's, and
-    /// after the next reset it would be the same. Else it was the renter's doing.
+    /// Whether the settings that a reset changes differ in the answer of a look: the server's defaults are then not a
+    /// new session's, and the next reset will have the same result. Otherwise the renter caused the difference.
     /// </summary>
     public bool IsOfTheServer(string? seen) => SettingsOf(seen) != SettingsOf(AsNew);
 
@@ -81,13 +83,13 @@ internal sealed record SessionFacts(
 
     private static async Task<T> AskAsync<T>(MySqlConnection connection, string text, Func<MySqlDataReader, T> read)
     {
-        // Without a bound of the driver's, as the open itself: given up and repeated it would count on the server
-        // twice.
+        // The driver sets no timeout here, as in the open itself: a session given up and opened again would count on
+        // the server twice.
         using var command = new MySqlCommand(text, connection) { CommandTimeout = 0 };
         using MySqlDataReader reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
         return await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false)
             ? read(reader)
-            : throw new InvalidOperationException("The server did not say who the session is.");
+            : throw new InvalidOperationException("The server did not return the identity of the session.");
     }
 
     private static string? Text(MySqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
@@ -97,8 +99,8 @@ internal sealed record SessionFacts(
         // A collation's name starts with its charset's.
         string charset = collation.Split('_')[0];
 
-        // Autocommit too: a server may be configured without, and a write in autocommit would be answered and then
-        // rolled back by the next reset (INV-9).
+        // Autocommit too: a server may default to none, and a write would then be acknowledged and rolled back by the
+        // next reset (INV-9).
         string restore = $"SET NAMES {charset} COLLATE {collation}, autocommit = 1";
         if (database is not null) restore += $"; USE `{database.Replace("`", "``", StringComparison.Ordinal)}`";
         if (family.RestoreRole(role) is { } restoreRole) restore += $"; {restoreRole}";

@@ -8,13 +8,13 @@ using UPool.Core;
 namespace UPool.MySql;
 
 /// <summary>
-/// The table in which every session of a deployment with a budget says which life of which process it belongs to
-/// (INV-2). In memory on the server: a restart empties it, and no session is left then either.
+/// The table in which every session of a deployment with a budget registers the incarnation that it belongs to (INV-2).
+/// The server keeps it in memory: a restart empties it, and no session is left then either.
 /// </summary>
 /// <remarks>
-/// A row is written on its own session before the session's first use, and removed by the kill lane, behind its
-/// answers, once the server has said that the session is gone. For the rows of a process that died the next look asks
-/// the lane. So no request waits for a removal, and there are no more rows than sessions since the last look.
+/// A session writes its own row before its first use. The kill lane removes the row after its answers, once the server
+/// has confirmed that the session is gone. For the rows of a dead process, the next look asks the lane. So no request
+/// waits for a removal, and there are no more rows than sessions since the last look.
 /// </remarks>
 internal sealed class SessionRegister
 {
@@ -24,13 +24,13 @@ internal sealed class SessionRegister
     // The width of its column, which is ASCII.
     private const int MaxIncarnationLength = 128;
 
-    /// <summary>Where the register keeps a server's witness: no session has this id.</summary>
+    /// <summary>The id of the row that holds a server's witness: no session has this id.</summary>
     public const int WitnessId = 0;
 
     private readonly string _add;
 
     /// <param name="database">The database of the control connections.</param>
-    /// <param name="incarnation">This life of this process.</param>
+    /// <param name="incarnation">This process's incarnation.</param>
     public SessionRegister(string database, string incarnation)
     {
         if (incarnation.Length is 0 or > MaxIncarnationLength || !incarnation.All(IsPlain))
@@ -43,7 +43,7 @@ internal sealed class SessionRegister
         Incarnation = incarnation;
         QualifiedTable = $"`{database.Replace("`", "``", StringComparison.Ordinal)}`.{Table}";
 
-        // Replaced: a copy of the server may have brought a row with this id along.
+        // REPLACE: a copy of the server may have brought a row with this id.
         _add = $"{AddWitness}; "
             + $"REPLACE INTO {QualifiedTable} (Server, ConnectionId, Host, Account, Incarnation, IsControl) "
             + "VALUES (@server, @id, @host, @account, @incarnation, @control); "
@@ -54,18 +54,18 @@ internal sealed class SessionRegister
 
     public string QualifiedTable { get; }
 
-    /// <summary>The statement by which the first who comes after the server's start puts its witness down; with
-    /// <c>@server</c> and <c>@witness</c>.</summary>
+    /// <summary>The statement with which the first session after the server's start inserts the witness; has the
+    /// parameters <c>@server</c> and <c>@witness</c>.</summary>
     public string AddWitness =>
         $"INSERT IGNORE INTO {QualifiedTable} (Server, ConnectionId, Host, Account, Incarnation, IsControl) "
         + string.Create(CultureInfo.InvariantCulture, $"VALUES (@server, {WitnessId}, '', '', @witness, TRUE)");
 
-    /// <summary>A value for a witness.</summary>
+    /// <summary>A new random value for a witness.</summary>
     public static string NewWitness() => Convert.ToHexString(RandomNumberGenerator.GetBytes(16));
 
-    /// <summary>Registers a pool's session on itself.</summary>
+    /// <summary>Registers a pool's session over that session.</summary>
     /// <returns>The witness of its server.</returns>
-    /// <exception cref="SessionRegisterException">It could not; the session must not be used.</exception>
+    /// <exception cref="SessionRegisterException">Registering failed; the session must not be used.</exception>
     public async Task<string?> AddAsync(MySqlConnection connection, SessionFacts facts)
     {
         if (facts.IsProxied)
@@ -79,9 +79,9 @@ internal sealed class SessionRegister
             ?? throw new SessionRegisterException("there is no such table. Apply the schema.");
     }
 
-    /// <summary>The same for control connections, which are needed to make the table, to find out that no budget can be
-    /// kept here, and to end sessions with a server that has become read-only: null when it is, when the table is
-    /// missing, or when the session's id is not its own.</summary>
+    /// <summary>The same for control connections. They must work without being registered, to create the table, to find
+    /// out that no budget can be kept here, and to end sessions with a server that has become read-only. Null if the
+    /// server is read-only, the table is missing, or the session's id may be another session's.</summary>
     public async Task<string?> TryAddControlAsync(MySqlConnection connection, SessionFacts facts)
     {
         if (facts.IsProxied) return null;
@@ -96,7 +96,7 @@ internal sealed class SessionRegister
         }
     }
 
-    /// <summary>Removes the rows of sessions that are gone, whoever's they were.</summary>
+    /// <summary>Removes the rows of sessions that are gone, of any process.</summary>
     /// <param name="connection">A session with the same server.</param>
     /// <param name="gone">The sessions.</param>
     /// <param name="server">The server's name.</param>
@@ -107,7 +107,7 @@ internal sealed class SessionRegister
         List<string> keys = [];
         foreach (ServerSession session in gone)
         {
-            // On the host too: the id may be another's by now.
+            // The host is part of the key: the id may be another session's by now.
             string name = string.Create(CultureInfo.InvariantCulture, $"@host{keys.Count}");
             command.Parameters.AddWithValue(name, session.Host);
             keys.Add(string.Create(CultureInfo.InvariantCulture, $"(ConnectionId = {session.Id} AND Host = {name})"));
@@ -131,7 +131,7 @@ internal sealed class SessionRegister
         try
         {
             return await command.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false) as string
-                ?? throw new SessionRegisterException("it does not keep what is written into it.");
+                ?? throw new SessionRegisterException("a row that was just written is missing.");
         }
         catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.NoSuchTable)
         {
@@ -140,10 +140,10 @@ internal sealed class SessionRegister
         catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.BadFieldError)
         {
             throw new SessionRegisterException(
-                "the table is of an older making. Drop it and apply the schema.", exception);
+                "the table is of an older version. Drop it and apply the schema.", exception);
         }
 
-        // A server that has become read-only says so better itself.
+        // The server's own error for read-only is the better message.
         catch (MySqlException exception) when (
             exception.Number != 0 && MySqlErrors.Classify(exception) != DriverFailure.WrongServer)
         {
@@ -158,6 +158,6 @@ internal sealed class SessionRegister
     private static bool IsPlain(char c) => char.IsAsciiLetterOrDigit(c) || c is '.' or ':' or '@' or '-' or '_';
 }
 
-/// <summary>A session could not register itself. Not the driver's exception, because only here is it known what was
-/// tried.</summary>
+/// <summary>A session could not register itself. A type of its own, because the driver's exception does not name the
+/// attempted operation.</summary>
 internal sealed class SessionRegisterException(string why, Exception? inner = null) : Exception(why, inner);

@@ -11,11 +11,11 @@ internal sealed class SessionSource(
     private readonly MySqlDataSource _dataSource = MySqlSettings.Build(settings, loggers);
     private readonly SignIn _signIn = new(settings.UserID, settings.Password);
 
-    /// <summary>A connection that is not open.</summary>
+    /// <summary>Creates a connection that is not open.</summary>
     public MySqlConnection CreateConnection() => _dataSource.CreateConnection();
 
-    /// <summary>Opens it. The driver never sees a token: its cancellation blocks, and opens a session that no permit
-    /// covers.</summary>
+    /// <summary>Opens the connection. The driver gets no token: its cancellation blocks, and opens a session that no
+    /// permit covers.</summary>
     public Task OpenAsync(MySqlConnection connection) => signIns.OpenAsync(connection, _signIn);
 
     public ValueTask DisposeAsync() => _dataSource.DisposeAsync();

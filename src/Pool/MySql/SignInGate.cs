@@ -3,38 +3,38 @@ using MySqlConnector;
 namespace UPool.MySql;
 
 /// <summary>
-/// Holds a process back from trying a password that the server has refused: with <c>max_password_errors</c> (MariaDB)
-/// or <c>FAILED_LOGIN_ATTEMPTS</c> (MySQL) each try brings the account nearer to being blocked, and no try can succeed
-/// before somebody corrects something. One for all sessions of a process: pools, storage and kills.
+/// Keeps a process from retrying a password that the server has refused. With <c>max_password_errors</c> (MariaDB) or
+/// <c>FAILED_LOGIN_ATTEMPTS</c> (MySQL) each attempt brings the account closer to being blocked, and none can succeed
+/// before the password is corrected. One gate serves all sessions of a process: pools, storage and kills.
 /// </summary>
 /// <remarks>
-/// <para>An open with a refused password fails with the server's former error, without being sent, but for a second
-/// try after some seconds and one a minute from then on: so that a password which is corrected on the server works
-/// without a restart. Another password is tried at once, and one that is given anew.</para>
-/// <para>A password that was never accepted is tried by one open; those beside it wait a moment for what comes of
-/// it.</para>
+/// <para>An open with a refused password is not sent: it fails with the server's former error. The exceptions are a
+/// second attempt after <see cref="FirstRetryInterval"/> and then one in each <see cref="RetryInterval"/>, so that a
+/// password corrected on the server works without a restart. Another password is tried at once, and so is one that is
+/// configured anew.</para>
+/// <para>A password that was never accepted is tried by one open; concurrent opens wait briefly for its result.</para>
 /// </remarks>
 internal sealed class SignInGate(TimeProvider clock)
 {
-    /// <summary>Between two tries of a refused password.</summary>
+    /// <summary>The interval between two attempts with a refused password.</summary>
     public static readonly TimeSpan RetryInterval = TimeSpan.FromMinutes(1);
 
-    /// <summary>Before the second try: a database that was started together with this process may make its accounts
-    /// only now. A limit of three wrong passwords, the least that is in use, bears it.</summary>
+    /// <summary>The interval before the second attempt: a database started together with this process may still be
+    /// creating its accounts. A limit of three wrong passwords, the lowest in use, allows it.</summary>
     public static readonly TimeSpan FirstRetryInterval = TimeSpan.FromSeconds(10);
 
-    // How long the first try may hold up those beside it: one that is lost on its way must not stop them.
+    // The longest time that the first attempt delays concurrent opens: a lost attempt must not block them.
     private static readonly TimeSpan FirstTryTimeout = TimeSpan.FromSeconds(1);
 
-    // Accounts of a process, and passwords that they had; a rotation adds one.
+    // The accounts of a process with their former passwords; each rotation adds one.
     private const int MaxAccounts = 32;
 
     private readonly Lock _gate = new();
 
-    // Guarded by _gate, what is in it too.
+    // Guarded by _gate, with the states in it.
     private readonly Dictionary<SignIn, State> _states = [];
 
-    /// <summary>Opens a connection, unless its password was refused a moment ago.</summary>
+    /// <summary>Opens a connection, unless its password was refused recently.</summary>
     public async Task OpenAsync(MySqlConnection connection, SignIn signIn)
     {
         TaskCompletionSource? firstTry = Begin(signIn, out Task? other);
@@ -60,7 +60,7 @@ internal sealed class SignInGate(TimeProvider clock)
         }
     }
 
-    /// <summary>Lets a refused password be tried once more at once.</summary>
+    /// <summary>Allows one immediate attempt with a refused password.</summary>
     public void AllowTry(SignIn signIn)
     {
         lock (_gate)
@@ -102,7 +102,7 @@ internal sealed class SignInGate(TimeProvider clock)
         if (clock.GetElapsedTime(state.RefusedAt) < (state.Refusals > 1 ? RetryInterval : FirstRetryInterval))
             throw refusal;
 
-        // This one tries it; those beside it do not.
+        // This open makes the attempt; concurrent opens do not.
         state.RefusedAt = clock.GetTimestamp();
     }
 
@@ -158,7 +158,7 @@ internal sealed class SignInGate(TimeProvider clock)
     }
 }
 
-/// <summary>What a session logs in with. Never told to anybody (INV-8).</summary>
+/// <summary>The credentials of a session. Never logged or shown (INV-8).</summary>
 internal readonly struct SignIn(string user, string password) : IEquatable<SignIn>
 {
     private readonly string _user = user;

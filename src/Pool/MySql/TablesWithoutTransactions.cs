@@ -7,23 +7,24 @@ using UPool.Core;
 namespace UPool.MySql;
 
 /// <summary>
-/// Which statements of a pool may leave part of themselves stored when they fail: those that reach a table whose engine
-/// has no transactions (MyISAM, Aria, MEMORY). Only asked after a failure.
+/// Finds the statements of a pool that may leave part of their work stored when they fail: those that reach a table
+/// whose engine has no transactions (MyISAM, Aria, MEMORY). Asked only after a failure.
 /// </summary>
 /// <remarks>
-/// A name that occurs in the text, anywhere, counts as reached. Where there are such tables, so do views, stored
-/// functions and tables with triggers, which may lead to them. A table in a database that the text does not name,
-/// reached through one of those, is not found.
+/// A name counts as reached if it occurs anywhere in the text. If there are such tables, views, stored functions and
+/// tables with triggers count too, because they may lead to them. A table that is reached through one of those, in a
+/// database that the text does not name, is not found.
 /// </remarks>
 internal sealed class TablesWithoutTransactions(TimeProvider clock)
 {
-    // As long as what is known of a users' table: engines change seldom, and failed statements come in storms.
+    // As long as UserGrain keeps the description of its table: engines change seldom, and failed statements come in
+    // bursts.
     private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(60);
 
-    // Sets of databases that the texts name; most pools have one.
+    // The number of sets of databases that the texts name; most pools have one.
     private const int MaxKnown = 16;
 
-    // A database that is named in a text stands before a point.
+    // The databases that one text may name; a name before a dot counts as one.
     private const int MaxDatabases = 16;
 
     private readonly Lock _gate = new();
@@ -31,7 +32,7 @@ internal sealed class TablesWithoutTransactions(TimeProvider clock)
     // Guarded by _gate.
     private readonly Dictionary<string, Known> _known = new(StringComparer.Ordinal);
 
-    /// <summary>Whether a statement that failed may have left part of itself stored.</summary>
+    /// <summary>Whether a failed statement may have left part of its work stored.</summary>
     public async Task<bool> MayBeReachedAsync(MySqlConnection connection, string text)
     {
         string[] databases = [await CurrentAsync(connection).ConfigureAwait(false), .. DatabasesIn(text)];
@@ -53,7 +54,7 @@ internal sealed class TablesWithoutTransactions(TimeProvider clock)
         return await command.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false) as string ?? "";
     }
 
-    // Most of them are the names of tables; that does no harm.
+    // Most of these names are of tables, which does no harm.
     private static SortedSet<string> DatabasesIn(string text)
     {
         var names = new SortedSet<string>(StringComparer.Ordinal);

@@ -5,21 +5,21 @@ using MySqlConnector;
 
 namespace UPool.MySql;
 
-/// <summary>Why there is no TLS with a server, or no log-in without it. The driver says it in words alone, all under
-/// one number.</summary>
+/// <summary>Explains why TLS with a server failed, or a log-in that requires TLS. The driver uses one number for all of
+/// these, so only the message identifies them.</summary>
 internal static class TlsErrors
 {
-    /// <summary>The failure in one plain line; null when it is none of TLS.</summary>
+    /// <summary>The failure in one line; null if it has nothing to do with TLS.</summary>
     public static string? Explain(Exception exception, string target)
     {
-        // The driver's own failures; what the server says may hold the same words.
+        // Only the driver's own failures: an error of the server may contain the same words.
         if (exception is MySqlException { Number: not 0 } answer
             && answer.ErrorCode != MySqlErrorCode.UnableToConnectToHost) return null;
 
         if (exception is MySqlException && IsOfThePassword(exception.Message))
         {
-            return $"{target} takes the password of this account over TLS alone, or under its public key. Use TLS, or "
-                + "name the key's file with ServerRsaPublicKeyFile in the connection string.";
+            return $"{target} accepts the password of this account only over TLS or encrypted with the server's public "
+                + "key. Use TLS, or name the key's file with ServerRsaPublicKeyFile in the connection string.";
         }
 
         for (Exception? cause = exception; cause is not null; cause = cause.InnerException)
@@ -29,22 +29,22 @@ internal static class TlsErrors
                 case ServerProofException proof:
                     return $"{target} {Describe(proof.Fault)}";
                 case AuthenticationException:
-                    return $"{target} and this process found no way to speak TLS with each other.";
+                    return $"{target}: the TLS handshake failed.";
                 case FileNotFoundException or DirectoryNotFoundException or CryptographicException:
                     return $"{target} {DescribeFile(exception.Message)}";
             }
         }
 
-        // Behind the loop, because these words stand in the driver's other messages of TLS as well.
+        // After the loop, because the driver's other TLS messages contain these words too.
         if (exception is NotSupportedException)
         {
-            return $"{target} has the account log in by a method that the driver does not know (client_ed25519 and "
-                + "parsec are such). Give the account another.";
+            return $"{target} lets the account log in only by a method that the driver does not support, such as "
+                + "client_ed25519 or parsec. Give the account another.";
         }
 
         if (exception is not MySqlException) return null;
         if (exception.Message.Contains("rejected client certificate", StringComparison.Ordinal))
-            return $"{target} refuses this process's certificate, or the way that it speaks TLS.";
+            return $"{target} refuses this process's certificate or its TLS settings.";
         if (exception.Message.Contains("ertificate", StringComparison.Ordinal))
             return $"{target} {DescribeFile(exception.Message)}";
 
@@ -72,13 +72,11 @@ internal static class TlsErrors
             "has a certificate of an authority that is not known here. Name the authority's file with SslCa in the "
             + "connection string.",
         ServerProofFault.Time =>
-            "has a certificate that has run out, or whose time has not begun. Renew it on the server, or set the "
-            + "clocks.",
+            "has a certificate that has expired or is not valid yet. Renew it on the server, or correct the clocks.",
         ServerProofFault.Revoked => "has a certificate that its authority has revoked. Renew it on the server.",
         ServerProofFault.Revocation =>
-            "has a certificate of which it cannot be learned here whether it was revoked. Open the way to its "
-            + "authority's list, or give the check up with SkipCertificateRevocationCheck=true in the connection "
-            + "string.",
+            "has a certificate that cannot be checked for revocation here. Allow access to its authority's revocation "
+            + "list, or skip the check with SkipCertificateRevocationCheck=true in the connection string.",
         ServerProofFault.AuthorityFile =>
             "was not asked: the file of SslCa in the connection string cannot be read.",
         ServerProofFault.None => "sent no certificate.",

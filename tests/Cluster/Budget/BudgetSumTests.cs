@@ -16,7 +16,7 @@ public sealed class BudgetSumTests
         Assert.Equal(72, sum.Shared);
         Assert.True(sum.Fits);
         Assert.StartsWith("Of 100 server connections 36 are taken by 8 silos", sum.ToString());
-        Assert.EndsWith("; 64 move to where the load is.", sum.ToString());
+        Assert.EndsWith("; 64 are distributed by demand.", sum.ToString());
     }
 
     [Fact]

@@ -14,7 +14,8 @@ internal sealed class Cluster : IAsyncDisposable
     private const int OwnSessions = 2;
 
     // Two busy cores may keep a request for longer than its default deadline; that is not what is tested here.
-    private static readonly Dictionary<string, string?> Patience = new() { ["UPool__Http__RequestTimeout"] = "00:00:10" };
+    private static readonly Dictionary<string, string?> Patience =
+        new() { ["UPool__Http__RequestTimeout"] = "00:00:10" };
 
     private Cluster(Database database, Workload? silos, Workload apis, int? serverConnections)
     {

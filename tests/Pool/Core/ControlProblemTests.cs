@@ -115,7 +115,7 @@ public sealed class ControlProblemTests
         pool.Advance(410);
         RentRefusal refusal = (await pool.FinishAsync(rent)).Refusal!;
         Assert.Equal(RefusalReason.NoPermits, refusal.Reason);
-        Assert.EndsWith("MaxConnections was taken down to 0.", refusal.Message, StringComparison.Ordinal);
+        Assert.EndsWith("MaxConnections was set to 0.", refusal.Message, StringComparison.Ordinal);
     });
 
     [Fact]

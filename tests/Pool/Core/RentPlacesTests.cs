@@ -46,7 +46,7 @@ public sealed class RentPlacesTests
         await using DbConnection first = await pool.FinishAsync(OpenAsAnyAsync(pool.Source));
         await using DbConnection second = await pool.FinishAsync(OpenAsAnyAsync(pool.Source));
         Assert.Contains(
-            $"by an unnamed place (OpenAsync), perhaps one of {nameof(RentPlacesTests)}.{nameof(OpenAsAnyAsync)};",
+            $"by an unknown caller (OpenAsync), perhaps one of {nameof(RentPlacesTests)}.{nameof(OpenAsAnyAsync)};",
             await ReportAsync(pool, rents: 2), StringComparison.Ordinal);
     });
 

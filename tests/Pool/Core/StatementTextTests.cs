@@ -15,6 +15,7 @@ public sealed class StatementTextTests
     [InlineData("SELECT a /* 'secret' */ FROM t -- 5\nWHERE b = 1 # x", "SELECT a   FROM t  \nWHERE b = ?  ")]
     [InlineData("SELECT 'open", "SELECT ?")]
     [InlineData("SELECT a /* open", "SELECT a  ")]
+    [InlineData("SELECT a /*/ secret */ FROM t", "SELECT a   FROM t")]
     [InlineData("SET @a = @@session.x1", "SET @a = @@session.x1")]
     [InlineData("SELECT t1.5x, -7, 文字1", "SELECT t1?, -?, 文字1")]
     [InlineData("", "")]
@@ -54,6 +55,13 @@ public sealed class StatementTextTests
     [InlineData("123", "STATEMENT")]
     [InlineData("SET sql_mode = CONCAT_WS(';', @@sql_mode); INSERT INTO t VALUES (1)", "INSERT")]
     [InlineData("SET autocommit = 1;", "SET")]
+    [InlineData("/* secret */ SELECT 1", "SELECT")]
+    [InlineData("-- secret\nSELECT 1", "SELECT")]
+    [InlineData("# secret", "STATEMENT")]
+    [InlineData("/*/ secret */ DELETE FROM t", "DELETE")]
+    [InlineData("'secret'", "STATEMENT")]
+    [InlineData("SET a = 1 /* ; secret */; INSERT INTO t VALUES (1)", "INSERT")]
+    [InlineData("SET a = 1; -- secret\nUPDATE t SET a = 1", "UPDATE")]
     public void Operation_Text_IsItsFirstWord(string text, string expected) =>
         Assert.Equal(expected, StatementText.Operation(text));
 }

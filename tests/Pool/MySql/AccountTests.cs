@@ -19,8 +19,8 @@ public sealed class AccountTests
     // TLS.
     [Theory]
     [Trait(ServerFamily.OnlyOn, ServerFamily.MySql)]
-    [InlineData("", "PASSWORD EXPIRE", "its password has run out")]
-    [InlineData("SET GLOBAL require_secure_transport = ON", "", "takes connections over TLS alone")]
+    [InlineData("", "PASSWORD EXPIRE", "its password has expired")]
+    [InlineData("SET GLOBAL require_secure_transport = ON", "", "accepts connections over TLS only")]
     [InlineData("SET GLOBAL offline_mode = ON", "", "is in offline mode")]
     public Task Open_OnMySqlNotLetIn_SaysWhy(string setting, string account, string expected) =>
         RefusesAsync(setting, account, expected);

@@ -61,8 +61,8 @@ public sealed class DatabaseFamilyTests
         var server = new KnownServer("MySQL at here", TimeProvider.System, log);
         for (int i = 0; i < 3; i++) server.Note(server.BeginOpen(), FactsOf("8.4.3"));
         Assert.Equal(
-            "Warning 1111 MySQL at here is MySQL 8.4.3, a version that uPool was never run on. Run were MySQL 9.7, "
-            + "MariaDB 10.11 and MariaDB 11.8.", log.ToString().TrimEnd());
+            "Warning 1111 MySQL at here is MySQL 8.4.3, a version that uPool was not tested on. Tested versions: "
+            + "MySQL 9.7, MariaDB 10.11 and MariaDB 11.8.", log.ToString().TrimEnd());
     }
 
     [Theory]

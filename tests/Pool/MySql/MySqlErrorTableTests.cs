@@ -97,8 +97,8 @@ public sealed class MySqlErrorTableTests
     [InlineData(1047, "WSREP has not yet prepared node", "without its cluster")]
     [InlineData(3118, "", "locked")]
     [InlineData(4150, "", "wrong passwords")]
-    [InlineData(1862, "", "password has run out")]
-    [InlineData(1820, "", "password has run out")]
+    [InlineData(1862, "", "password has expired")]
+    [InlineData(1820, "", "password has expired")]
     [InlineData(3032, "", "offline mode")]
     [InlineData(3159, "", "TLS")]
     public void Words_Error_SayWhatItIsAndTheServer(int number, string text, string said)

@@ -15,7 +15,7 @@ public sealed class ServerProofTests
     private const string Here = "127.0.0.1";
     private const string Other = "elsewhere.example";
     private const string UnknownAuthority = "an authority that is not known here";
-    private const string RunOut = "has run out, or whose time has not begun";
+    private const string RunOut = "has expired or is not valid yet";
 
     [Theory]
     [InlineData(MySqlSslMode.VerifyFull)]

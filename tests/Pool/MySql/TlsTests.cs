@@ -97,7 +97,7 @@ public sealed class TlsTests
         }
 
         string settings = ByName(server) + ";User ID=fresh;SslMode=None;ServerRsaPublicKeyFile=/nowhere/key.pem";
-        await RefusesAsync(settings, server, "takes the password of this account over TLS alone");
+        await RefusesAsync(settings, server, "accepts the password of this account only over TLS");
     }
 
     [Fact]

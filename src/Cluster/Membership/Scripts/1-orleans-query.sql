@@ -8,8 +8,8 @@ CREATE TABLE IF NOT EXISTS OrleansQuery
 ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- next
--- The scripts after this one replace statements by their key. In a database that another Orleans application set up
--- with tables of its own, that would silently take its members and its grains' states away: refuse instead.
+-- The scripts after this one replace statements by their key. In a database that another Orleans application has set
+-- up with its own tables, that would silently hide its members and its grains' states: refuse instead.
 CREATE PROCEDURE IF NOT EXISTS upool_refuse_foreign_queries_v1()
     SQL SECURITY INVOKER
 BEGIN

@@ -1,5 +1,5 @@
--- Orleans' membership: one version row per cluster, which every change of a member moves on by one, so that of several
--- silos that read the same version only one can write. Moments are UTC.
+-- Orleans' membership: one version row per cluster. Every change of a member increments it, so that of several silos
+-- that read the same version only one can write. Times are UTC.
 CREATE TABLE IF NOT EXISTS upool_member_version
 (
     DeploymentId VARCHAR(150) NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS upool_member
 ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- next
--- INSERT IGNORE would also forgive an id that is too long, and cut it off.
+-- INSERT IGNORE would also accept an id that is too long, and truncate it.
 CREATE PROCEDURE IF NOT EXISTS upool_insert_member_version_v1(
     IN p_deployment VARCHAR(1000) CHARACTER SET utf8mb4)
     SQL SECURITY INVOKER
@@ -39,9 +39,9 @@ BEGIN
 END
 
 -- next
--- A new member and the next version, both or neither. The version comes first: its row's lock makes contenders wait, and
--- the loser finds another version. Without the handlers an error would leave the transaction, and that lock, behind on a
--- connection that goes back to its pool.
+-- A new member and the next version, both or neither. The version comes first: its row's lock makes contenders wait,
+-- and the loser finds another version. Without the handlers an error would leave the transaction and that lock open on
+-- a connection that returns to its pool.
 CREATE PROCEDURE IF NOT EXISTS upool_insert_member_v1(
     IN p_deployment VARCHAR(1000) CHARACTER SET utf8mb4,
     IN p_address VARCHAR(1000) CHARACTER SET utf8mb4,
@@ -142,7 +142,7 @@ DELETE FROM upool_member
 WHERE DeploymentId = @DeploymentId AND Status = 6 AND IAmAliveTime < @IAmAliveTime;
 
 -- query CleanupDefunctSiloEntryKey
--- Only while the row is still what its reader saw.
+-- Only if the row is unchanged since it was read.
 DELETE FROM upool_member
 WHERE DeploymentId = @DeploymentId AND Address = @Address AND Port = @Port AND Generation = @Generation
   AND Status = 6 AND SuspectTimes <=> @SuspectTimes AND StartTime = @StartTime AND IAmAliveTime = @IAmAliveTime;

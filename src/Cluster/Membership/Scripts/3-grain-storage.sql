@@ -1,6 +1,6 @@
--- The states of grains. A state's whole key is its hash: the parts together are too long for an InnoDB key (3,072
--- bytes), and text columns compare 'a' and 'a ' as equal. The parts are kept for people to read. The hash is made of
--- every part and its length, by the statements below; they must agree.
+-- The states of grains. The primary key is a hash of a state's whole key: its parts together are too long for an InnoDB
+-- key (3,072 bytes), and text columns compare 'a' and 'a ' as equal. The parts are kept for people to read. The
+-- statements below make the hash of every part and its length; they must agree.
 CREATE TABLE IF NOT EXISTS upool_grain_state
 (
     KeyHash                BINARY(32)    NOT NULL,
@@ -17,13 +17,13 @@ CREATE TABLE IF NOT EXISTS upool_grain_state
 ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- next
--- One statement each way, so nothing is left open when it is killed. Without a version the state must not exist: of two
--- first writes the unique key lets one in, at any isolation level. NULL says that another writer was first.
+-- One statement each way, so nothing is left open if it is killed. Without a version the state must not exist: of two
+-- first writes the unique key admits one, at any isolation level. NULL means that another writer was first.
 --
--- Versions are drawn, not counted: a server that lost its last writes (a crash, a fail-over to a replica behind) would
--- count up to the same numbers again, and whoever was stopped with a version that was lost would overwrite what was
--- written since. Any of the 32-bit numbers of Orleans from 1 on but the one before. RANDOM_BYTES, because RAND's
--- seeds come from the second of the server's start. Drawn into a variable, so that replicas are sent the value.
+-- Versions are random, not counted: a server that lost its last writes (a crash, a fail-over to a replica that lags)
+-- would count up to the same numbers again, and a process stopped with a lost version would overwrite later writes. A
+-- version is any of Orleans' 32-bit numbers from 1 on, except the one before. RANDOM_BYTES, because RAND's seeds come
+-- from the second of the server's start. Drawn into a variable, so that replicas are sent the value.
 CREATE PROCEDURE IF NOT EXISTS upool_write_grain_state_v2(
     IN p_key BINARY(32),
     IN p_service VARCHAR(1000) CHARACTER SET utf8mb4,
@@ -68,7 +68,7 @@ CALL upool_write_grain_state_v2(
     @ServiceId, @GrainTypeString, @GrainIdN0, @GrainIdN1, @GrainIdExtensionString, @GrainStateVersion, @PayloadBinary);
 
 -- query ClearStorageKey
--- A write of nothing. No state has version 0: whoever has none may not make one by clearing it.
+-- A write of nothing. No state has version 0, so that a grain without a state cannot make one by clearing it.
 CALL upool_write_grain_state_v2(
     UNHEX(SHA2(CONCAT(
         LENGTH(@ServiceId), ':', @ServiceId, LENGTH(@GrainTypeString), ':', @GrainTypeString,

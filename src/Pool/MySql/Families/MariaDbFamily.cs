@@ -1,7 +1,7 @@
 namespace UPool.MySql;
 
-/// <summary>MariaDB: a session can be killed until the server has dropped it, its rollback included. Measured on 11.8
-/// with 262,144 rows to roll back: error 1094 after 5,707 ms, no longer counted after 5,711 ms.</summary>
+/// <summary>MariaDB: a KILL finds a session until the server has dropped it, rollback included. Measured on 11.8 with
+/// 262,144 rows to roll back: error 1094 after 5,707 ms, no longer counted after 5,711 ms.</summary>
 internal sealed class MariaDbFamily(string version) : DatabaseFamily(version)
 {
     public override string Name => Version;
@@ -10,9 +10,9 @@ internal sealed class MariaDbFamily(string version) : DatabaseFamily(version)
 
     public override string ProcessList => "information_schema.PROCESSLIST";
 
-    // Replication wants different server ids; a copy that does not replicate may agree in all three, and then the
-    // register's witness tells. server_uid, a hash of the network card and the port, is not in every 10.11, and an open
-    // that asks for a variable that is not there fails.
+    // Replication requires different server ids. A copy that does not replicate may have the same three values; then
+    // the register's witness distinguishes it. server_uid, a hash of the network card and the port, is missing in some
+    // 10.11 versions, and an open that reads a missing variable fails.
     public override string Identity => "CONCAT(@@hostname, ':', @@port, '/', @@GLOBAL.server_id)";
 
     public override bool HasRoles => true;

@@ -1,13 +1,14 @@
 namespace UPool.MySql;
 
 /// <summary>
-/// MySQL, and what speaks as it. A session cannot be killed any more as soon as it begins to end: with 262,144 rows to
-/// roll back, 9.7 answered 1094 after 19 ms and counted the session for 7 s. Its process list in performance_schema
-/// shows a session until it is counted no more. The one in information_schema does not, and warns at each look (1287).
+/// MySQL, and servers that speak its protocol. A KILL no longer finds a session once the session begins to end: with
+/// 262,144 rows to roll back, 9.7 answered 1094 after 19 ms and counted the session for 7 s. The process list in
+/// performance_schema shows a session until it is no longer counted. The one in information_schema does not, and each
+/// read of it raises warning 1287.
 /// </summary>
 internal sealed class MySqlFamily : DatabaseFamily
 {
-    // The version that brought performance_schema.processlist.
+    // The first version with performance_schema.processlist.
     private static readonly Version Since = new(8, 0, 22);
 
     private readonly bool _hasProcessList;
@@ -38,11 +39,11 @@ internal sealed class MySqlFamily : DatabaseFamily
         : $"{Name} does not list its sessions in performance_schema.processlist, which alone says when a session is "
             + "gone. Start the server with performance_schema=ON.";
 
-    // Not listed before the KILL and not known to it: what was never listed or listed no more has been dropped. One
-    // that was listed is looked for again at the next look.
+    // A session that was not listed before the KILL, and that the KILL did not find, has been dropped. A session that
+    // was listed is checked again at the next look.
     public override bool IsGone(bool wasListed) => !_hasProcessList || !wasListed;
 
-    // CURRENT_ROLE() answers with a list that is quoted already, or with NONE.
+    // CURRENT_ROLE() returns a list that is already quoted, or NONE.
     public override string? RestoreRole(string? role) => HasRoles ? $"SET ROLE {role ?? "NONE"}" : null;
 
     public override DatabaseFamily WithoutProcessList() =>

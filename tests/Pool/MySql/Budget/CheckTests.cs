@@ -128,7 +128,7 @@ public sealed class CheckTests
             server.Root,
             "SET GLOBAL init_connect = 'CREATE TEMPORARY TABLE upool.upool_session LIKE upool.register'");
         Assert.Contains(
-            "what one session writes into upool_session another one does not see",
+            "a row that one session writes into upool_session is not visible to another one",
             await server.CreateControl(connectionString: server.ConnectionString).CheckAsync(server.ConnectionString),
             StringComparison.Ordinal);
     }

@@ -99,7 +99,7 @@ public sealed class RegisterTests
     }
 
     [Theory]
-    [InlineData("ALTER TABLE upool_session DROP COLUMN Account", "the table is of an older making.")]
+    [InlineData("ALTER TABLE upool_session DROP COLUMN Account", "the table is of an older version.")]
     [InlineData("REVOKE ALL ON `upool%`.* FROM upool@'%'; GRANT SELECT ON `upool%`.* TO upool@'%'", "error 1142.")]
     public async Task Open_CannotRegister_SessionIsNotUsed(string spoil, string why)
     {
