@@ -26,7 +26,7 @@ UPOOL_TEST_MYSQL    your own server for the tests that share one: a connection s
                     version is read before any test runs. Tests that stop or freeze a server still start private ones,
                     of the same family: mysql-9.7 unless UPOOL_TEST_SERVER names another
 UPOOL_SERVERS       folder of unpacked servers (.upool/servers)
-UPOOL_TEST_TIMEOUT  seconds for one project before it counts as hung (600)
+UPOOL_TEST_TIMEOUT  seconds for one project before it counts as hung (900)
 UPOOL_TEST_LANES    number of projects that run at a time (2)
 TEXT
 }
@@ -143,7 +143,7 @@ run_project() {
     log=$logs/$name.log
 
     # --foreground: Ctrl-C reaches the tests too.
-    timeout --foreground --kill-after=10 "${UPOOL_TEST_TIMEOUT:-600}" \
+    timeout --foreground --kill-after=10 "${UPOOL_TEST_TIMEOUT:-900}" \
         dotnet "$program" --progress off --ansi off "${detail[@]}" "${filters[@]}" "${form[@]}" \
         --filter-not-trait "OnlyOn=$other" \
         >"$log" 2>&1 </dev/null || status=$?
@@ -153,7 +153,7 @@ run_project() {
     skipped=$(summary_of "$log" skipped)
     if [[ -z $ok || -z $bad ]]; then
         problem="ended without a result (exit code $status)"
-        ((status != 124 && status != 137)) || problem="did not end within ${UPOOL_TEST_TIMEOUT:-600} s"
+        ((status != 124 && status != 137)) || problem="did not end within ${UPOOL_TEST_TIMEOUT:-900} s"
     elif ((${skipped:-0} > 0)); then
         problem="skipped $skipped; no test may skip itself"
     elif ((ok + bad == 0 && ${#filters[@]} + ${#form[@]} == 0)); then

@@ -12,7 +12,7 @@ internal static class OwnProcesses
     private static readonly bool IsQuick = Environment.GetEnvironmentVariable(Variable) == "quick";
 
     /// <summary>Fails in the quick form.</summary>
-    /// <param name="what">What the test was about to start, for the message.</param>
+    /// <param name="what">The program that the test was about to start, for the message.</param>
     public static void Require(string what)
     {
         if (IsQuick)

@@ -125,8 +125,8 @@ public sealed class SocketTests : IAsyncLifetime
         Assert.EndsWith("""{"code":0,"msg":"the body is too large"}""", reply, StringComparison.Ordinal);
     }
 
-    // The web server does not read such a body to its end, so the connection closes: a client that is not told so would
-    // lose its next request.
+    // The web server does not read such a body to its end, so the connection closes: a client that does not
+    // learn of it would lose its next request.
     [Theory]
     [InlineData("POST", "/user", "application/json", 413)]
     [InlineData("POST", "/user", "text/plain", 415)]

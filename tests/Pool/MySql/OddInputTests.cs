@@ -8,8 +8,8 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 
 namespace UPool.Tests.MySql;
 
-/// <summary>Unusual statements. What the renter is told is compared with what another session then sees, so a row needs
-/// no expected value.</summary>
+/// <summary>Unusual statements. The renter's result is compared with the rows that another session then sees, so a
+/// test case needs no expected value.</summary>
 [Trait("Needs", "OwnProcesses")]
 public sealed class OddInputTests : OnSharedServer
 {
