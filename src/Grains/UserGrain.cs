@@ -92,7 +92,7 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
                     await InsertAsync(connection, transaction, names[chunk], users, token);
                 return Reply.Ok(users.ToArray());
             }
-            catch (DbException exception) when (UserErrors.IsOfName(exception))
+            catch (DbException exception) when (UserErrors.IsNameError(exception))
             {
                 return RefusedName<User[]>();
             }
@@ -278,9 +278,9 @@ public sealed class UserGrain(PooledDataSource pool, IOptions<ReadOptions> optio
     private static Reply<User> Found(List<User> users) => users.Count > 0 ? Reply.Ok(users[0]) : Reply.NotFound<User>();
 
     private static bool IsRefused(DbException exception) =>
-        UserErrors.IsOfName(exception) || UserErrors.IsOfWrite(exception);
+        UserErrors.IsNameError(exception) || UserErrors.IsWriteError(exception);
 
-    private static Reply<T> Refused<T>(DbException exception) => UserErrors.IsOfName(exception)
+    private static Reply<T> Refused<T>(DbException exception) => UserErrors.IsNameError(exception)
         ? RefusedName<T>()
         : Reply.Ended<T>(ReplyStatus.Failed, "the database failed the statement");
 

@@ -37,13 +37,13 @@ internal sealed record PoolReport
             Silo = "this process",
             Pool = snapshot,
             Ceiling = pool.MaxConnections,
-            Waits = WhyWaits(snapshot, pool.MaxConnections, problem),
+            Waits = DescribeWait(snapshot, pool.MaxConnections, problem),
             Problem = problem,
         };
     }
 
     /// <summary>Why rents wait; null if none waits.</summary>
-    internal static string? WhyWaits(PoolSnapshot pool, int ceiling, string? problem)
+    internal static string? DescribeWait(PoolSnapshot pool, int ceiling, string? problem)
     {
         if (pool.Pending == 0) return null;
         if (problem is not null) return problem;

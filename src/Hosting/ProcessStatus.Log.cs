@@ -9,5 +9,5 @@ internal sealed partial class ProcessStatus
     private partial void LogProblem(string problem);
 
     [LoggerMessage(1001, LogLevel.Information, "{Place}: the problem is over.")]
-    private partial void LogHealed(string place);
+    private partial void LogResolved(string place);
 }

@@ -54,7 +54,7 @@ internal sealed partial class ProcessStatus(
             if (problem is null)
             {
                 _problems.Remove(place);
-                LogHealed(place);
+                LogResolved(place);
             }
             else
             {

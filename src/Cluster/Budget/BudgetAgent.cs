@@ -103,7 +103,7 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
         }
         catch (Exception exception)
         {
-            LogNotHandedBack(exception.GetType().Name);
+            LogPermitsNotReturned(exception.GetType().Name);
         }
     }
 
@@ -345,7 +345,7 @@ internal sealed partial class BudgetAgent : IAsyncDisposable
 
     [LoggerMessage(2801, LogLevel.Warning,
         "The permits could not be returned ({What}); they are free after the lease and its grace.")]
-    private partial void LogNotHandedBack(string what);
+    private partial void LogPermitsNotReturned(string what);
 
     [LoggerMessage(2802, LogLevel.Information, "The connection budget. {Sum}")]
     private partial void LogSum(string sum);

@@ -33,7 +33,7 @@ internal sealed partial class Ledger
         entry.Seen = 0;
         entry.IsLeaving = request.IsLeaving;
         entry.Figures = request.Figures;
-        LearnWishes(entry, request, now);
+        UpdateDemand(entry, request, now);
         SetRecord(entry, Judge(entry.Record, request));
         return (entry, null!);
     }
@@ -80,7 +80,7 @@ internal sealed partial class Ledger
         return record with { Held = Math.Max(held, claimed), HasLeft = false };
     }
 
-    private void LearnWishes(LeaseEntry entry, LeaseRequest request, TimeSpan now)
+    private void UpdateDemand(LeaseEntry entry, LeaseRequest request, TimeSpan now)
     {
         int used = request.Figures.Used;
         bool isOver = request.Permits > 0 && request.AppliedGrant == entry.Record.Grant && used > entry.Record.Permits;

@@ -41,7 +41,7 @@ internal sealed partial class Ledger
     public void ReportGone(string incarnation)
     {
         _gone.Add(incarnation);
-        if (_writing is null) TakeServersWord();
+        if (_writing is null) ApplyServerReports();
     }
 
     /// <summary>Whether to look at the server now and not later: no lease grows before the look, or orphans hold growth
@@ -101,7 +101,7 @@ internal sealed partial class Ledger
                 _gone.Add(entry.Record.Incarnation);
         }
 
-        if (_writing is null) TakeServersWord();
+        if (_writing is null) ApplyServerReports();
         return overdue ?? (IReadOnlyList<DeploymentSession>)[];
     }
 
@@ -126,7 +126,7 @@ internal sealed partial class Ledger
                 Permits = entry.Record.Permits,
                 Held = entry.Record.Held,
                 Wanted = entry.Wanted,
-                Wait = WhyWaits(entry, isLearning),
+                Wait = DescribeWait(entry, isLearning),
                 Remaining = Later(TimeSpan.Zero, entry.ExpiresAt - now),
                 Figures = entry.Figures,
             })],
@@ -141,7 +141,7 @@ internal sealed partial class Ledger
         : entry.Record.Held > entry.Record.Permits ? LeaseState.Shrinking
         : LeaseState.Live;
 
-    private LeaseWait WhyWaits(LeaseEntry entry, bool isLearning)
+    private LeaseWait DescribeWait(LeaseEntry entry, bool isLearning)
     {
         LeaseRecord record = entry.Record;
         if (record.Role != LeaseRole.Silo || entry.Wanted <= record.Permits) return LeaseWait.None;
@@ -155,7 +155,7 @@ internal sealed partial class Ledger
     /// <summary>Whether nothing could be written for so long that leases run out for that reason alone.</summary>
     private bool IsCutOff(TimeSpan now) => now - _committedAt > _settings.LeaseDuration / 2;
 
-    private void TakeServersWord()
+    private void ApplyServerReports()
     {
         foreach (string incarnation in _gone)
         {

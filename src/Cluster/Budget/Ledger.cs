@@ -217,7 +217,7 @@ internal sealed partial class Ledger
 
         _writing = null;
         foreach (LeaseEntry entry in batch.Touched) entry.IsRenewing = false;
-        TakeServersWord();
+        ApplyServerReports();
     }
 
     private LeaseRecord[] Records()

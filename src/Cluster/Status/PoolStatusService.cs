@@ -48,7 +48,7 @@ internal sealed class PoolStatusService(
             Pool = snapshot,
             Ceiling = pool.MaxConnections,
             LeaseLeft = lease.Left,
-            Waits = PoolReport.WhyWaits(snapshot, pool.MaxConnections, problem),
+            Waits = PoolReport.DescribeWait(snapshot, pool.MaxConnections, problem),
             Problem = problem,
         });
     }

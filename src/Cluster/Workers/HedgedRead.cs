@@ -32,7 +32,7 @@ internal sealed class HedgedRead<TGrain, T>(
     private readonly long _end = deadline.Timestamp + HedgedRead.Ticks(grace, clock);
 
     // The attempts under way, the latest first; nearly always one.
-    private Asking? _unanswered;
+    private Attempt? _unanswered;
     private int _unansweredCount;
     private int _retries;
 
@@ -45,7 +45,7 @@ internal sealed class HedgedRead<TGrain, T>(
         using var ending = new CancellationTokenSource();
         try
         {
-            long nextAsking = Ask(now, ending.Token);
+            long nextAttempt = Ask(now, ending.Token);
             while (true)
             {
                 if (TakeAnswered() is { } done)
@@ -53,12 +53,12 @@ internal sealed class HedgedRead<TGrain, T>(
                     if (Judge(done) is { } reply) return reply;
 
                     now = clock.GetTimestamp();
-                    nextAsking = Math.Min(nextAsking, now + HedgedRead.Ticks(HedgedRead.Pause(_retries), clock));
+                    nextAttempt = Math.Min(nextAttempt, now + HedgedRead.Ticks(HedgedRead.Pause(_retries), clock));
                     if (_retries >= options.MaxRetries)
                     {
                         if (_unansweredCount == 0) return WorkerFailures.Unreachable<T>();
 
-                        nextAsking = Never;
+                        nextAttempt = Never;
                     }
 
                     _retries++;
@@ -69,21 +69,21 @@ internal sealed class HedgedRead<TGrain, T>(
                         ? WorkerFailures.DeadlineExceeded<T>()
                         : WorkerFailures.Unreachable<T>();
                 }
-                else if (now >= _due && nextAsking != Never)
+                else if (now >= _due && nextAttempt != Never)
                 {
                     // From here on only answers to attempts sent in time are waited for.
-                    nextAsking = Never;
+                    nextAttempt = Never;
                 }
-                else if (now >= nextAsking)
+                else if (now >= nextAttempt)
                 {
                     if (_unansweredCount > 0) WorkerClientLog.AskedAgain(logger, options.HedgeAfter.TotalMilliseconds);
-                    nextAsking = Ask(now, ending.Token);
+                    nextAttempt = Ask(now, ending.Token);
                 }
                 else
                 {
                     // The answers show how a wait ended: an exception for each read of a silent silo would itself be an
                     // overload.
-                    Task wait = WaitAsync(now, Math.Min(_end, nextAsking), caller);
+                    Task wait = WaitAsync(now, Math.Min(_end, nextAttempt), caller);
                     await wait.ConfigureAwait(
                         ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
                     if (IsAnswered()) continue;
@@ -104,7 +104,7 @@ internal sealed class HedgedRead<TGrain, T>(
     {
         var id = CallId.Next();
         Task<Reply<T>> answer = CallId.Call(id, call, grain, deadline, cancellationToken);
-        _unanswered = new Asking(id, answer, _unanswered);
+        _unanswered = new Attempt(id, answer, _unanswered);
         return ++_unansweredCount < options.MaxAskings ? now + HedgedRead.Ticks(options.HedgeAfter, clock) : Never;
     }
 
@@ -123,22 +123,22 @@ internal sealed class HedgedRead<TGrain, T>(
 
     private bool IsAnswered()
     {
-        Asking? asking = _unanswered;
-        while (asking is { Answer.IsCompleted: false }) asking = asking.Next;
-        return asking is not null;
+        Attempt? attempt = _unanswered;
+        while (attempt is { Answer.IsCompleted: false }) attempt = attempt.Next;
+        return attempt is not null;
     }
 
     private Task<Reply<T>>? TakeAnswered()
     {
-        Asking? previous = null;
-        for (Asking? asking = _unanswered; asking is not null; previous = asking, asking = asking.Next)
+        Attempt? previous = null;
+        for (Attempt? attempt = _unanswered; attempt is not null; previous = attempt, attempt = attempt.Next)
         {
-            if (!asking.Answer.IsCompleted) continue;
+            if (!attempt.Answer.IsCompleted) continue;
 
-            if (previous is null) _unanswered = asking.Next;
-            else previous.Next = asking.Next;
+            if (previous is null) _unanswered = attempt.Next;
+            else previous.Next = attempt.Next;
             _unansweredCount--;
-            return asking.Answer;
+            return attempt.Answer;
         }
 
         return null;
@@ -168,26 +168,26 @@ internal sealed class HedgedRead<TGrain, T>(
     // on their own, and a database that does not answer needs no more messages.
     private async Task EndAsync(CancellationTokenSource ending)
     {
-        Guid[] ids = [.. Askings().Select(static asking => asking.Id)];
+        Guid[] ids = [.. Attempts().Select(static attempt => attempt.Id)];
         foreach (Task answer in Answers()) answer.Ignore();
         await ending.CancelAsync();
         if (clock.GetTimestamp() < _end) stopper.Stop(ids);
     }
 
-    private IEnumerable<Task> Answers() => Askings().Select(static asking => asking.Answer);
+    private IEnumerable<Task> Answers() => Attempts().Select(static attempt => attempt.Answer);
 
-    private IEnumerable<Asking> Askings()
+    private IEnumerable<Attempt> Attempts()
     {
-        for (Asking? asking = _unanswered; asking is not null; asking = asking.Next) yield return asking;
+        for (Attempt? attempt = _unanswered; attempt is not null; attempt = attempt.Next) yield return attempt;
     }
 
-    private sealed class Asking(Guid id, Task<Reply<T>> answer, Asking? next)
+    private sealed class Attempt(Guid id, Task<Reply<T>> answer, Attempt? next)
     {
         public Guid Id => id;
 
         public Task<Reply<T>> Answer => answer;
 
-        public Asking? Next { get; set; } = next;
+        public Attempt? Next { get; set; } = next;
     }
 }
 

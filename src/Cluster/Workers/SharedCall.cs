@@ -44,7 +44,7 @@ public sealed class SharedCall<TKey, T>
         if (!_calls.IsShared) return new ValueTask<Reply<T>>(_callAlone(key, deadline, cancellationToken));
 
         return deadline.HasPassed(_calls.Clock)
-            ? new ValueTask<Reply<T>>(CallAsked<TKey, T>.NotSent(RefusalReason.TimedOut))
+            ? new ValueTask<Reply<T>>(BatchedCall<TKey, T>.NotSent(RefusalReason.TimedOut))
             : _join(key, deadline, cancellationToken);
     }
 }

@@ -97,8 +97,8 @@ public sealed class WorkerClient<TGrain>
         Task<Reply<T>> CallAsync(TKey key, Deadline deadline, CancellationToken token) =>
             ReadAsync((grain, due, cancel) => call(grain, key, due, cancel), deadline, token);
 
-        var lines = new AskingLines<TKey, Reply<T>>(new QuestionAsked<TKey, T>(_shared, name, CallAsync));
-        return new SharedCall<TKey, T>(_shared, CallAsync, lines.JoinAsync);
+        var queues = new ReadBatchQueues<TKey, Reply<T>>(new SingleKeyCall<TKey, T>(_shared, name, CallAsync));
+        return new SharedCall<TKey, T>(_shared, CallAsync, queues.JoinAsync);
     }
 
     /// <summary>Makes a shared look-up by key: keys that arrive together become one call.</summary>
@@ -122,9 +122,9 @@ public sealed class WorkerClient<TGrain>
         Task<Reply<T?[]>> CallManyAsync(TKey[] keys, Deadline deadline, CancellationToken token) =>
             ReadAsync((grain, due, cancel) => callMany(grain, keys, due, cancel), deadline, token);
 
-        var line = new AskingLine<TKey, Reply<T>>(
-            new LookupAsked<TKey, T>(_shared, name, CallOneAsync, CallManyAsync), onIdle: null);
-        return new SharedCall<TKey, T>(_shared, CallOneAsync, line.JoinAsync);
+        var queue = new ReadBatchQueue<TKey, Reply<T>>(
+            new LookupCall<TKey, T>(_shared, name, CallOneAsync, CallManyAsync), onIdle: null);
+        return new SharedCall<TKey, T>(_shared, CallOneAsync, queue.JoinAsync);
     }
 
     /// <summary>

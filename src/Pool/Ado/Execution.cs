@@ -133,7 +133,7 @@ internal static class Execution
                 TransactionGuard.NoteFailure(bound.Physical, effect, isRead, exception, connection.Pool.Connector);
             }
 
-            await Script.LookForPartAsync(exception, connection, bound, text, token).ConfigureAwait(false);
+            await Script.NotePartialEffectAsync(exception, connection, bound, text, token).ConfigureAwait(false);
             if (FailureNotes.KindOf(exception, connection.Pool.Connector) == FailureKind.StatementFailed)
                 connection.HasWritten = hadWritten;
             if (bound.Physical.Watch is { MayHaveCommitted: true })

@@ -72,7 +72,7 @@ internal static class Script
     /// After a single statement failed outside a transaction: checks whether it writes to tables without transactions,
     /// where the rows written before the error stay. Other failures need no query.
     /// </summary>
-    public static async ValueTask LookForPartAsync(
+    public static async ValueTask NotePartialEffectAsync(
         Exception exception, PooledConnection connection, OperationBound bound, string? text, CancellationToken token)
     {
         PhysicalConnection physical = bound.Physical;

@@ -102,7 +102,7 @@ internal sealed class PoolTelemetry : IDisposable
 
     public void OnClosed(CloseReason reason) => Count(_closed, NameOf(reason));
 
-    public void OnAsked(string query, int callers)
+    public void OnBatchEnded(string query, int callers)
     {
         Count(_askings, QueryKey, query);
         Count(_callers, QueryKey, query, callers);

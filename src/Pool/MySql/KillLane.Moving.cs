@@ -63,7 +63,7 @@ internal sealed partial class KillLane
         foreach (KillQuestion question in left) Leave(question);
     }
 
-    /// <summary>After a turn, sets aside the questions about another server's sessions until the address leads
+    /// <summary>After a round, sets aside the questions about another server's sessions until the address leads
     /// there.</summary>
     private async Task SortAsync(bool hasWatched)
     {

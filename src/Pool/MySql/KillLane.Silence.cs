@@ -18,7 +18,7 @@ internal sealed partial class KillLane
     // process then has one control connection too many until the server has ended the first.
     private static readonly TimeSpan SilenceTimeout = TimeSpan.FromSeconds(15);
 
-    /// <summary>Whether a turn is to be given up: a second session, tried after a long silence, was answered first, or
+    /// <summary>Whether a round is to be given up: a second session, tried after a long silence, was answered first, or
     /// the address leads to another server.</summary>
     private async Task<bool> IsGivenUpAsync(Task answering, Task changed)
     {
@@ -39,7 +39,7 @@ internal sealed partial class KillLane
         return await IsSecondAnsweredFirstAsync(answering).ConfigureAwait(false);
     }
 
-    /// <summary>Whether a turn ends within a time, which a change of the server shortens.</summary>
+    /// <summary>Whether a round ends within a time, which a change of the server shortens.</summary>
     private async Task<bool> EndsWithinAsync(Task answering, TimeSpan timeout, Task changed)
     {
         await Task.WhenAny(answering, changed).EndsWithinAsync(timeout, _clock).ConfigureAwait(false);

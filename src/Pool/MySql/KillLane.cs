@@ -217,7 +217,7 @@ internal sealed partial class KillLane : IAsyncDisposable
         foreach (List<KillQuestion> questions in (List<KillQuestion>[])[_open, _own, _elsewhere])
             questions.RemoveAll(static question => question.Task.IsCompleted);
 
-        // Read before the look: a change between the two ends the wait of this turn.
+        // Read before the look: a change between the two ends the wait of this round.
         Task changed = Server.NextChange;
         await FollowAsync().ConfigureAwait(false);
         bool isReplaced = _source.IsChangeDue && _session is { IsCompleted: true };
@@ -228,11 +228,11 @@ internal sealed partial class KillLane : IAsyncDisposable
         }
 
         _session ??= OpenAsync(isReplaced);
-        var turn = new KillTurn();
+        var round = new KillRound();
 
         // A new session checks at once: it must have seen the server writable to notice that it becomes read-only.
         bool watches = WatchIn == TimeSpan.Zero || !_session.IsCompleted;
-        Task answering = turn.AnswerAsync(_session, [.. _own], [.. _open], watches);
+        Task answering = round.AnswerAsync(_session, [.. _own], [.. _open], watches);
         if (!await IsGivenUpAsync(answering, changed).ConfigureAwait(false))
         {
             await answering.ConfigureAwait(false);
@@ -240,8 +240,8 @@ internal sealed partial class KillLane : IAsyncDisposable
             return;
         }
 
-        // From now on that turn settles nothing: its questions are asked again, and only one answer may settle each.
-        turn.GiveUp();
+        // From now on that round settles nothing: its questions are asked again, and only one answer may settle each.
+        round.GiveUp();
         await GiveUpAsync(_session).ConfigureAwait(false);
         (_session, _second) = (_second, null);
     }

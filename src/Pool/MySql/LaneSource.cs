@@ -107,7 +107,7 @@ internal sealed class LaneSource(SessionSource source, SessionRegister? register
             ControlSession session = await ControlSession.OpenAsync(candidate, register).ConfigureAwait(false);
             lock (_gate)
             {
-                // Changed once more meanwhile: the next turn tries the newer change.
+                // Changed once more meanwhile: the next round tries the newer change.
                 if (!ReferenceEquals(candidate, _candidate)) return session;
 
                 // The former source is left to the garbage collector: without a pool of its own it holds nothing.

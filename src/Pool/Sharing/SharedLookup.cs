@@ -26,7 +26,7 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
     /// scan.</summary>
     public const int MaxKeys = 256;
 
-    private readonly AskingLine<TKey, SharedAnswer<TRow>> _line;
+    private readonly ReadBatchQueue<TKey, SharedAnswer<TRow>> _queue;
     private readonly Func<PooledConnection, IReadOnlyList<TKey>, CancellationToken,
         Task<IReadOnlyDictionary<TKey, TRow>>> _ask;
 
@@ -65,7 +65,7 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
         ArgumentNullException.ThrowIfNull(ask);
         _selects = selects;
         _ask = ask;
-        _line = new AskingLine<TKey, SharedAnswer<TRow>>(this, onIdle: null);
+        _queue = new ReadBatchQueue<TKey, SharedAnswer<TRow>>(this, onIdle: null);
     }
 
     /// <summary>
@@ -89,7 +89,7 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
         if (rent.Refusal is { } refusal) return new SharedAnswer<TRow?[]>(refusal);
 
         using var connection = new PooledConnection(Pool, rent, deadline);
-        var answers = new AnswerSet<TKey, SharedAnswer<TRow>>([.. keys.Distinct()]);
+        var answers = new BatchAnswers<TKey, SharedAnswer<TRow>>([.. keys.Distinct()]);
         await AskAsync(connection, answers, cancellationToken).ConfigureAwait(false);
         var rows = new TRow?[keys.Count];
         for (int i = 0; i < rows.Length; i++)
@@ -102,10 +102,10 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
     }
 
     // Keys without references (numbers and the like) have only one spelling.
-    private static bool HasSpellings => RuntimeHelpers.IsReferenceOrContainsReferences<TKey>();
+    private static bool KeysHaveSpellings => RuntimeHelpers.IsReferenceOrContainsReferences<TKey>();
 
     internal override async Task AskAsync(
-        PooledConnection connection, AnswerSet<TKey, SharedAnswer<TRow>> answers, CancellationToken token)
+        PooledConnection connection, BatchAnswers<TKey, SharedAnswer<TRow>> answers, CancellationToken token)
     {
         for (int start = 0; start < answers.Keys.Count; start += MaxKeys)
         {
@@ -125,20 +125,20 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
     }
 
     private protected override ValueTask<SharedAnswer<TRow>> JoinAsync(
-        TKey key, Deadline deadline, CancellationToken token) => _line.JoinAsync(key, deadline, token);
+        TKey key, Deadline deadline, CancellationToken token) => _queue.JoinAsync(key, deadline, token);
 
     private protected override async Task<TRow?> AskOneAsync(
         PooledConnection connection, TKey key, CancellationToken token)
     {
         IReadOnlyDictionary<TKey, TRow> rows = await _ask(connection, [key], token).ConfigureAwait(false);
-        if (rows.TryGetValue(key, out TRow? row) || !HasSpellings || rows.Count == 0) return row;
+        if (rows.TryGetValue(key, out TRow? row) || !KeysHaveSpellings || rows.Count == 0) return row;
 
         return rows.Count == 1 ? rows.Values.First() : throw SeveralRows(rows.Count);
     }
 
     private async Task AskHalfAsync(
         PooledConnection connection,
-        AnswerSet<TKey, SharedAnswer<TRow>> answers,
+        BatchAnswers<TKey, SharedAnswer<TRow>> answers,
         int start,
         int count,
         CancellationToken token)
@@ -155,14 +155,14 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
 
     private async Task AskAsync(
         PooledConnection connection,
-        AnswerSet<TKey, SharedAnswer<TRow>> answers,
-        List<TKey> asked,
+        BatchAnswers<TKey, SharedAnswer<TRow>> answers,
+        List<TKey> wanted,
         int start,
         int count,
         CancellationToken token)
     {
         var keys = new TKey[BitOperations.RoundUpToPowerOf2((uint)count)];
-        for (int i = 0; i < keys.Length; i++) keys[i] = asked[start + Math.Min(i, count - 1)];
+        for (int i = 0; i < keys.Length; i++) keys[i] = wanted[start + Math.Min(i, count - 1)];
         if (_selects is not null) connection.Physical.Select = _selects[BitOperations.Log2((uint)keys.Length)];
 
         IReadOnlyDictionary<TKey, TRow> rows = await _ask(connection, keys, token).ConfigureAwait(false);
@@ -170,7 +170,7 @@ public sealed class SharedLookup<TKey, TRow> : SharedQuery<TKey, TRow>
         for (int i = 0; i < count; i++)
         {
             if (rows.TryGetValue(keys[i], out TRow? row)) answers.Add(keys[i], new SharedAnswer<TRow>(row));
-            else if (HasSpellings && rows.Count > 0) (others ??= []).Add(keys[i]);
+            else if (KeysHaveSpellings && rows.Count > 0) (others ??= []).Add(keys[i]);
         }
 
         if (others is null) return;

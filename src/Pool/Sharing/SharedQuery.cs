@@ -15,7 +15,7 @@ namespace UPool;
 /// </remarks>
 /// <typeparam name="TKey">The key that tells one read from another: it must include every parameter.</typeparam>
 /// <typeparam name="TAnswer">The answer: one object for all callers of the batch, which must not change it.</typeparam>
-public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAnswer>>
+public abstract class SharedQuery<TKey, TAnswer> : IBatchedRead<TKey, SharedAnswer<TAnswer>>
     where TKey : notnull, IEquatable<TKey>
 {
     private readonly FixedSelect? _select;
@@ -37,11 +37,11 @@ public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAn
 
     internal ConnectionPool Pool => Source.Pool;
 
-    TimeProvider IAsked<TKey, SharedAnswer<TAnswer>>.Clock => Pool.Clock;
+    TimeProvider IBatchedRead<TKey, SharedAnswer<TAnswer>>.Clock => Pool.Clock;
 
-    DeadlineWheel IAsked<TKey, SharedAnswer<TAnswer>>.Wheel => Pool.Wheel;
+    DeadlineWheel IBatchedRead<TKey, SharedAnswer<TAnswer>>.Wheel => Pool.Wheel;
 
-    long IAsked<TKey, SharedAnswer<TAnswer>>.GraceTicks => 0;
+    long IBatchedRead<TKey, SharedAnswer<TAnswer>>.GraceTicks => 0;
 
     private protected PooledDataSource Source { get; }
 
@@ -55,7 +55,7 @@ public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAn
     public ValueTask<SharedAnswer<TAnswer>> AskAsync(
         TKey key, Deadline deadline = default, CancellationToken cancellationToken = default)
     {
-        if (!IsShared) return AskAloneAsync(key, deadline, cancellationToken);
+        if (!IsShared) return ReadAloneAsync(key, deadline, cancellationToken);
         if (cancellationToken.IsCancellationRequested)
             return ValueTask.FromCanceled<SharedAnswer<TAnswer>>(cancellationToken);
 
@@ -64,33 +64,35 @@ public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAn
             : JoinAsync(key, deadline, cancellationToken);
     }
 
-    async Task IAsked<TKey, SharedAnswer<TAnswer>>.AskAsync(
-        Asking<TKey, SharedAnswer<TAnswer>> asking, CancellationToken abandoned)
+    async Task IBatchedRead<TKey, SharedAnswer<TAnswer>>.AskAsync(
+        ReadBatch<TKey, SharedAnswer<TAnswer>> batch, CancellationToken abandoned)
     {
         // Later callers may still join, and their deadlines are unknown; the rent timeout bounds the rent.
         RentOutcome rent = await RentAsync(Deadline.None, abandoned).ConfigureAwait(false);
         if (rent.Refusal is { } refusal)
         {
-            asking.Refuse(new SharedAnswer<TAnswer>(refusal));
+            batch.Refuse(new SharedAnswer<TAnswer>(refusal));
             return;
         }
 
         using var connection = new PooledConnection(Pool, rent, Deadline.None);
-        AnswerSet<TKey, SharedAnswer<TAnswer>> answers = asking.Close(out Deadline deadline);
+        BatchAnswers<TKey, SharedAnswer<TAnswer>> answers = batch.Close(out Deadline deadline);
         connection.Deadline = deadline;
         if (answers.Keys.Count > 0) await AskAsync(connection, answers, abandoned).ConfigureAwait(false);
     }
 
-    SharedAnswer<TAnswer> IAsked<TKey, SharedAnswer<TAnswer>>.Refused(RefusalReason reason) => Refused(reason);
+    SharedAnswer<TAnswer> IBatchedRead<TKey, SharedAnswer<TAnswer>>.Refused(RefusalReason reason) => Refused(reason);
 
-    void IAsked<TKey, SharedAnswer<TAnswer>>.TellLate(AskingCaller<TKey, SharedAnswer<TAnswer>> caller) =>
+    void IBatchedRead<TKey, SharedAnswer<TAnswer>>.FailLate(ReadBatchCaller<TKey, SharedAnswer<TAnswer>> caller) =>
         caller.Fail(new DeadlineExceededException(
             $"Pool '{Pool.Options.Name}': the read did not end by its deadline."));
 
-    void IAsked<TKey, SharedAnswer<TAnswer>>.TellNothing(AskingCaller<TKey, SharedAnswer<TAnswer>> caller) =>
+    void IBatchedRead<TKey, SharedAnswer<TAnswer>>.CompleteWithoutResult(
+        ReadBatchCaller<TKey, SharedAnswer<TAnswer>> caller) =>
         caller.Complete(new SharedAnswer<TAnswer>(default(TAnswer)));
 
-    void IAsked<TKey, SharedAnswer<TAnswer>>.OnAsked(int callers) => Pool.Telemetry.OnAsked(Name, callers);
+    void IBatchedRead<TKey, SharedAnswer<TAnswer>>.OnBatchEnded(int callers) =>
+        Pool.Telemetry.OnBatchEnded(Name, callers);
 
     /// <summary>Rents for a read batch.</summary>
     internal ValueTask<RentOutcome> RentAsync(Deadline deadline, CancellationToken token) =>
@@ -98,7 +100,7 @@ public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAn
 
     /// <summary>Reads all keys of a batch.</summary>
     internal abstract Task AskAsync(
-        PooledConnection connection, AnswerSet<TKey, SharedAnswer<TAnswer>> answers, CancellationToken token);
+        PooledConnection connection, BatchAnswers<TKey, SharedAnswer<TAnswer>> answers, CancellationToken token);
 
     private protected abstract ValueTask<SharedAnswer<TAnswer>> JoinAsync(
         TKey key, Deadline deadline, CancellationToken token);
@@ -108,7 +110,7 @@ public abstract class SharedQuery<TKey, TAnswer> : IAsked<TKey, SharedAnswer<TAn
 
     private SharedAnswer<TAnswer> Refused(RefusalReason reason) => new(Pool.Describe(reason));
 
-    private async ValueTask<SharedAnswer<TAnswer>> AskAloneAsync(TKey key, Deadline deadline, CancellationToken token)
+    private async ValueTask<SharedAnswer<TAnswer>> ReadAloneAsync(TKey key, Deadline deadline, CancellationToken token)
     {
         RentOutcome rent = await RentAsync(deadline, token).ConfigureAwait(false);
         if (rent.Refusal is { } refusal) return new SharedAnswer<TAnswer>(refusal);

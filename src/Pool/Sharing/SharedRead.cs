@@ -8,7 +8,7 @@ public sealed class SharedRead<TKey, TAnswer> : SharedQuery<TKey, TAnswer>
     where TKey : notnull, IEquatable<TKey>
 {
     // Each queue has a rent under way, so the pool's MaxPending bounds their number.
-    private readonly AskingLines<TKey, SharedAnswer<TAnswer>> _lines;
+    private readonly ReadBatchQueues<TKey, SharedAnswer<TAnswer>> _queues;
     private readonly Func<PooledConnection, TKey, CancellationToken, Task<TAnswer>> _ask;
 
     /// <summary>Creates a shared read; keep it as long as the pool.</summary>
@@ -32,14 +32,14 @@ public sealed class SharedRead<TKey, TAnswer> : SharedQuery<TKey, TAnswer>
     {
         ArgumentNullException.ThrowIfNull(ask);
         _ask = ask;
-        _lines = new AskingLines<TKey, SharedAnswer<TAnswer>>(this);
+        _queues = new ReadBatchQueues<TKey, SharedAnswer<TAnswer>>(this);
     }
 
     /// <summary>The number of keys with waiting callers.</summary>
-    internal int LineCount => _lines.Count;
+    internal int QueueCount => _queues.Count;
 
     internal override async Task AskAsync(
-        PooledConnection connection, AnswerSet<TKey, SharedAnswer<TAnswer>> answers, CancellationToken token)
+        PooledConnection connection, BatchAnswers<TKey, SharedAnswer<TAnswer>> answers, CancellationToken token)
     {
         TKey question = answers.Keys[0];
         TAnswer answer = await _ask(connection, question, token).ConfigureAwait(false);
@@ -47,7 +47,7 @@ public sealed class SharedRead<TKey, TAnswer> : SharedQuery<TKey, TAnswer>
     }
 
     private protected override ValueTask<SharedAnswer<TAnswer>> JoinAsync(
-        TKey key, Deadline deadline, CancellationToken token) => _lines.JoinAsync(key, deadline, token);
+        TKey key, Deadline deadline, CancellationToken token) => _queues.JoinAsync(key, deadline, token);
 
     private protected override Task<TAnswer?> AskOneAsync(
         PooledConnection connection, TKey key, CancellationToken token) => _ask(connection, key, token)!;

@@ -31,7 +31,7 @@ public sealed class SiloPoolTests
             Closing = closing,
         };
 
-        Assert.Equal(expected, PoolReport.WhyWaits(pool, ceiling, problem));
+        Assert.Equal(expected, PoolReport.DescribeWait(pool, ceiling, problem));
     }
 
     [Fact]

@@ -223,7 +223,7 @@ public sealed class SharedReadTests
             var server = new AskedServer<int>();
             var read = new SharedRead<int, string>("test", pool.Source, server.AskAsync) { IsShared = isShared };
             await test(pool, read, server);
-            await pool.AdvanceUntilAsync("no line", _ => read.LineCount == 0);
+            await pool.AdvanceUntilAsync("no queue", _ => read.QueueCount == 0);
         }, static o => o.MaxConnections = 4);
 
     /// <summary>Starts two callers with two read batches in progress.</summary>

@@ -73,10 +73,10 @@ public sealed class SharingModelTests
 
             // Every caller that still waits gets an answer, and nothing stays in progress: a read batch whose callers
             // have all left may arrive only now.
-            for (int turn = 0; _callers.Count > 0 || _read.LineCount > 0; turn++)
+            for (int turn = 0; _callers.Count > 0 || _read.QueueCount > 0; turn++)
             {
                 if (turn == MostTurns)
-                    Assert.Fail($"{_callers.Count} callers, {_read.LineCount} lines: {_pool.Describe()}");
+                    Assert.Fail($"{_callers.Count} callers, {_read.QueueCount} queues: {_pool.Describe()}");
                 foreach (Asked<int> asked in _asked) asked.Answer.TrySetResult(asked.Seen);
                 _asked.Clear();
                 _pool.Advance(5);

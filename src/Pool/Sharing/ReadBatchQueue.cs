@@ -4,20 +4,20 @@ namespace UPool.Sharing;
 /// The callers of one key, or of one look-up, in read batches. At most two batches are under way at a time; a new
 /// caller joins the batch whose statement has not been sent. Look-ups far from their database may have more under way.
 /// </summary>
-/// <param name="asked">The read that the batches execute.</param>
+/// <param name="read">The read that the batches execute.</param>
 /// <param name="onIdle">Called once, when no caller waits any more; from then on no caller can join. Null for look-ups,
 /// whose queue stays.</param>
-internal sealed class AskingLine<TKey, TAnswer>(
-    IAsked<TKey, TAnswer> asked, Action<AskingLine<TKey, TAnswer>>? onIdle)
+internal sealed class ReadBatchQueue<TKey, TAnswer>(
+    IBatchedRead<TKey, TAnswer> read, Action<ReadBatchQueue<TKey, TAnswer>>? onIdle)
     where TKey : notnull, IEquatable<TKey>
 {
     // Two, so that a slow batch does not delay all callers; not more, so that a read that has become slow does not take
     // all connections of the pool.
-    private const int MaxUnderWay = 2;
+    private const int MaxConcurrentBatches = 2;
 
     // For look-ups far from their database: as many as a small pool has connections. There a statement costs little but
     // time, and each of these reads other rows.
-    private const int MaxFarUnderWay = 8;
+    private const int MaxConcurrentFarBatches = 8;
 
     // More callers would be served late in any case, and each costs memory: ten times what a silo admits over HTTP.
     private const int MaxCallers = 10_000;
@@ -33,13 +33,13 @@ internal sealed class AskingLine<TKey, TAnswer>(
 
     // All below is guarded by _gate.
     // For look-ups only: queues for one key are short-lived and do not use it.
-    private readonly ShortestOfLate? _shortest = onIdle is null ? new ShortestOfLate() : null;
-    private Asking<TKey, TAnswer>? _open;   // open to callers: statement not yet sent
+    private readonly RecentMinimum? _recentMinimum = onIdle is null ? new RecentMinimum() : null;
+    private ReadBatch<TKey, TAnswer>? _open;   // open to callers: statement not yet sent
     private int _underWay;
-    private int _expected;                  // callers just answered that have not returned
+    private int _returningCallers;                  // callers just answered that have not returned
     private bool _isRetired;
 
-    public IAsked<TKey, TAnswer> Asked => asked;
+    public IBatchedRead<TKey, TAnswer> Read => read;
 
     /// <summary>Joins a queue that stays.</summary>
     public ValueTask<TAnswer> JoinAsync(TKey key, Deadline deadline, CancellationToken token) =>
@@ -51,8 +51,8 @@ internal sealed class AskingLine<TKey, TAnswer>(
     public bool TryJoin(
         TKey key, Deadline deadline, CancellationToken token, out ValueTask<TAnswer> answer)
     {
-        AskingCaller<TKey, TAnswer> caller;
-        Asking<TKey, TAnswer>? begun;
+        ReadBatchCaller<TKey, TAnswer> caller;
+        ReadBatch<TKey, TAnswer>? begun;
         bool isFar;
         lock (_gate)
         {
@@ -65,44 +65,44 @@ internal sealed class AskingLine<TKey, TAnswer>(
 
             if (_open is { Callers.Count: >= MaxCallers })
             {
-                answer = new ValueTask<TAnswer>(asked.Refused(RefusalReason.QueueFull));
+                answer = new ValueTask<TAnswer>(read.Refused(RefusalReason.QueueFull));
                 return true;
             }
 
-            Asking<TKey, TAnswer> asking = _open ??= new Asking<TKey, TAnswer>(this);
-            caller = new AskingCaller<TKey, TAnswer>(asking, key, deadline);
-            asking.Callers.Add(caller);
-            asking.Waiting++;
-            if (!deadline.IsNone) asking.GiveUps.By_NeedsLock(deadline.Timestamp);
-            if (_expected > 0) _expected--;
+            ReadBatch<TKey, TAnswer> batch = _open ??= new ReadBatch<TKey, TAnswer>(this);
+            caller = new ReadBatchCaller<TKey, TAnswer>(batch, key, deadline);
+            batch.Callers.Add(caller);
+            batch.Waiting++;
+            if (!deadline.IsNone) batch.Deadlines.CheckBy_NeedsLock(deadline.Timestamp);
+            if (_returningCallers > 0) _returningCallers--;
             begun = BeginNext_NeedsLock();
-            if (!asking.HasBegun && asking.Callers.Count == 1)
-                asked.Wheel.Add(asking, Deadline.After(Patience, asked.Clock).Timestamp);
+            if (!batch.HasBegun && batch.Callers.Count == 1)
+                read.Wheel.Add(batch, Deadline.After(Patience, read.Clock).Timestamp);
         }
 
         // Far from the database a batch waits for no other caller, not even for those in the thread pool's queue.
         if (isFar) begun?.Run();
-        else begun?.Queue();
+        else begun?.Schedule();
         caller.ListenTo(token);
         answer = caller.Task;
         return true;
     }
 
     /// <summary>Closes a batch right before its statement is sent: from now on no caller joins it.</summary>
-    /// <param name="asking">The batch.</param>
+    /// <param name="batch">The batch.</param>
     /// <param name="deadline">The latest deadline of the waiting callers.</param>
     /// <returns>Their keys; empty when all have left.</returns>
-    public AnswerSet<TKey, TAnswer> Close(Asking<TKey, TAnswer> asking, out Deadline deadline)
+    public BatchAnswers<TKey, TAnswer> Close(ReadBatch<TKey, TAnswer> batch, out Deadline deadline)
     {
         var keys = new HashSet<TKey>();
         deadline = default;
         bool isFirst = true;
         lock (_gate)
         {
-            if (ReferenceEquals(_open, asking)) _open = null;
-            asking.IsSent = true;
-            asking.SentAt = asked.Clock.GetTimestamp();
-            foreach (AskingCaller<TKey, TAnswer> caller in asking.Callers)
+            if (ReferenceEquals(_open, batch)) _open = null;
+            batch.IsSent = true;
+            batch.SentAt = read.Clock.GetTimestamp();
+            foreach (ReadBatchCaller<TKey, TAnswer> caller in batch.Callers)
             {
                 if (caller.HasEnded) continue;
 
@@ -112,20 +112,20 @@ internal sealed class AskingLine<TKey, TAnswer>(
             }
         }
 
-        return new AnswerSet<TKey, TAnswer>([.. keys]);
+        return new BatchAnswers<TKey, TAnswer>([.. keys]);
     }
 
     /// <summary>A batch has ended.</summary>
     /// <returns>The callers that the calling code must answer now.</returns>
-    public List<AskingCaller<TKey, TAnswer>> End(Asking<TKey, TAnswer> asking)
+    public List<ReadBatchCaller<TKey, TAnswer>> End(ReadBatch<TKey, TAnswer> batch)
     {
-        var answered = new List<AskingCaller<TKey, TAnswer>>(asking.Waiting);
-        Asking<TKey, TAnswer>? begun;
+        var answered = new List<ReadBatchCaller<TKey, TAnswer>>(batch.Waiting);
+        ReadBatch<TKey, TAnswer>? begun;
         bool isIdle;
         lock (_gate)
         {
-            if (ReferenceEquals(_open, asking)) _open = null;
-            foreach (AskingCaller<TKey, TAnswer> caller in asking.Callers)
+            if (ReferenceEquals(_open, batch)) _open = null;
+            foreach (ReadBatchCaller<TKey, TAnswer> caller in batch.Callers)
             {
                 if (caller.HasEnded) continue;
 
@@ -133,98 +133,98 @@ internal sealed class AskingLine<TKey, TAnswer>(
                 answered.Add(caller);
             }
 
-            asking.Waiting = 0;
-            asking.GiveUps.Stop_NeedsLock();
-            if (asking.IsSent) _shortest?.Add(asked.Clock.GetTimestamp() - asking.SentAt);
+            batch.Waiting = 0;
+            batch.Deadlines.Stop_NeedsLock();
+            if (batch.IsSent) _recentMinimum?.Add(read.Clock.GetTimestamp() - batch.SentAt);
             _underWay--;
-            _expected = answered.Count;
+            _returningCallers = answered.Count;
             begun = BeginNext_NeedsLock();
             isIdle = _underWay == 0 && _open is null;
             _isRetired = isIdle && onIdle is not null;
         }
 
         if (isIdle) onIdle?.Invoke(this);
-        begun?.Queue();
+        begun?.Schedule();
         return answered;
     }
 
     /// <summary>A batch has waited long enough for those under way.</summary>
-    public void Hurry(Asking<TKey, TAnswer> asking)
+    public void MarkOverdue(ReadBatch<TKey, TAnswer> batch)
     {
-        Asking<TKey, TAnswer>? begun;
+        ReadBatch<TKey, TAnswer>? begun;
         lock (_gate)
         {
-            asking.IsOverdue = true;
+            batch.IsOverdue = true;
             begun = BeginNext_NeedsLock();
         }
 
-        begun?.Queue();
+        begun?.Schedule();
     }
 
     /// <summary>A caller leaves before it was answered; false when it has been answered.</summary>
     /// <param name="caller">The caller.</param>
     /// <param name="isSent">Whether the statement was sent.</param>
-    public bool TryLeave(AskingCaller<TKey, TAnswer> caller, out bool isSent)
+    public bool TryLeave(ReadBatchCaller<TKey, TAnswer> caller, out bool isSent)
     {
-        Asking<TKey, TAnswer> asking = caller.Asking;
+        ReadBatch<TKey, TAnswer> batch = caller.Batch;
         bool isLast;
         lock (_gate)
         {
-            isSent = asking.IsSent;
+            isSent = batch.IsSent;
             if (caller.HasEnded) return false;
 
             caller.HasEnded = true;
-            asking.Waiting--;
-            isLast = IsLeft_NeedsLock(asking);
+            batch.Waiting--;
+            isLast = TryEmpty_NeedsLock(batch);
         }
 
-        if (isLast) asking.Abandon();
+        if (isLast) batch.Abandon();
         return true;
     }
 
     /// <summary>Removes the callers whose deadline has passed.</summary>
-    /// <param name="asking">The batch.</param>
+    /// <param name="batch">The batch.</param>
     /// <param name="now">A timestamp of the pool's clock.</param>
     /// <param name="isSent">Whether the statement was sent.</param>
     /// <returns>The removed callers, which the calling code must complete.</returns>
-    public List<AskingCaller<TKey, TAnswer>> LeaveLate(Asking<TKey, TAnswer> asking, long now, out bool isSent)
+    public List<ReadBatchCaller<TKey, TAnswer>> LeaveLate(ReadBatch<TKey, TAnswer> batch, long now, out bool isSent)
     {
-        List<AskingCaller<TKey, TAnswer>> late = [];
+        List<ReadBatchCaller<TKey, TAnswer>> late = [];
         bool isLast = false;
         lock (_gate)
         {
-            isSent = asking.IsSent;
-            asking.GiveUps.Stop_NeedsLock();
-            foreach (AskingCaller<TKey, TAnswer> caller in asking.Callers)
+            isSent = batch.IsSent;
+            batch.Deadlines.Stop_NeedsLock();
+            foreach (ReadBatchCaller<TKey, TAnswer> caller in batch.Callers)
             {
                 if (caller.HasEnded || caller.Deadline.IsNone) continue;
 
                 if (caller.GivesUpAt(isSent) is var at && at > now)
                 {
-                    asking.GiveUps.By_NeedsLock(at);
+                    batch.Deadlines.CheckBy_NeedsLock(at);
                     continue;
                 }
 
                 caller.HasEnded = true;
-                asking.Waiting--;
+                batch.Waiting--;
                 late.Add(caller);
             }
 
-            isLast = late.Count > 0 && IsLeft_NeedsLock(asking);
+            isLast = late.Count > 0 && TryEmpty_NeedsLock(batch);
         }
 
-        if (isLast) asking.Abandon();
+        if (isLast) batch.Abandon();
         return late;
     }
 
     /// <summary>Whether all callers have left a batch, which then ends. No caller may join it any more: it would be
     /// cancelled with the batch.</summary>
-    private bool IsLeft_NeedsLock(Asking<TKey, TAnswer> asking)
+    private bool TryEmpty_NeedsLock(ReadBatch<TKey, TAnswer> batch)
     {
-        if (asking.Waiting > 0) return false;
+        if (batch.Waiting > 0) return false;
 
-        if (ReferenceEquals(_open, asking)) _open = null;
-        asking.GiveUps.Stop_NeedsLock();
+        if (ReferenceEquals(_open, batch)) _open = null;
+        batch.Deadlines.Stop_NeedsLock();
         return true;
     }
 
@@ -238,27 +238,27 @@ internal sealed class AskingLine<TKey, TAnswer>(
     /// them costs little. Far from the database, waiting costs more than the statements it saves, so there look-ups
     /// begin at once.
     /// </remarks>
-    private Asking<TKey, TAnswer>? BeginNext_NeedsLock()
+    private ReadBatch<TKey, TAnswer>? BeginNext_NeedsLock()
     {
         if (_open is not { HasBegun: false } next) return null;
 
         if (IsFar_NeedsLock())
         {
-            if (_underWay >= MaxFarUnderWay) return null;
+            if (_underWay >= MaxConcurrentFarBatches) return null;
         }
         else
         {
-            if (_underWay >= MaxUnderWay) return null;
-            if (_underWay > 0 && _expected > 0 && !next.IsOverdue) return null;
+            if (_underWay >= MaxConcurrentBatches) return null;
+            if (_underWay > 0 && _returningCallers > 0 && !next.IsOverdue) return null;
         }
 
         next.HasBegun = true;
         _underWay++;
-        asked.Wheel.Remove(next);
+        read.Wheel.Remove(next);
         return next;
     }
 
     // Only for look-ups: more than two concurrent queries for one key gain nothing.
     private bool IsFar_NeedsLock() =>
-        _shortest is not null && asked.Clock.GetElapsedTime(0, _shortest.Ticks) > Far;
+        _recentMinimum is not null && read.Clock.GetElapsedTime(0, _recentMinimum.Ticks) > Far;
 }

@@ -7,23 +7,23 @@ namespace UPool.Sharing;
 /// <summary>One read batch and its callers.</summary>
 [SuppressMessage(
     "Design", "CA1001", Justification = "The source has no timer, and the last caller may leave after the end.")]
-internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : WheelEntry, IThreadPoolWorkItem
+internal sealed class ReadBatch<TKey, TAnswer>(ReadBatchQueue<TKey, TAnswer> queue) : WheelEntry, IThreadPoolWorkItem
     where TKey : notnull, IEquatable<TKey>
 {
     // The context of the caller that opened the batch: its trace is the parent of the statement's span.
     private readonly ExecutionContext? _context = ExecutionContext.Capture();
     private readonly CancellationTokenSource _abandoned = new();
-    private AskingGiveUps<TKey, TAnswer>? _giveUps;
+    private ReadBatchDeadlines<TKey, TAnswer>? _deadlines;
 
     // Set by the task that runs the batch, and read once that has ended.
-    private AnswerSet<TKey, TAnswer>? _answers;
+    private BatchAnswers<TKey, TAnswer>? _answers;
     private TAnswer? _refusal;
     private bool _isRefused;
 
     // All below is guarded by the line's lock.
 
     /// <summary>All callers that joined, including those that have left.</summary>
-    public List<AskingCaller<TKey, TAnswer>> Callers { get; } = [];
+    public List<ReadBatchCaller<TKey, TAnswer>> Callers { get; } = [];
 
     /// <summary>The number of callers that have neither left nor been answered.</summary>
     public int Waiting { get; set; }
@@ -41,14 +41,14 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
     public bool IsOverdue { get; set; }
 
     /// <summary>The deadlines of its callers.</summary>
-    public AskingGiveUps<TKey, TAnswer> GiveUps => _giveUps ??= new AskingGiveUps<TKey, TAnswer>(this);
+    public ReadBatchDeadlines<TKey, TAnswer> Deadlines => _deadlines ??= new ReadBatchDeadlines<TKey, TAnswer>(this);
 
-    public AskingLine<TKey, TAnswer> Line => line;
+    public ReadBatchQueue<TKey, TAnswer> Queue => queue;
 
     /// <summary>The last caller has left: cancels the batch.</summary>
     public void Abandon()
     {
-        line.Asked.Wheel.Remove(this);
+        queue.Read.Wheel.Remove(this);
 
         // Asynchronously: a token callback may take long, and this may be the thread of the deadline wheel.
         _ = _abandoned.CancelAsync();
@@ -59,7 +59,7 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
     /// can join. Started at once by the joining caller, batches had fewer callers each, and 64 clients got 30,000
     /// replies a second instead of 51,000.
     /// </summary>
-    public void Queue() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+    public void Schedule() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
 
     void IThreadPoolWorkItem.Execute() => Run();
 
@@ -69,15 +69,15 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
         if (_context is null)
             _ = RunAsync();
         else
-            ExecutionContext.Run(_context, static asking => _ = ((Asking<TKey, TAnswer>)asking!).RunAsync(), this);
+            ExecutionContext.Run(_context, static batch => _ = ((ReadBatch<TKey, TAnswer>)batch!).RunAsync(), this);
     }
 
-    internal override void OnDue(long now) => line.Hurry(this);
+    internal override void OnDue(long now) => queue.MarkOverdue(this);
 
     /// <summary>Closes the batch, right before its statement is sent: from now on no caller joins.</summary>
     /// <param name="deadline">The latest deadline of the waiting callers.</param>
     /// <returns>Their keys, to be answered; empty when all have left.</returns>
-    public AnswerSet<TKey, TAnswer> Close(out Deadline deadline) => _answers = line.Close(this, out deadline);
+    public BatchAnswers<TKey, TAnswer> Close(out Deadline deadline) => _answers = queue.Close(this, out deadline);
 
     /// <summary>Nothing is sent; all callers get this refusal.</summary>
     public void Refuse(TAnswer refusal)
@@ -88,20 +88,20 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
 
     private async Task RunAsync()
     {
-        IAsked<TKey, TAnswer> asked = line.Asked;
+        IBatchedRead<TKey, TAnswer> read = queue.Read;
         Exception? failure = null;
         try
         {
-            await asked.AskAsync(this, _abandoned.Token).ConfigureAwait(false);
+            await read.AskAsync(this, _abandoned.Token).ConfigureAwait(false);
         }
         catch (Exception exception)
         {
             failure = exception;
         }
 
-        List<AskingCaller<TKey, TAnswer>> callers = line.End(this);
-        if (_answers is { Keys.Count: > 0 }) asked.OnAsked(callers.Count);
-        foreach (AskingCaller<TKey, TAnswer> caller in callers)
+        List<ReadBatchCaller<TKey, TAnswer>> callers = queue.End(this);
+        if (_answers is { Keys.Count: > 0 }) read.OnBatchEnded(callers.Count);
+        foreach (ReadBatchCaller<TKey, TAnswer> caller in callers)
         {
             if (_isRefused)
                 caller.Complete(_refusal!);
@@ -110,7 +110,7 @@ internal sealed class Asking<TKey, TAnswer>(AskingLine<TKey, TAnswer> line) : Wh
             else if ((_answers?.FailureOf(caller.Key) ?? failure) is { } exception)
                 caller.Fail(exception);
             else
-                asked.TellNothing(caller);
+                read.CompleteWithoutResult(caller);
         }
     }
 }

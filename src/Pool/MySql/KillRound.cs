@@ -1,7 +1,7 @@
 namespace UPool.MySql;
 
 /// <summary>One round of questions over one session; it may be given up midway.</summary>
-internal sealed class KillTurn
+internal sealed class KillRound
 {
     private readonly Lock _gate = new();
 
@@ -37,7 +37,7 @@ internal sealed class KillTurn
         lock (_gate) _isGivenUp = true;
     }
 
-    // Under the lock: the next turn must not repeat a question that is settled now, since its kill would hit the next
+    // Under the lock: the next round must not repeat a question that is settled now, since its kill would hit the next
     // renter (INV-5).
     private bool Settle(KillQuestion question)
     {

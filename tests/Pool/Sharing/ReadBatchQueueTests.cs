@@ -7,7 +7,7 @@ using UPool.Sharing;
 namespace UPool.Tests.Sharing;
 
 /// <summary>The deadlines of the callers of one read batch: one entry on the wheel for all of them.</summary>
-public sealed class AskingLineTests
+public sealed class ReadBatchQueueTests
 {
     private const double Tick = 10;
 
@@ -136,16 +136,16 @@ public sealed class AskingLineTests
 
     /// <summary>The server's side: each read batch is held until the test answers it. Negative keys have no
     /// row.</summary>
-    private sealed class Server : IAsked<int, string>, IDisposable
+    private sealed class Server : IBatchedRead<int, string>, IDisposable
     {
         private readonly Channel<Held> _arrived = Channel.CreateUnbounded<Held>();
-        private readonly AskingLine<int, string> _line;
+        private readonly ReadBatchQueue<int, string> _queue;
         private int _late, _askings, _callers;
 
         public Server()
         {
             Wheel = new DeadlineWheel(FakeClock);
-            _line = new AskingLine<int, string>(this, onIdle: null);
+            _queue = new ReadBatchQueue<int, string>(this, onIdle: null);
         }
 
         public DeadlineWheel Wheel { get; }
@@ -166,7 +166,7 @@ public sealed class AskingLineTests
         private FakeTimeProvider FakeClock { get; } = new();
 
         public Waiting Join(int key, Deadline deadline = default, CancellationToken token = default) =>
-            new(_line.JoinAsync(key, deadline, token));
+            new(_queue.JoinAsync(key, deadline, token));
 
         public Deadline In(double milliseconds) =>
             Deadline.After(TimeSpan.FromMilliseconds(milliseconds), FakeClock);
@@ -189,10 +189,10 @@ public sealed class AskingLineTests
             return _arrived.Reader.ReadAsync().AsTask().WaitAsync(Patience);
         }
 
-        public async Task AskAsync(Asking<int, string> asking, CancellationToken abandoned)
+        public async Task AskAsync(ReadBatch<int, string> batch, CancellationToken abandoned)
         {
             Arriving?.Wait(CancellationToken.None);
-            AnswerSet<int, string> answers = asking.Close(out _);
+            BatchAnswers<int, string> answers = batch.Close(out _);
             var held = new Held(answers.Keys);
             _arrived.Writer.TryWrite(held);
             string answer = await held.Answer.Task;
@@ -201,15 +201,15 @@ public sealed class AskingLineTests
 
         public string Refused(RefusalReason reason) => $"{reason}";
 
-        public void TellLate(AskingCaller<int, string> caller)
+        public void FailLate(ReadBatchCaller<int, string> caller)
         {
             Interlocked.Increment(ref _late);
             caller.Complete("late");
         }
 
-        public void TellNothing(AskingCaller<int, string> caller) => caller.Complete("nothing");
+        public void CompleteWithoutResult(ReadBatchCaller<int, string> caller) => caller.Complete("nothing");
 
-        public void OnAsked(int callers)
+        public void OnBatchEnded(int callers)
         {
             Interlocked.Increment(ref _askings);
             Interlocked.Add(ref _callers, callers);

@@ -12,7 +12,7 @@ namespace UPool.Tests.MySql;
 
 /// <summary>Failures that cost one statement or one session, and no other.</summary>
 [Trait("Needs", "OwnProcesses")]
-public sealed class SessionOfNoMoreUseTests : OnSharedServer
+public sealed class UnusableSessionTests : OnSharedServer
 {
     [Theory]
     [InlineData("XA START 'a'; INSERT INTO t VALUES (1); XA END 'a'; XA PREPARE 'a'")]

@@ -2,7 +2,7 @@ namespace UPool.Sharing;
 
 /// <summary>The keys of one read batch, and the answer or failure of each.</summary>
 /// <param name="keys">The keys, each once.</param>
-internal sealed class AnswerSet<TKey, TAnswer>(List<TKey> keys)
+internal sealed class BatchAnswers<TKey, TAnswer>(List<TKey> keys)
     where TKey : notnull, IEquatable<TKey>
 {
     private readonly Dictionary<TKey, TAnswer> _answers = new(keys.Count);

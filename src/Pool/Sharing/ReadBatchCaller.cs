@@ -4,7 +4,7 @@ namespace UPool.Sharing;
 
 /// <summary>A caller of a read batch. Only the code that has set <see cref="HasEnded"/>, under the queue's lock,
 /// completes the caller, and does so outside that lock.</summary>
-internal sealed class AskingCaller<TKey, TAnswer>(Asking<TKey, TAnswer> asking, TKey key, Deadline deadline)
+internal sealed class ReadBatchCaller<TKey, TAnswer>(ReadBatch<TKey, TAnswer> batch, TKey key, Deadline deadline)
     : IValueTaskSource<TAnswer>
     where TKey : notnull, IEquatable<TKey>
 {
@@ -22,11 +22,11 @@ internal sealed class AskingCaller<TKey, TAnswer>(Asking<TKey, TAnswer> asking, 
     /// <param name="isSent">Whether the statement was sent, so that an answer may be on its way.</param>
     public long GivesUpAt(bool isSent)
     {
-        long grace = isSent ? asking.Line.Asked.GraceTicks : 0;
+        long grace = isSent ? batch.Queue.Read.GraceTicks : 0;
         return Math.Min(deadline.Timestamp, long.MaxValue - grace) + grace;
     }
 
-    public Asking<TKey, TAnswer> Asking => asking;
+    public ReadBatch<TKey, TAnswer> Batch => batch;
 
     /// <summary>Whether the caller has left or is being answered; guarded by the queue's lock.</summary>
     public bool HasEnded { get; set; }
@@ -39,7 +39,7 @@ internal sealed class AskingCaller<TKey, TAnswer>(Asking<TKey, TAnswer> asking, 
         if (!token.CanBeCanceled) return;
 
         _registration = token.UnsafeRegister(
-            static (caller, cancelled) => ((AskingCaller<TKey, TAnswer>)caller!).OnCancelled(cancelled), this);
+            static (caller, cancelled) => ((ReadBatchCaller<TKey, TAnswer>)caller!).OnCancelled(cancelled), this);
     }
 
     public void Complete(TAnswer answer) => _source.SetResult(answer);
@@ -60,6 +60,6 @@ internal sealed class AskingCaller<TKey, TAnswer>(Asking<TKey, TAnswer> asking, 
 
     private void OnCancelled(CancellationToken token)
     {
-        if (asking.Line.TryLeave(this, out _)) Fail(new OperationCanceledException(token));
+        if (batch.Queue.TryLeave(this, out _)) Fail(new OperationCanceledException(token));
     }
 }

@@ -2,7 +2,7 @@ namespace UPool.Sharing;
 
 /// <summary>The shortest of the most recent durations: an estimate of the time without any queue. Guarded by the lock
 /// of its owner.</summary>
-internal sealed class ShortestOfLate
+internal sealed class RecentMinimum
 {
     // Enough that one of them met no queue; few enough to notice within a second that the database has become farther
     // away.

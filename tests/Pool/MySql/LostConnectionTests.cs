@@ -12,7 +12,7 @@ using static UPool.Tests.MySql.MySqlPoolFixture;
 namespace UPool.Tests.MySql;
 
 /// <summary>Connections are lost between the pool and a real server that answers all others.</summary>
-public sealed class LostWayTests : IAsyncLifetime
+public sealed class LostConnectionTests : IAsyncLifetime
 {
     // The clock of the control connections: none of their timeouts expires unless a test advances it.
     private readonly FakeTimeProvider _clock = new();

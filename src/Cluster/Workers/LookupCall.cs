@@ -3,12 +3,12 @@ using UPool.Sharing;
 namespace UPool.Cluster.Workers;
 
 /// <summary>Look-ups by key: one call for the keys that arrive together.</summary>
-internal sealed class LookupAsked<TKey, T>(
+internal sealed class LookupCall<TKey, T>(
     SharedCalls calls,
     string name,
     Func<TKey, Deadline, CancellationToken, Task<Reply<T>>> callOne,
     Func<TKey[], Deadline, CancellationToken, Task<Reply<T?[]>>> callMany)
-    : CallAsked<TKey, T>(calls, name)
+    : BatchedCall<TKey, T>(calls, name)
     where TKey : notnull, IEquatable<TKey>
     where T : class
 {
@@ -16,7 +16,7 @@ internal sealed class LookupAsked<TKey, T>(
     private const int MaxKeys = SharedLookup<TKey, T>.MaxKeys;
 
     protected override async Task CallAsync(
-        AnswerSet<TKey, Reply<T>> answers, Deadline deadline, CancellationToken cancellationToken)
+        BatchAnswers<TKey, Reply<T>> answers, Deadline deadline, CancellationToken cancellationToken)
     {
         for (int start = 0; start < answers.Keys.Count; start += MaxKeys)
         {
@@ -32,7 +32,7 @@ internal sealed class LookupAsked<TKey, T>(
 
     // False if the database failed the statement and this is not the last try.
     private async Task<bool> TryCallAsync(
-        AnswerSet<TKey, Reply<T>> answers,
+        BatchAnswers<TKey, Reply<T>> answers,
         List<TKey> keys,
         bool isLast,
         Deadline deadline,
