@@ -10,6 +10,11 @@ namespace UPool.Management;
 /// <summary>Writes envelopes.</summary>
 public static class EnvelopeResponse
 {
+    /// <summary>The header that names the reason of a refusal.</summary>
+    public const string ReasonHeader = "UPool-Reason";
+
+    private const string ContentType = "application/json; charset=utf-8";
+
     // The bodies come from serializers, whose nesting is correct by construction.
     private static readonly JsonWriterOptions WriterOptions = new()
     {
@@ -21,36 +26,24 @@ public static class EnvelopeResponse
     [ThreadStatic]
     private static Utf8JsonWriter? _writer;
 
-    /// <summary>Replies with a message only; the code is 1 below status 400, else 0.</summary>
+    /// <summary>Replies with a message only; the code is 1 below status 400, else 0. An error goes as
+    /// <c>application/problem+json</c> to a client that asks for it.</summary>
     public static Task WriteAsync(HttpContext context, int status, string message) =>
-        WriteAsync(context, status, new Envelope(status < 400 ? 1 : 0, message), ManagementJson.Default.Envelope);
+        status >= 400 && ProblemResponse.IsWanted(context.Request)
+            ? ProblemResponse.WriteAsync(context, status, message)
+            : WriteAsync(context, status, new Envelope(status < 400 ? 1 : 0, message), ManagementJson.Default.Envelope);
 
     /// <summary>Replies with a body; to HEAD with the same headers and no body.</summary>
     public static Task WriteAsync<T>(HttpContext context, int status, T body, JsonTypeInfo<T> type) =>
-        WriteAsync(
-            context, status, (body, type), static (json, it) => JsonSerializer.Serialize(json, it.body, it.type));
+        WriteAsync(context, status, body, type, ContentType);
 
     /// <summary>Replies with a body that the caller writes.</summary>
     /// <param name="context">The request.</param>
     /// <param name="status">The status.</param>
     /// <param name="body">The body.</param>
     /// <param name="write">Writes the whole body as one JSON value.</param>
-    public static async Task WriteAsync<T>(
-        HttpContext context, int status, T body, Action<Utf8JsonWriter, T> write)
-    {
-        HttpResponse response = Head(context, status);
-        if (HttpMethods.IsHead(context.Request.Method))
-        {
-            response.ContentLength = Serialize(new ArrayBufferWriter<byte>(), body, write);
-            return;
-        }
-
-        // The whole body is written before the first byte is sent: its length is known, and no reply is sent in part.
-        // UPool:Http:MaxRows bounds it.
-        PipeWriter output = response.BodyWriter;
-        response.ContentLength = Serialize(output, body, write);
-        await output.FlushAsync(context.RequestAborted);
-    }
+    public static Task WriteAsync<T>(HttpContext context, int status, T body, Action<Utf8JsonWriter, T> write) =>
+        WriteAsync(context, status, body, write, ContentType);
 
     /// <summary>
     /// Replies with a body that is already UTF-8. Its length is known, so the headers go first and the body is copied
@@ -64,7 +57,7 @@ public static class EnvelopeResponse
     public static async Task WriteAsync<T>(
         HttpContext context, int status, T body, long length, Action<IBufferWriter<byte>, T> write)
     {
-        HttpResponse response = Head(context, status);
+        HttpResponse response = Head(context, status, ContentType);
         response.ContentLength = length;
         if (HttpMethods.IsHead(context.Request.Method)) return;
 
@@ -85,6 +78,13 @@ public static class EnvelopeResponse
             context.Response.Headers.Connection = "close";
     }
 
+    /// <summary>Replies with a body of another media type than the envelope's.</summary>
+    internal static Task WriteAsync<T>(
+        HttpContext context, int status, T body, JsonTypeInfo<T> type, string contentType) =>
+        WriteAsync(
+            context, status, (body, type), static (json, it) => JsonSerializer.Serialize(json, it.body, it.type),
+            contentType);
+
     /// <summary>The message for a status that was set without a body.</summary>
     internal static string Describe(int status)
     {
@@ -94,11 +94,28 @@ public static class EnvelopeResponse
         return phrase.Length == 0 ? "bad request" : phrase.ToLowerInvariant();
     }
 
-    private static HttpResponse Head(HttpContext context, int status)
+    private static async Task WriteAsync<T>(
+        HttpContext context, int status, T body, Action<Utf8JsonWriter, T> write, string contentType)
+    {
+        HttpResponse response = Head(context, status, contentType);
+        if (HttpMethods.IsHead(context.Request.Method))
+        {
+            response.ContentLength = Serialize(new ArrayBufferWriter<byte>(), body, write);
+            return;
+        }
+
+        // The whole body is written before the first byte is sent: its length is known, and no reply is sent in part.
+        // UPool:Http:MaxRows bounds it.
+        PipeWriter output = response.BodyWriter;
+        response.ContentLength = Serialize(output, body, write);
+        await output.FlushAsync(context.RequestAborted);
+    }
+
+    private static HttpResponse Head(HttpContext context, int status, string contentType)
     {
         HttpResponse response = context.Response;
         response.StatusCode = status;
-        response.ContentType = "application/json; charset=utf-8";
+        response.ContentType = contentType;
         response.Headers.XContentTypeOptions = "nosniff";
         response.Headers.CacheControl = "no-store";
         return response;

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Mvc;
 using UPool.Hosting;
 
 namespace UPool.Management;
@@ -9,6 +10,8 @@ namespace UPool.Management;
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(Envelope))]
+[JsonSerializable(typeof(ProblemDetails))]
+[JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(Envelope<HealthReport>))]
 [JsonSerializable(typeof(Envelope<PoolsReport>))]
 internal sealed partial class ManagementJson : JsonSerializerContext;

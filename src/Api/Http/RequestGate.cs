@@ -62,11 +62,9 @@ internal sealed class RequestGate(RequestDelegate next, IOptions<HttpOptions> op
 /// <summary>The headers of a refusal.</summary>
 internal static class Refusals
 {
-    public const string ReasonHeader = "UPool-Reason";
-
     public static void WriteHeaders(HttpResponse response, RefusalReason reason, TimeSpan retryAfter)
     {
-        response.Headers[ReasonHeader] = reason.ToHeader();
+        response.Headers[EnvelopeResponse.ReasonHeader] = reason.ToHeader();
         long seconds = (long)Math.Ceiling(retryAfter.TotalSeconds);
         response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
     }

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.OpenApi;
-using UPool.Api.Http;
 using UPool.Api.Users;
 using UPool.Management;
 
@@ -57,6 +56,7 @@ internal static class OpenApiExtensions
                     Title = "uPool",
                     Version = "v1",
                     Description = "Every body is an envelope: `code` 1 or 0, `msg`, and `data` where there is some. "
+                        + "A client that names `application/problem+json` in Accept gets errors in that form. "
                         + "HEAD works where GET does. With UPool:Http:AlwaysReply200 every status of the users' "
                         + "routes is 200.",
                 };
@@ -145,8 +145,9 @@ internal static class OpenApiExtensions
             }
 
             AddHeader(operation, StatusCodes.Status503ServiceUnavailable, "Retry-After", "Seconds to wait.");
-            AddHeader(operation, StatusCodes.Status503ServiceUnavailable, Refusals.ReasonHeader, "Why it was refused.",
-                Enum.GetValues<RefusalReason>().Select(static reason => reason.ToHeader()));
+            AddHeader(
+                operation, StatusCodes.Status503ServiceUnavailable, EnvelopeResponse.ReasonHeader,
+                "Why it was refused.", Enum.GetValues<RefusalReason>().Select(static reason => reason.ToHeader()));
             return Task.CompletedTask;
         });
     }

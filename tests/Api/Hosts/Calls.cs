@@ -52,6 +52,13 @@ internal static class Calls
         Assert.Equal("application/json; charset=utf-8", seen.Header("Content-Type"));
     }
 
+    /// <summary>Asserts that the reply is exactly this problem (RFC 9457).</summary>
+    public static void IsProblem(this Seen seen, int status, string body)
+    {
+        Assert.Equal((status, body), (seen.Status, seen.Body));
+        Assert.Equal("application/problem+json; charset=utf-8", seen.Header("Content-Type"));
+    }
+
     /// <summary>Asserts that the reply is a refusal in the envelope with this message.</summary>
     public static void Refuses(this Seen seen, int status, string message) =>
         seen.Is(status, $$"""{"code":0,"msg":"{{message}}"}""");

@@ -45,6 +45,19 @@ public abstract class OutcomeTests(bool sockets)
         }
     }
 
+    [Fact]
+    public async Task List_RefusedAndAskedForAsProblem_NamesTheReason()
+    {
+        await using ApiHost host = await ApiHost.StartAsync(sockets);
+        host.Users.Script = static (_, _) => Task.FromResult(new Outcome(ReplyStatus.Refused, RefusalReason.QueueFull));
+
+        Seen seen = await host.Client.CallAsync("GET", "/user/list", headers: ("Accept", "application/problem+json"));
+
+        seen.IsProblem(
+            503, """{"title":"Service Unavailable","status":503,"detail":"queue empty","reason":"queue-full"}""");
+        Assert.Equal(("queue-full", "1"), (seen.Header("UPool-Reason"), seen.Header("Retry-After")));
+    }
+
     [Theory]
     [MemberData(nameof(Calls))]
     public async Task Any_OtherOutcome_IsAsTheTableSays(string method, string path, string? body)

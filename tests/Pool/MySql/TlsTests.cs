@@ -103,7 +103,7 @@ public sealed class TlsTests
     [Fact]
     public void Explain_LogInOfAnUnknownKind_SaysSo() =>
         Assert.Contains(
-            "a method that the driver does not know",
+            "a method that the driver does not support",
             MySqlErrors.Explain(new NotSupportedException("You must install the package"), "MySQL at db:3306/d"),
             StringComparison.Ordinal);
 
