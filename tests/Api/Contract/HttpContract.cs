@@ -8,7 +8,7 @@ namespace UPool.Api.Tests.Contract;
 /// The HTTP contract of every host, in memory or on sockets, with fake users or a real database. The host is configured
 /// for 50 rows and bodies of 256 KiB.
 /// </summary>
-public abstract class HttpContract
+public abstract partial class HttpContract
 {
     internal static readonly Dictionary<string, string?> Settings = new()
     {
@@ -315,32 +315,6 @@ public abstract class HttpContract
         (await Client.CallAsync("DELETE", "/user/" + id)).Refuses(400, Message);
         (await Client.SendJsonAsync("PUT", "/user/" + id, """{"name":"x"}""")).Refuses(400, Message);
     }
-
-    [Theory]
-    [InlineData("application/problem+json")]
-    [InlineData("application/json, Application/Problem+JSON; q=0.1")]
-    public async Task Error_AcceptNamesProblemJson_IsAProblem(string accept)
-    {
-        (string, string) header = ("Accept", accept);
-
-        (await Client.CallAsync("GET", "/user/list?limit=0", headers: header)).IsProblem(
-            400, """{"title":"Bad Request","status":400,"detail":"limit must be a whole number from 1 to 50"}""");
-        (await Client.CallAsync("GET", "/nothing", headers: header))
-            .IsProblem(404, """{"title":"Not Found","status":404,"detail":"not found"}""");
-        (await Client.CallAsync("PATCH", "/user/1", headers: header))
-            .IsProblem(405, """{"title":"Method Not Allowed","status":405,"detail":"method not allowed"}""");
-        (await Client.CallAsync("GET", "/", headers: header)).Is(200, """{"code":1,"msg":"API is running"}""");
-    }
-
-    [Theory]
-    [InlineData("*/*")]
-    [InlineData("application/*")]
-    [InlineData("application/json")]
-    [InlineData("application/problem+json; q=0")]
-    [InlineData("application/problem+json2")]
-    [InlineData("application/problem+json/x, , ;")]
-    public async Task Error_AcceptDoesNotNameProblemJson_IsTheEnvelope(string accept) =>
-        (await Client.CallAsync("GET", "/nothing", headers: ("Accept", accept))).Refuses(404, "not found");
 
     [Fact]
     public async Task User_IdNobodyHas_Is404() =>
