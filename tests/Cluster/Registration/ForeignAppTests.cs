@@ -83,7 +83,7 @@ public sealed class ForeignAppTests
 
         Reply<long> reply = await AskAsync(app);
 
-        Assert.Equal((ReplyStatus.Ok, 42L), (reply.Status, reply.Value));
+        Assert.True(reply is { Status: ReplyStatus.Ok, Value: 42 }, $"{reply.Status} {reply.Refusal}: {reply.Detail}");
         Assert.NotNull(app.Services.GetRequiredService<PooledDataSource>().Lease);
         await app.StopAsync(Token).WaitAsync(Bound, Token);
     }
