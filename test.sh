@@ -245,8 +245,7 @@ seconds_since() {
     printf '%d.%d\n' $((micros / 1000000)) $((micros / 100000 % 10))
 }
 
-# The programs of the tests live for seconds: profiled code would not live to pay for its profiling. A seventh of the
-# processor time of tests/Processes.
+# The programs of the tests live for seconds, too short for the JIT's profiling to pay.
 export DOTNET_TieredPGO=${DOTNET_TieredPGO:-0}
 need_dotnet
 list=$(selected_projects)

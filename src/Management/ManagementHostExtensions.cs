@@ -97,6 +97,8 @@ public static class ManagementHostExtensions
             // get a port that no proxy forwards to. Chosen here rather than by the server, because ManagementAccess
             // must know the port before the first request.
             var reserved = new ReservedPort(options.ParsedAddress);
+
+            // By a factory: the container disposes only what it has created.
             builder.Services.AddSingleton(_ => reserved);
             builder.Services.AddOptions<SocketTransportOptions>()
                 .Configure<ReservedPort>(static (sockets, kept) => kept.HandOver(sockets));
@@ -107,6 +109,8 @@ public static class ManagementHostExtensions
         string? managementUrl = defaultUrl is null || port is not null
             ? $"http://{new IPEndPoint(options.ParsedAddress, port ?? 0)}"
             : null;
+
+        // A reserved port is bound already, and would look occupied.
         if (managementUrl is not null && port == options.Port) Check(builder, "UPool:Management:Port", managementUrl);
         if (defaultUrl is null)
         {
